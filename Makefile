@@ -1,0 +1,70 @@
+# Every target sets up what it needs; nothing is asked for but python3 with venv, make and a package registry.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/installed
+CODE := server exporter clients tests benchmarks deploy
+PACKAGES := server/rhapsode_server exporter/rhapsode_exporter clients/python/rhapsode_client tests benchmarks deploy
+PROTOS := $(sort $(wildcard protos/rhapsode/v1/*.proto))
+SERVICES := $(shell grep -l '^service ' $(PROTOS))
+GENERATED := protos/rhapsode
+PROTO_OUT ?= protos
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo serve test check format protos bench clean promtool
+
+help: ## say what each target does
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+
+install: $(STAMP) ## make .venv with everything in it
+
+demo: $(STAMP) ## train a small model, serve it with the shipped ones, make text and pictures (writes out/)
+	$(BIN)/python -m deploy.demo
+
+serve: $(STAMP) ## serve the shipped models on 127.0.0.1:50051
+	$(BIN)/rhapsode-server --models models
+
+test: check promtool ## run all checks, then the tests
+	$(BIN)/python -m pytest --ignore=tests/house
+
+check: $(STAMP) ## format, lint, types, protos, generated code, arrows between packages, size budgets
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy $(PACKAGES)
+	$(BIN)/buf lint
+	$(BIN)/buf format --diff --exit-code
+	@echo 'generated code is that of the .proto files'
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(MAKE) --no-print-directory -s protos PROTO_OUT="$$fresh" \
+		&& diff -r -x '*.proto' -x __init__.py -x py.typed -x __pycache__ $(GENERATED) "$$fresh/rhapsode"
+	$(BIN)/python -m pytest -q tests/house
+
+format: $(STAMP) ## bring all code into its format
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/buf format --write
+
+protos: $(STAMP) ## generate the Python code of the .proto files
+	$(BIN)/python -m grpc_tools.protoc -Iprotos --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
+		--python_out=$(PROTO_OUT) --mypy_out=readable_stubs:$(PROTO_OUT) $(PROTOS)
+	$(BIN)/python -m grpc_tools.protoc -Iprotos --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
+		--grpc_python_out=$(PROTO_OUT) --mypy_grpc_out=$(PROTO_OUT) $(SERVICES)
+
+bench: $(STAMP) ## measure the server against ONNX Runtime alone (writes out/bench.json)
+	$(BIN)/python -m benchmarks.bench
+
+clean: ## remove everything that was made here
+	rm -rf .venv .data out runs dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip check
+	touch $@
+
+# One test asks promtool about a live metrics page; it comes with Debian's prometheus and is skipped where it cannot be had.
+promtool:
+	@command -v promtool >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+		&& { apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus; } >/dev/null 2>&1; } \
+		|| echo 'promtool is not here and cannot be installed: its test will be skipped'
