@@ -1,0 +1,1 @@
+"""Rhapsode's server: serves bundles of generative models over gRPC."""

@@ -1,0 +1,1 @@
+"""Who steps next, the thread that drives a model, what waits for a reader."""

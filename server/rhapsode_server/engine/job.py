@@ -1,0 +1,60 @@
+"""One request's work on one model: some rows, each wanting some number of steps."""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Generic, TypeVar
+
+RowT = TypeVar("RowT")
+
+
+class Stage(Enum):
+    """Where a job stands."""
+
+    QUEUED = auto()
+    ACTIVE = auto()
+    CLOSED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Where a job's time went, in seconds since it arrived; None for what has not happened."""
+
+    queue_seconds: float | None
+    first_event_seconds: float | None
+    total_seconds: float | None
+
+
+class Job(Generic[RowT]):
+    """A request's rows. Only the scheduler changes it; times are of the scheduler's clock, in seconds."""
+
+    def __init__(self, rows: Iterable[RowT], arrived: float, deadline: float | None = None) -> None:
+        self.ready = deque(rows)
+        self.running = 0
+        self.stage = Stage.QUEUED
+        self.parked = False
+        self.listed = False
+        """Whether the job stands in the scheduler's ring of jobs with ready rows."""
+        self.deadline = deadline
+        self.arrived = arrived
+        self.started: float | None = None
+        self.first_event: float | None = None
+        self.ended: float | None = None
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no row wants another step."""
+        return not self.ready and not self.running
+
+    @property
+    def timings(self) -> Timings:
+        """What is known so far."""
+        queue, first, total = (
+            None if moment is None else moment - self.arrived for moment in (self.started, self.first_event, self.ended)
+        )
+        return Timings(queue, first, total)
+
+    def __repr__(self) -> str:
+        parked = " parked" if self.parked else ""
+        return f"<Job {self.stage.name.lower()}{parked} ready={len(self.ready)} running={self.running}>"

@@ -1,0 +1,166 @@
+"""What a job has to tell and its reader has not yet taken."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Generic, Protocol, Self, TypeVar
+
+from rhapsode_server.engine.job import Job, Timings
+from rhapsode_server.engine.scheduler import Delivery, Report
+from rhapsode_server.errors import RhapsodeError
+
+RowT = TypeVar("RowT")
+EventT = TypeVar("EventT")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """When a reader is handed what waits for it: messages, not events, are what costs."""
+
+    flush_events: int = 16
+    """Events that are worth a message."""
+    flush_interval: float = 0.05
+    """Seconds after which any event is worth a message."""
+    few_streams: int = 4
+    """With at most this many jobs open, every event is handed over at once."""
+    bound: int = 1024
+    """Events that may wait before the job's rows are parked; they go on when the reader has taken them."""
+
+
+class Desk(Protocol[RowT]):
+    """What an outbox needs of the driver that fills it."""
+
+    @property
+    def crowd(self) -> int:
+        """Jobs that are open now."""
+        ...
+
+    def park(self, job: Job[RowT]) -> None:
+        """Stop stepping the job."""
+        ...
+
+    def unpark(self, job: Job[RowT]) -> None:
+        """Step the job again."""
+        ...
+
+    def leave(self, job: Job[RowT]) -> None:
+        """Nobody reads any more."""
+        ...
+
+    def taken(self, job: Job[RowT], first: bool, gap: float) -> None:
+        """A message was handed over, `gap` seconds after the last one."""
+        ...
+
+
+class Outbox(Generic[RowT, EventT]):
+    """An asynchronous iterator over what happened to one job; leaving its context cancels what is unfinished.
+
+    Lives in the event loop. The first event is handed over at once, later ones at the pace, the end at once. After
+    everything has been handed over, the job's error, if any, is raised.
+    """
+
+    def __init__(self, job: Job[RowT], desk: Desk[RowT], pace: Pace, clock: Callable[[], float]) -> None:
+        self._job = job
+        self._desk = desk
+        self._pace = pace
+        self._clock = clock
+        self._waiting: deque[Delivery[RowT, EventT]] = deque()
+        self._events = 0
+        self._closed = False
+        self._error: RhapsodeError | None = None
+        self._handed = 0
+        self._last_handed = clock()
+        self._reader: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def timings(self) -> Timings:
+        """Where the job's time went so far."""
+        return self._job.timings
+
+    def put(self, report: Report[RowT, EventT]) -> None:
+        """Take what a run told; called by the driver, in the event loop."""
+        self._waiting.extend(report.deliveries)
+        self._events += sum(len(delivery.events) for delivery in report.deliveries)
+        self._closed, self._error = report.closed, report.error
+        if self._events > self._pace.bound and not self._closed and not self._job.parked:
+            self._desk.park(self._job)
+        self._call_reader()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._cancel_timer()
+        self._desk.leave(self._job)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> list[Delivery[RowT, EventT]]:
+        while not self._due():
+            self._reader = asyncio.get_running_loop().create_future()
+            self._set_timer()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+        self._cancel_timer()
+        if self._waiting:
+            return self._hand_over()
+        if self._error is not None:
+            raise self._error
+        raise StopAsyncIteration
+
+    def _hand_over(self) -> list[Delivery[RowT, EventT]]:
+        now = self._clock()
+        self._desk.taken(self._job, not self._handed, now - self._last_handed)
+        deliveries = list(self._waiting)
+        self._waiting.clear()
+        self._events = 0
+        self._handed += 1
+        self._last_handed = now
+        if self._job.parked:
+            self._desk.unpark(self._job)
+        return deliveries
+
+    def _due(self) -> bool:
+        """Whether the reader should be called now."""
+        if self._closed:
+            return True
+        if not self._waiting:
+            return False
+        return (
+            not self._handed
+            or self._events >= self._pace.flush_events
+            or self._desk.crowd <= self._pace.few_streams
+            or self._waiting[-1].done
+            or self._clock() >= self._last_handed + self._pace.flush_interval
+        )
+
+    def _call_reader(self) -> None:
+        if self._reader is None or self._reader.done():
+            return
+        if self._due():
+            self._reader.set_result(None)
+        else:
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        """Call the reader when what waits has waited long enough."""
+        if self._waiting and self._timer is None:
+            delay = max(0.0, self._last_handed + self._pace.flush_interval - self._clock())
+            self._timer = asyncio.get_running_loop().call_later(delay, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._call_reader()
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

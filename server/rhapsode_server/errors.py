@@ -1,0 +1,154 @@
+"""The server's errors, one class per meaning; rpc/status.py alone turns them into gRPC statuses.
+
+RhapsodeError
+├── RequestError         the request must change before it is sent again
+│   ├── InvalidField     a field is out of its bounds, or contradicts another
+│   ├── UnknownToken     a prompt has a character or an id that the vocabulary lacks
+│   ├── OutputTooLarge   the reply would not fit one message
+│   ├── MalformedRequest the bytes are not a message of the expected type
+│   ├── ModelNotFound    no model of that name and version
+│   └── Unsupported      the model lacks what the request needs
+├── Refusal              the same request may succeed later
+│   ├── QueueFull        the model has as much accepted work as it may hold
+│   ├── ShuttingDown     the server is about to stop
+│   ├── DeadlineExpired  the deadline passed before the work was done
+│   └── ClientTooSlow    the reader left more unread than may wait
+├── ModelFailure         the model could not do it
+│   ├── NonFiniteOutput  it gave NaN or infinity
+│   └── RunFailed        ONNX Runtime failed
+└── StartupError         the server cannot start
+    ├── ConfigError      an option is wrong
+    ├── BundleError      a bundle is broken, or lies about itself
+    └── ProviderError    the execution provider that was asked for cannot be had
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class RhapsodeError(Exception):
+    """Base of all. `reason` names the class for machines, `metadata` holds every number of the message."""
+
+    reason: ClassVar[str] = "INTERNAL"
+
+    def __init__(self, message: str, metadata: Mapping[str, str] = _NOTHING) -> None:
+        super().__init__(message)
+        self.message = message
+        self.metadata = metadata
+
+
+class RequestError(RhapsodeError):
+    """The request must change before it is sent again."""
+
+
+class InvalidField(RequestError):
+    """A field is out of its bounds, or contradicts another. `field` is its path from the request message down."""
+
+    reason = "INVALID_FIELD"
+
+    def __init__(self, field: str, rule: str, metadata: Mapping[str, str] = _NOTHING) -> None:
+        super().__init__(f"{field} {rule}", {"field": field, **metadata})
+        self.field = field
+        self.rule = rule
+
+
+class UnknownToken(InvalidField):
+    """A prompt has a character or an id that the vocabulary lacks, at `index`."""
+
+    reason = "UNKNOWN_TOKEN"
+
+    def __init__(self, field: str, index: int) -> None:
+        super().__init__(field, f"has no token for the element at index {index}", {"index": str(index)})
+
+
+class OutputTooLarge(InvalidField):
+    """The reply would not fit one message."""
+
+    reason = "OUTPUT_TOO_LARGE"
+
+
+class MalformedRequest(RequestError):
+    """The bytes are not a message of the expected type."""
+
+    reason = "MALFORMED_REQUEST"
+
+
+class ModelNotFound(RequestError):
+    """No model of that name and version."""
+
+    reason = "MODEL_NOT_FOUND"
+
+
+class Unsupported(RequestError):
+    """The model lacks what the request needs."""
+
+    reason = "UNSUPPORTED"
+
+
+class Refusal(RhapsodeError):
+    """The same request may succeed later."""
+
+
+class QueueFull(Refusal):
+    """The model has as much accepted work as it may hold."""
+
+    reason = "QUEUE_FULL"
+
+
+class ShuttingDown(Refusal):
+    """The server is about to stop."""
+
+    reason = "SHUTTING_DOWN"
+
+
+class DeadlineExpired(Refusal):
+    """The deadline passed before the work was done."""
+
+    reason = "DEADLINE_EXPIRED"
+
+
+class ClientTooSlow(Refusal):
+    """The reader left more unread than may wait."""
+
+    reason = "CLIENT_TOO_SLOW"
+
+
+class ModelFailure(RhapsodeError):
+    """The model could not do it."""
+
+
+class NonFiniteOutput(ModelFailure):
+    """The model gave NaN or infinity."""
+
+    reason = "NON_FINITE_OUTPUT"
+
+
+class RunFailed(ModelFailure):
+    """ONNX Runtime failed."""
+
+    reason = "RUN_FAILED"
+
+
+class StartupError(RhapsodeError):
+    """The server cannot start."""
+
+
+class ConfigError(StartupError):
+    """An option is wrong."""
+
+    reason = "CONFIG_ERROR"
+
+
+class BundleError(StartupError):
+    """A bundle is broken, or lies about itself."""
+
+    reason = "BUNDLE_ERROR"
+
+
+class ProviderError(StartupError):
+    """The execution provider that was asked for cannot be had."""
+
+    reason = "PROVIDER_ERROR"

@@ -1,0 +1,1 @@
+"""What one step of each kind of model means, in plain numpy."""

@@ -1,0 +1,50 @@
+"""What a model stands between: the engine, which asks for runs, and the session that computes them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from numpy.typing import NDArray
+
+from rhapsode_server.errors import RhapsodeError
+
+RowT_contra = TypeVar("RowT_contra", contravariant=True)
+EventT = TypeVar("EventT")
+
+
+class Session(Protocol):
+    """A graph that can be run."""
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        """Compute every output from every input, both by name. Raises RunFailed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[EventT]):
+    """What one run did to one row: news for its reader, and whether it wants more runs.
+
+    A row that failed has `error` and is done; its batch-mates are not touched.
+    """
+
+    events: Sequence[EventT] = ()
+    done: bool = False
+    error: RhapsodeError | None = None
+    made: int = 0
+    """Tokens, pictures or latents that the run made for this row, told or not yet told."""
+
+
+class Model(Protocol[RowT_contra, EventT]):
+    """One graph with the meaning of one step of it. Driven by one thread; keeps no row that it was not given."""
+
+    @property
+    def max_batch(self) -> int:
+        """Most rows in one run."""
+        ...
+
+    def advance(self, rows: Sequence[RowT_contra]) -> Sequence[Outcome[EventT]]:
+        """Advance every row by one run: one outcome for each row, in order.
+
+        Raises RunFailed where the run failed as a whole.
+        """
+        ...

@@ -1,0 +1,68 @@
+"""Decoders and generators: one step turns a row's latent into its picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rhapsode_server.errors import NonFiniteOutput
+from rhapsode_server.models.base import Outcome, Session
+from rhapsode_server.models.latents import Draw, Latent, Prior, draw
+from rhapsode_server.models.noise import choice
+
+Pixels = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageRow:
+    """One picture to make: a latent, or the name of one that is drawn when its turn comes."""
+
+    index: int
+    """Its place in the request."""
+    source: Draw | Latent
+    class_id: int | None = None
+    """The class to make; None draws one, which only a named latent can."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A picture in the model's own value range: float32 [channels, height, width], and its latent: float32 [size]."""
+
+    values: Pixels
+    latent: Latent
+
+
+class Decoder:
+    """Turns latents into pictures: latent [batch, size] → image [batch, channels, height, width]."""
+
+    def __init__(self, session: Session, latent_size: int, prior: Prior, class_count: int, max_batch: int) -> None:
+        self.max_batch = max_batch
+        self._session = session
+        self._latent_size = latent_size
+        self._prior = prior
+        self._class_count = class_count
+
+    def advance(self, rows: Sequence[ImageRow]) -> Sequence[Outcome[Picture]]:
+        """Decode every row; each is done after it."""
+        latents = np.stack([self._latent(row) for row in rows])
+        feeds: dict[str, NDArray[Any]] = {"latent": latents}
+        if self._class_count:
+            feeds["class_id"] = np.array([self._class(row) for row in rows], dtype=np.int64)
+        pictures: Pixels = self._session.run(feeds)["image"]
+        sound = np.asarray(np.isfinite(pictures.reshape(len(rows), -1)).all(axis=1))
+        return [
+            Outcome([Picture(picture, latent)], done=True, made=1)
+            if fine
+            else Outcome(done=True, error=NonFiniteOutput("the model gave pixels that are not finite"))
+            for picture, latent, fine in zip(pictures, latents, sound, strict=True)
+        ]
+
+    def _latent(self, row: ImageRow) -> Latent:
+        return draw(row.source, self._latent_size, self._prior) if isinstance(row.source, Draw) else row.source
+
+    def _class(self, row: ImageRow) -> int:
+        if row.class_id is None and isinstance(row.source, Draw):
+            return choice(row.source.seed, row.source.row, self._class_count)
+        return row.class_id or 0

@@ -1,0 +1,1 @@
+"""ONNX Runtime: the only floor that imports it."""

@@ -1,0 +1,208 @@
+"""The driver's thread and the outbox: what happens between a model and its readers."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from rhapsode_server.engine.driver import Driver
+from rhapsode_server.engine.outbox import Outbox, Pace
+from rhapsode_server.engine.scheduler import Limits
+from rhapsode_server.errors import DeadlineExpired, NonFiniteOutput, QueueFull, RunFailed, ShuttingDown
+from rhapsode_server.models.base import Outcome
+from rhapsode_server.observe.metrics import Metrics
+
+Row = list[int]  # [steps left]
+EAGER = Pace(flush_events=1)
+
+
+class Countdown:
+    """A model whose rows want as many steps as they say and tell what is left; may be held, or made to fail."""
+
+    max_batch = 4
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.go.set()
+        self.running = threading.Event()
+        self.batches: list[int] = []
+        self.fault: Exception | None = None
+
+    def advance(self, rows: Sequence[Row]) -> Sequence[Outcome[int]]:
+        self.running.set()
+        self.go.wait()
+        self.batches.append(len(rows))
+        if self.fault is not None:
+            raise self.fault
+        for row in rows:
+            row[0] -= 1
+        return [
+            Outcome([row[0]], done=row[0] <= 0, error=NonFiniteOutput("NaN") if row[0] < 0 else None) for row in rows
+        ]
+
+
+class Bench:
+    """A driver of a Countdown, and its metrics."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.registry = CollectorRegistry()
+        self.model = Countdown()
+        lane = Metrics(self.registry).lane("countdown", 1, "step", limits.slots)
+        self.driver: Driver[Row, int] = Driver("countdown", self.model, limits, lane)
+
+    def metric(self, name: str, **labels: str) -> float:
+        lane = {"model": "countdown", "version": "1", "role": "step"} | labels
+        return self.registry.get_sample_value(name, lane) or 0.0
+
+    def submit(self, *steps: int, deadline: float | None = None, pace: Pace = EAGER) -> Outbox[Row, int]:
+        return self.driver.submit([[count] for count in steps], deadline, pace)
+
+
+@asynccontextmanager
+async def bench(slots: int = 8, queue: int = 8) -> AsyncIterator[Bench]:
+    made = Bench(Limits(slots, queue))
+    made.driver.start()
+    try:
+        yield made
+    finally:
+        made.model.go.set()
+        await made.driver.stop()
+
+
+async def read(outbox: Outbox[Row, int]) -> list[int]:
+    async with outbox:
+        return [event async for deliveries in outbox for delivery in deliveries for event in delivery.events]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0)
+
+
+async def test_a_job_is_stepped_to_its_end_and_told_in_order() -> None:
+    async with bench() as b:
+        assert await read(b.submit(5)) == [4, 3, 2, 1, 0]
+        assert b.metric("rhapsode_active_slots") == 0
+        assert b.metric("rhapsode_rows_per_run_count") == 5
+
+
+async def test_jobs_share_runs_and_each_reader_hears_only_its_own() -> None:
+    async with bench() as b:
+        b.model.go.clear()
+        outboxes = [b.submit(count) for count in (3, 5, 2)]
+        b.model.go.set()
+        assert await asyncio.gather(*map(read, outboxes)) == [[2, 1, 0], [4, 3, 2, 1, 0], [1, 0]]
+        assert max(b.model.batches) >= 2
+
+
+async def test_a_reader_that_leaves_frees_its_slot_and_the_others_go_on() -> None:
+    async with bench() as b:
+        b.model.go.clear()
+        leaver, stayer = b.submit(1000), b.submit(4)
+        async with leaver:
+            pass
+        assert b.driver.crowd == 1
+        b.model.go.set()
+        assert await read(stayer) == [3, 2, 1, 0]
+        cancelled = sum(b.metric("rhapsode_requests_cancelled_total", stage=stage) for stage in ("queued", "running"))
+        assert cancelled == 1
+        assert b.metric("rhapsode_active_slots") == 0
+
+
+async def test_a_failed_run_fails_its_readers_and_the_driver_lives() -> None:
+    async with bench() as b:
+        b.model.fault = ZeroDivisionError("secret")
+        with pytest.raises(RunFailed, match="ZeroDivisionError"):
+            await read(b.submit(3))
+        b.model.fault = None
+        assert await read(b.submit(2)) == [1, 0]
+
+
+async def test_a_failed_row_is_counted_and_its_reader_hears_what_came_before() -> None:
+    async with bench() as b:
+        async with b.submit(0) as outbox:
+            assert [event for delivery in await anext(outbox) for event in delivery.events] == [-1]
+            with pytest.raises(NonFiniteOutput):
+                await anext(outbox)
+        assert b.metric("rhapsode_nonfinite_outputs_total") == 1
+
+
+async def test_a_deadline_ends_queued_work_that_is_never_run() -> None:
+    async with bench(slots=1) as b:
+        b.model.go.clear()
+        running = b.submit(1)
+        await until(b.model.running.is_set)
+        loop_now = asyncio.get_running_loop().time()
+        late = b.submit(7, deadline=loop_now + 0.01)
+        await until(lambda: asyncio.get_running_loop().time() > loop_now + 0.01)
+        b.model.go.set()
+        with pytest.raises(DeadlineExpired):
+            await read(late)
+        assert await read(running) == [0]
+        assert b.model.batches == [1]
+        assert b.metric("rhapsode_expired_in_queue_total") == 1
+
+
+async def test_a_full_queue_refuses_at_once() -> None:
+    async with bench(slots=1, queue=1) as b:
+        b.model.go.clear()
+        outboxes = [b.submit(1), b.submit(1)]
+        with pytest.raises(QueueFull):
+            b.submit(1)
+        assert b.registry.get_sample_value(
+            "rhapsode_requests_rejected_total", {"model": "countdown", "reason": "queue_full"}
+        )
+        b.model.go.set()
+        assert await asyncio.gather(*map(read, outboxes)) == [[0], [0]]
+
+
+async def test_stopping_ends_every_reader_and_refuses_new_work() -> None:
+    async with bench() as b:
+        b.model.go.clear()
+        outbox = b.submit(1000)
+        await until(b.model.running.is_set)
+        stopping = asyncio.create_task(b.driver.stop())
+        with pytest.raises(ShuttingDown):
+            await read(outbox)
+        b.model.go.set()
+        await stopping
+        with pytest.raises(ShuttingDown):
+            b.submit(1)
+
+
+async def test_a_slow_reader_is_parked_and_resumed_and_others_are_not_held_up() -> None:
+    async with bench() as b:
+        async with b.submit(100, pace=Pace(bound=10)) as slow:
+            await until(lambda: b.metric("rhapsode_streams_stalled_total") == 1)
+            assert await read(b.submit(5)) == [4, 3, 2, 1, 0]
+            runs = b.metric("rhapsode_rows_per_run_count")
+            assert await read(b.submit(3)) == [2, 1, 0]
+            assert b.metric("rhapsode_rows_per_run_count") == runs + 3  # none was spent on the parked job
+            heard = [event async for deliveries in slow for delivery in deliveries for event in delivery.events]
+        assert heard == list(range(99, -1, -1))
+
+
+async def test_messages_are_flushed_by_count_when_there_is_a_crowd() -> None:
+    pace = Pace(flush_events=16, flush_interval=1000.0, few_streams=0)
+    async with bench() as b, b.submit(40, pace=pace) as outbox:
+        sizes = [sum(len(delivery.events) for delivery in deliveries) async for deliveries in outbox]
+        assert sizes[0] < 16 or len(sizes) < 3
+        assert sum(sizes) == 40
+        assert all(size >= 16 for size in sizes[1:-1])
+        assert len(sizes) <= 4
+
+
+async def test_messages_are_flushed_by_time_when_few_events_come() -> None:
+    async with (
+        bench() as b,
+        b.submit(1000, pace=Pace(flush_events=10**6, flush_interval=0.005, few_streams=0)) as outbox,
+    ):
+        first = await anext(outbox)
+        b.model.go.clear()
+        second = await asyncio.wait_for(anext(outbox), 5)
+        assert first
+        assert second

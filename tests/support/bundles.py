@@ -1,0 +1,197 @@
+"""Tiny bundles, written in milliseconds, whole or broken on purpose."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import onnx
+from google.protobuf import json_format
+from numpy.typing import NDArray
+from safetensors import numpy as safetensors
+
+from rhapsode.v1 import bundle_pb2
+from rhapsode_server.runtime.providers import Runtime, RuntimeOptions
+from support import graphs
+
+ROWS = 33
+CHARACTERS = tuple("\n abcdefghijklmnopqrstuvwxyz.,")
+STEP, DECODE = bundle_pb2.GRAPH_ROLE_STEP, bundle_pb2.GRAPH_ROLE_DECODE
+ENCODE, CRITIC = bundle_pb2.GRAPH_ROLE_ENCODE, bundle_pb2.GRAPH_ROLE_CRITIC
+_ROLE_NAMES: Mapping[int, str] = {STEP: "step", DECODE: "decode", ENCODE: "encode", CRITIC: "critic"}
+_DTYPES: Mapping[int, bundle_pb2.DataType.ValueType] = {
+    onnx.TensorProto.FLOAT: bundle_pb2.DATA_TYPE_FLOAT32,
+    onnx.TensorProto.INT64: bundle_pb2.DATA_TYPE_INT64,
+}
+Arrays = dict[str, NDArray[Any]]
+Role: TypeAlias = bundle_pb2.GraphRole.ValueType
+
+
+@dataclass
+class Draft:
+    """A bundle that is not written yet: change it, then write it whole.
+
+    `write` computes goldens, hashes and bundle.json after the changes, so that only the change is wrong.
+    `files` are added as they are; `golden_offset` is added to every golden float output.
+    """
+
+    bundle: bundle_pb2.Bundle
+    graphs: dict[Role, onnx.ModelProto]
+    files: dict[str, bytes] = field(default_factory=lambda: {"card.md": b"# A tiny model\n"})
+    avoid_token: int | None = None
+    golden_offset: float = 0.0
+
+    def graph(self, role: Role) -> bundle_pb2.Graph:
+        """The declaration of the graph with this role."""
+        return next(graph for graph in self.bundle.graphs if graph.role == role)
+
+    def write(self, models: Path) -> Path:
+        """Write to models/<name>/<version>/ and return that folder."""
+        folder = models / self.bundle.name / str(self.bundle.version)
+        folder.mkdir(parents=True)
+        for role, model in self.graphs.items():
+            (folder / f"{_ROLE_NAMES[role]}.onnx").write_bytes(model.SerializeToString())
+        (folder / "goldens.safetensors").write_bytes(safetensors.save(self._goldens()))
+        for name, content in self.files.items():
+            (folder / name).write_bytes(content)
+        seal(folder, self.bundle)
+        return folder
+
+    def _goldens(self) -> Arrays:
+        runtime = Runtime(RuntimeOptions(provider="cpu"))
+        tensors: Arrays = {}
+        for role, model in self.graphs.items():
+            feeds = self._golden_inputs(model)
+            outputs = runtime.session(model.SerializeToString()).run(feeds)
+            prefix = _ROLE_NAMES[role]
+            tensors |= {f"{prefix}.inputs.{name}": values for name, values in feeds.items()}
+            tensors |= {
+                f"{prefix}.outputs.{name}": values + np.float32(self.golden_offset) for name, values in outputs.items()
+            }
+        return tensors
+
+    def _golden_inputs(self, model: onnx.ModelProto) -> Arrays:
+        generator = np.random.Generator(np.random.PCG64(ROWS))
+        feeds: Arrays = {}
+        for value in model.graph.input:
+            shape = [axis.dim_value for axis in value.type.tensor_type.shape.dim][1:]
+            feeds[value.name] = generator.standard_normal((ROWS, *shape), np.float32)
+        if "token" in feeds:
+            safe = [i for i in range(len(self.bundle.sequence.vocabulary.tokens)) if i != self.avoid_token]
+            feeds["token"] = np.resize(np.array(safe, np.int64), ROWS)
+        if "class_id" in feeds:
+            feeds["class_id"] = np.arange(ROWS, dtype=np.int64) % max(1, len(self.bundle.classes))
+        return feeds
+
+
+def seal(folder: Path, bundle: bundle_pb2.Bundle) -> None:
+    """List every file of the folder in the bundle as it lies there, then write bundle.json."""
+    del bundle.files[:]
+    for path in sorted(folder.iterdir()):
+        if path.name != "bundle.json":
+            content = path.read_bytes()
+            bundle.files.add(path=path.name, size=len(content), sha256=hashlib.sha256(content).hexdigest())
+    text = json_format.MessageToJson(bundle, preserving_proto_field_name=True, indent=2)
+    (folder / "bundle.json").write_text(text + "\n", encoding="utf-8")
+
+
+def stepper(
+    name: str = "tiny-text",
+    version: int = 1,
+    *,
+    tokens: Sequence[str] = CHARACTERS,
+    start_token: str | None = "\n",  # noqa: S107  # no password
+    end_token: str | None = None,
+    unknown_token: str | None = None,
+    longest_prompt: int = 0,
+    penalties_count_prompt: bool = False,
+    nan_after: str | None = None,
+    seed: int = 1,
+) -> Draft:
+    """A text model of 30 characters (newline, space, a–z, full stop, comma). After `nan_after` its logits are NaN."""
+    poison = None if nan_after is None else tokens.index(nan_after)
+    bundle = _bundle(name, version, bundle_pb2.MODEL_KIND_SEQUENCE)
+    special = {"start_token": start_token, "end_token": end_token, "unknown_token": unknown_token}
+    ids = {field: tokens.index(token) for field, token in special.items() if token is not None}
+    bundle.sequence.CopyFrom(
+        bundle_pb2.SequenceSpec(
+            vocabulary=bundle_pb2.Vocabulary(tokens=tokens, **ids),
+            longest_prompt=longest_prompt,
+            penalties_count_prompt=penalties_count_prompt,
+        )
+    )
+    draft = _draft(bundle, {STEP: graphs.stepper(len(tokens), seed=seed, nan_after=poison)})
+    draft.graph(STEP).states.add(input="alpha_in", output="zeta_out", initial_value=0.25)
+    draft.graph(STEP).states.add(input="beta_in", output="eta_out")
+    draft.avoid_token = poison
+    return draft
+
+
+def autoencoder(name: str = "tiny-faces", version: int = 1, *, seed: int = 2) -> Draft:
+    """An autoencoder of 8×8 RGB pictures with latents of 8 numbers, prior normal."""
+    bundle = _pictures(_bundle(name, version, bundle_pb2.MODEL_KIND_AUTOENCODER), 3, bundle_pb2.LATENT_PRIOR_NORMAL)
+    return _draft(bundle, {DECODE: graphs.decoder(3, seed=seed), ENCODE: graphs.encoder(3, seed=seed + 1)})
+
+
+def class_generator(
+    name: str = "tiny-shapes", version: int = 1, *, classes: Sequence[str] = ("dot", "bar", "ring"), seed: int = 4
+) -> Draft:
+    """A generator of 8×8 RGB pictures that takes a class, prior normal."""
+    bundle = _pictures(_bundle(name, version, bundle_pb2.MODEL_KIND_GENERATOR), 3, bundle_pb2.LATENT_PRIOR_NORMAL)
+    bundle.classes.extend(classes)
+    return _draft(bundle, {DECODE: graphs.decoder(3, seed=seed, classes=len(classes))})
+
+
+def grey_generator(name: str = "tiny-digits", version: int = 1, *, seed: int = 5) -> Draft:
+    """A generator of 8×8 grey pictures with its critic, prior uniform."""
+    bundle = _pictures(_bundle(name, version, bundle_pb2.MODEL_KIND_GENERATOR), 1, bundle_pb2.LATENT_PRIOR_UNIFORM)
+    return _draft(bundle, {DECODE: graphs.decoder(1, seed=seed), CRITIC: graphs.critic(1, seed=seed + 1)})
+
+
+def write_all(models: Path) -> Mapping[str, Path]:
+    """Write one of each kind: the folder of every model by its name."""
+    drafts = (stepper(), autoencoder(), class_generator(), grey_generator())
+    return {draft.bundle.name: draft.write(models) for draft in drafts}
+
+
+def declare(role: Role, model: onnx.ModelProto) -> bundle_pb2.Graph:
+    """The declaration that is true of a graph; the state pairs are left to the caller."""
+    declared = bundle_pb2.Graph(role=role, file=f"{_ROLE_NAMES[role]}.onnx")
+    for values, specs in ((model.graph.input, declared.inputs), (model.graph.output, declared.outputs)):
+        for value in values:
+            tensor = value.type.tensor_type
+            axes = [
+                bundle_pb2.Axis(name=axis.dim_param) if axis.dim_param else bundle_pb2.Axis(size=axis.dim_value)
+                for axis in tensor.shape.dim
+            ]
+            specs.add(name=value.name, dtype=_DTYPES[tensor.elem_type], shape=axes)
+    return declared
+
+
+def _draft(bundle: bundle_pb2.Bundle, models: dict[Role, onnx.ModelProto]) -> Draft:
+    bundle.graphs.extend(declare(role, model) for role, model in models.items())
+    return Draft(bundle, models)
+
+
+def _bundle(name: str, version: int, kind: bundle_pb2.ModelKind.ValueType) -> bundle_pb2.Bundle:
+    bundle = bundle_pb2.Bundle(
+        schema_version=1,
+        name=name,
+        version=version,
+        kind=kind,
+        description="Made by hand for tests.",
+        licence="CC0-1.0",
+    )
+    bundle.training.data.CopyFrom(bundle_pb2.DataSet(name="none", licence="CC0-1.0", held_out="nothing"))
+    bundle.metrics.add(name="held_out_error", value=0.5, baseline=0.75, baseline_name="a coin", description="made up")
+    return bundle
+
+
+def _pictures(bundle: bundle_pb2.Bundle, channels: int, prior: bundle_pb2.LatentPrior.ValueType) -> bundle_pb2.Bundle:
+    bundle.latent.CopyFrom(bundle_pb2.LatentSpec(size=graphs.LATENT, prior=prior))
+    bundle.image.CopyFrom(
+        bundle_pb2.ImageSpec(height=graphs.SIDE, width=graphs.SIDE, channels=channels, low=-1, high=1)
+    )
+    return bundle

@@ -1,0 +1,157 @@
+"""Tiny ONNX graphs made by hand, with weights that depend on a seed alone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+Floats = NDArray[np.float32]
+Weights = dict[str, NDArray[Any]]
+Value = onnx.ValueInfoProto
+
+WIDTH = 16
+LATENT = 8
+SIDE = 8
+
+
+def stepper(size: int, *, seed: int, nan_after: int | None = None) -> onnx.ModelProto:
+    """A recurrent network of `size` tokens with the states alpha_in → zeta_out and beta_in → eta_out.
+
+    Sorted by name, the inputs stand alpha, beta and the outputs eta (beta's), zeta (alpha's): who pairs states by
+    order feeds each to the other. Both have the same shape, so nothing but the text would show it. After the token
+    `nan_after` every logit is NaN.
+    """
+    draw = _draw(seed)
+    poison = np.zeros((size, 1), np.float32)
+    if nan_after is not None:
+        poison[nan_after] = np.nan
+    weights: Weights = {
+        "embedding": draw(size, WIDTH),
+        "alpha_alpha": draw(WIDTH, WIDTH) / 4,
+        "beta_alpha": draw(WIDTH, WIDTH) / 4,
+        "beta_beta": draw(WIDTH, WIDTH) / 4,
+        "alpha_beta": draw(WIDTH, WIDTH) / 4,
+        "alpha_logits": draw(WIDTH, size),
+        "beta_logits": draw(WIDTH, size),
+        "poison": poison,
+    }
+    nodes = [
+        _node("Gather", "embedding token", "x"),
+        *_sum_of_products("alpha", {"alpha_in": "alpha_alpha", "beta_in": "beta_alpha"}, "x"),
+        _node("Tanh", "alpha", "zeta_out"),
+        *_sum_of_products("beta", {"beta_in": "beta_beta", "zeta_out": "alpha_beta"}, "x"),
+        _node("Sigmoid", "beta", "eta_out"),
+        _node("Gather", "poison token", "poisoned"),
+        *_sum_of_products("logits", {"zeta_out": "alpha_logits", "eta_out": "beta_logits"}, "poisoned"),
+    ]
+    inputs = [integers("token"), floats("alpha_in", WIDTH), floats("beta_in", WIDTH)]
+    outputs = [floats("logits", size), floats("zeta_out", WIDTH), floats("eta_out", WIDTH)]
+    return model(nodes, inputs, outputs, weights)
+
+
+def decoder(channels: int, *, seed: int, classes: int = 0) -> onnx.ModelProto:
+    """latent [batch, 8] (and class_id [batch] where there are classes) → image [batch, channels, 8, 8] in [-1, 1]."""
+    draw = _draw(seed)
+    weights: Weights = {
+        "expand": draw(LATENT, 4 * 4 * 4),
+        "folded": np.array([-1, 4, 4, 4], np.int64),
+        "upsample": draw(4, channels, 4, 4) / 4,
+    }
+    inputs, nodes, source = [floats("latent", LATENT)], [], "latent"
+    if classes:
+        inputs.append(integers("class_id"))
+        weights["class_embedding"] = 2 * draw(classes, LATENT)
+        nodes = [_node("Gather", "class_embedding class_id", "offset"), _node("Add", "latent offset", "conditioned")]
+        source = "conditioned"
+    nodes += [
+        _node("MatMul", f"{source} expand", "wide"),
+        _node("Reshape", "wide folded", "square"),
+        _node("Relu", "square", "active"),
+        helper.make_node("ConvTranspose", ["active", "upsample"], ["raw"], strides=[2, 2], pads=[1, 1, 1, 1]),
+        _node("Tanh", "raw", "image"),
+    ]
+    return model(nodes, inputs, [floats("image", channels, SIDE, SIDE)], weights)
+
+
+def encoder(channels: int, *, seed: int) -> onnx.ModelProto:
+    """image [batch, channels, 8, 8] → mean, log_variance [batch, 8]."""
+    draw = _draw(seed)
+    weights: Weights = {
+        "kernel": draw(4, channels, 4, 4) / 8,
+        "to_mean": draw(64, LATENT) / 8,
+        "to_log": draw(64, LATENT) / 16,
+    }
+    nodes = [
+        *_features(),
+        _node("MatMul", "features to_mean", "mean"),
+        _node("MatMul", "features to_log", "log_variance"),
+    ]
+    return model(
+        nodes,
+        [floats("image", channels, SIDE, SIDE)],
+        [floats("mean", LATENT), floats("log_variance", LATENT)],
+        weights,
+    )
+
+
+def critic(channels: int, *, seed: int) -> onnx.ModelProto:
+    """image [batch, channels, 8, 8] → realness [batch]."""
+    draw = _draw(seed)
+    weights: Weights = {
+        "kernel": draw(4, channels, 4, 4) / 8,
+        "judge": draw(64, 1) / 8,
+        "last": np.array([1], np.int64),
+    }
+    nodes = [*_features(), _node("MatMul", "features judge", "column"), _node("Squeeze", "column last", "realness")]
+    return model(nodes, [floats("image", channels, SIDE, SIDE)], [floats("realness")], weights)
+
+
+def model(
+    nodes: Sequence[NodeProto], inputs: Sequence[Value], outputs: Sequence[Value], weights: Mapping[str, NDArray[Any]]
+) -> onnx.ModelProto:
+    """A whole model of opset 21 out of its parts."""
+    initializers = [numpy_helper.from_array(values, name) for name, values in weights.items()]
+    graph = helper.make_graph(list(nodes), "tiny", list(inputs), list(outputs), initializers)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+
+
+def floats(name: str, *shape: int) -> Value:
+    """A float32 tensor [batch, *shape]."""
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape])
+
+
+def integers(name: str) -> Value:
+    """An int64 tensor [batch]."""
+    return helper.make_tensor_value_info(name, TensorProto.INT64, ["batch"])
+
+
+class _draw:  # noqa: N801  # used as a function that remembers where it stands
+    def __init__(self, seed: int) -> None:
+        self._generator = np.random.Generator(np.random.PCG64(seed))
+
+    def __call__(self, *shape: int) -> Floats:
+        return self._generator.standard_normal(shape, np.float32)
+
+
+def _features() -> list[NodeProto]:
+    return [
+        helper.make_node("Conv", ["image", "kernel"], ["maps"], strides=[2, 2], pads=[1, 1, 1, 1]),
+        _node("Relu", "maps", "active"),
+        helper.make_node("Flatten", ["active"], ["features"], axis=1),
+    ]
+
+
+def _sum_of_products(output: str, products: Mapping[str, str], bias: str) -> list[NodeProto]:
+    nodes, total = [], bias
+    for index, (left, right) in enumerate(products.items(), 1):
+        product, partial = f"{output}_product{index}", output if index == len(products) else f"{output}_sum{index}"
+        nodes += [_node("MatMul", f"{left} {right}", product), _node("Add", f"{total} {product}", partial)]
+        total = partial
+    return nodes
+
+
+def _node(operator: str, inputs: str, outputs: str) -> NodeProto:
+    return helper.make_node(operator, inputs.split(), outputs.split())
