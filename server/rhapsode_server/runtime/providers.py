@@ -88,6 +88,8 @@ class Runtime:
         The list of available providers names those that the wheel was built with, GPU or no GPU: only a session that
         was made, asked where it runs and run once can tell.
         """
+        if provider not in ort.get_available_providers():
+            return "this build of ONNX Runtime has no such provider"
         with _quiet():
             missing = "" if provider == CPU else _preload()
             try:

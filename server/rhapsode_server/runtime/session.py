@@ -85,6 +85,7 @@ def brief(error: Exception) -> str:
     """ONNX Runtime's message without paths and C++ signatures, at most 200 characters: fit for a log or a reply."""
     text = re.sub(r"(?<!\w)/\S+", "", str(error).split("Status Message:")[-1])
     text = re.sub(r"\[ONNXRuntimeError\] : \d+ : ", "", text)
+    text = re.sub(r"(const )?[\w:*&<>]+ onnxruntime::[\w:<>]+\([^)]*\)( const)?( \[with [^\]]*\])?", "", text)
     return " ".join(text.split())[:_LONGEST_REASON] or type(error).__name__
 
 

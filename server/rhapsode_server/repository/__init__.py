@@ -1,0 +1,1 @@
+"""Bundles on disk, read and checked into models that can be served."""

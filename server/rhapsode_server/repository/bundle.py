@@ -1,0 +1,62 @@
+"""One bundle read from its folder: parsed, hashed and checked, but not run."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from google.protobuf import json_format
+
+from rhapsode.v1.bundle_pb2 import Bundle
+from rhapsode_server.repository import contract, files, goldens, graph, schema
+from rhapsode_server.repository.goldens import Golden
+from rhapsode_server.repository.problems import Problem, refusal, refuse
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Manifest:
+    """A bundle whose files are all there, unchanged, and what they say they are."""
+
+    bundle: Bundle
+    digest: str
+    """SHA-256 of bundle.json, which binds every other file: 64 hexadecimal digits."""
+    folder: Path
+    graphs: Mapping[int, bytes]
+    """The serialised ONNX model of each role: the very bytes that were hashed."""
+    goldens: Mapping[int, Golden]
+    """Recorded inputs and outputs of each role."""
+
+    @property
+    def label(self) -> str:
+        """How errors name the bundle: "name/version"."""
+        return files.label(self.folder)
+
+
+def read(folder: Path) -> Manifest:
+    """Read models/<name>/<version>/; BundleError, with a line for each problem found, where a rule is broken.
+
+    Checks go from cheap to dear: nothing but bundle.json is opened before it is sound, and no graph is parsed before
+    all hashes agree.
+    """
+    content = files.read_manifest(folder)
+    bundle = _parse(content, folder)
+    refuse(files.label(folder), schema.check(bundle, folder.parent.name, folder.name))
+    refuse(files.label(folder), (problem for part in bundle.graphs for problem in contract.check(bundle, part)))
+    kept = files.read_listed(folder, bundle.files, {part.file for part in bundle.graphs} | {schema.GOLDENS})
+    refuse(files.label(folder), (problem for part in bundle.graphs for problem in graph.check(kept[part.file], part)))
+    return Manifest(
+        bundle,
+        hashlib.sha256(content).hexdigest(),
+        folder,
+        {part.role: kept[part.file] for part in bundle.graphs},
+        goldens.read(kept[schema.GOLDENS], bundle),
+    )
+
+
+def _parse(content: bytes, folder: Path) -> Bundle:
+    try:
+        return json_format.Parse(content, Bundle())
+    except (json_format.ParseError, UnicodeDecodeError, RecursionError) as error:
+        text = " ".join(str(error).split())[:200]
+        problem = Problem("M1", files.MANIFEST, f"is not the JSON form of a bundle: {text}")
+        raise refusal(files.label(folder), problem) from error

@@ -1,0 +1,11 @@
+"""The most that a bundle may hold; docs/bundle.md repeats these numbers."""
+
+MANIFEST_BYTES = 8 * 2**20
+FILE_BYTES = 2**31 - 1  # protobuf, and so ONNX, ends there
+FILES = 64
+VOCABULARY = 2**18
+TOKEN_CHARACTERS = 256
+CLASSES = 2**16
+LATENT_SIZE = 2**16
+IMAGE_SIDE = 4096
+STATE_NUMBERS = 2**24  # of one row, all state tensors together

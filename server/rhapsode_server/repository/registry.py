@@ -1,0 +1,73 @@
+"""The models that are served: every bundle below one folder, found by name."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from rhapsode_server.errors import BundleError, ModelNotFound, StartupError
+from rhapsode_server.repository import loading
+from rhapsode_server.repository.loading import LoadedModel
+from rhapsode_server.runtime.providers import Runtime
+
+__all__ = ["LoadedModel", "Registry", "load"]
+
+
+class Registry:
+    """Models by name and version."""
+
+    def __init__(self, models: Iterable[LoadedModel]) -> None:
+        self.models: tuple[LoadedModel, ...] = tuple(sorted(models, key=lambda model: (model.name, model.version)))
+        # Later versions overwrite earlier ones under the bare name; dictionary lookup is all that a reference meets.
+        self._by_reference = {model.name: model for model in self.models}
+        self._by_reference |= {f"{model.name}@{model.version}": model for model in self.models}
+
+    def find(self, reference: str) -> LoadedModel:
+        """The model "name" (its newest version) or "name@version"; raises ModelNotFound."""
+        try:
+            return self._by_reference[reference]
+        except KeyError:
+            raise ModelNotFound("no model of that name and version; ListModels names those that are there") from None
+
+    def __repr__(self) -> str:
+        """Name the models."""
+        return f"Registry({', '.join(f'{model.name}@{model.version}' for model in self.models)})"
+
+
+def load(
+    models: Path, runtime: Runtime, max_batch: int, progress: Callable[[LoadedModel], None] = lambda _: None
+) -> Registry:
+    """Load every bundle models/<name>/<version>/, telling each to `progress`.
+
+    Raises BundleError with the problems of all bundles at once, StartupError where there is no bundle at all. Plain
+    files and names that begin with a dot are passed over, at both levels.
+    """
+    loaded: list[LoadedModel] = []
+    problems: list[str] = []
+    folders = list(_folders(models))
+    if not folders:
+        raise StartupError(
+            f"no model in the folder {str(models)!r}: name another with --models, or make one with "
+            f"'rhapsode-train diagonals-gan --quick --out {models}'"
+        )
+    for folder in folders:
+        try:
+            model = loading.load(folder, runtime, max_batch)
+        except BundleError as error:
+            problems.append(error.message)
+        else:
+            loaded.append(model)
+            progress(model)
+    if problems:
+        raise BundleError("\n".join(problems))
+    return Registry(loaded)
+
+
+def _folders(models: Path) -> Iterator[Path]:
+    for name in _visible(models):
+        yield from _visible(name)
+
+
+def _visible(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    except FileNotFoundError:
+        return []

@@ -1,0 +1,138 @@
+"""What bundle.json must say of a model as a whole, graphs aside."""
+
+import math
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
+
+from rhapsode.v1 import bundle_pb2
+from rhapsode.v1.bundle_pb2 import Bundle
+from rhapsode_server.repository import limits
+from rhapsode_server.repository.problems import Problem
+
+SCHEMA_VERSION = 1
+GOLDENS = "goldens.safetensors"
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+VERSION = re.compile(r"[1-9][0-9]{0,8}")
+
+STEP, DECODE = bundle_pb2.GRAPH_ROLE_STEP, bundle_pb2.GRAPH_ROLE_DECODE
+ENCODE, CRITIC = bundle_pb2.GRAPH_ROLE_ENCODE, bundle_pb2.GRAPH_ROLE_CRITIC
+
+ROLE_NAMES: Mapping[int, str] = MappingProxyType({STEP: "step", DECODE: "decode", ENCODE: "encode", CRITIC: "critic"})
+# The roles that a kind must have, and those that it may have.
+KINDS: Mapping[int, tuple[Collection[int], Collection[int]]] = MappingProxyType(
+    {
+        bundle_pb2.MODEL_KIND_SEQUENCE: ({STEP}, ()),
+        bundle_pb2.MODEL_KIND_AUTOENCODER: ({DECODE, ENCODE}, ()),
+        bundle_pb2.MODEL_KIND_GENERATOR: ({DECODE}, {CRITIC}),
+    }
+)
+
+
+def check(bundle: Bundle, name: str, version: str) -> Iterator[Problem]:
+    """Every broken rule of the manifest; `name` and `version` are those of the folders."""
+    if bundle.schema_version != SCHEMA_VERSION:
+        yield Problem("M1", "schema_version", f"is {bundle.schema_version}, this server reads {SCHEMA_VERSION}")
+    if bundle.name != name or not NAME.fullmatch(name):
+        yield Problem("M2", "name", f"is {bundle.name!r}, the folder {name!r}; the pattern is {NAME.pattern}")
+    if str(bundle.version) != version or not VERSION.fullmatch(version):
+        yield Problem("M2", "version", f"is {bundle.version}, the folder {version!r}; the pattern is {VERSION.pattern}")
+    for field in ("description", "licence"):
+        if not getattr(bundle, field).strip():
+            yield Problem("M8", field, "is empty")
+    yield from _role_problems(bundle)
+    yield from _presence_problems(bundle)
+    yield from _number_problems(bundle)
+    if bundle.HasField("sequence"):
+        yield from _vocabulary_problems(bundle.sequence.vocabulary)
+    if bundle.HasField("latent"):
+        yield from _latent_problems(bundle.latent)
+    if bundle.HasField("image"):
+        yield from _image_problems(bundle.image)
+    yield from _text_problems("M6", "classes", bundle.classes, limits.CLASSES)
+
+
+def _role_problems(bundle: Bundle) -> Iterator[Problem]:
+    roles = [graph.role for graph in bundle.graphs]
+    if bundle.kind not in KINDS:
+        yield Problem("M3", "kind", "is not said")
+        return
+    needed, allowed = KINDS[bundle.kind]
+    kind = bundle_pb2.ModelKind.Name(bundle.kind)
+    if len(set(roles)) != len(roles):
+        yield Problem("M3", "graphs", "has a role twice")
+    for role in sorted(set(needed).difference(roles)):
+        yield Problem("M3", "graphs", f"has no {ROLE_NAMES[role]} graph, which {kind} needs")
+    for role in sorted(set(roles).difference(needed, allowed)):
+        yield Problem("M3", "graphs", f"has the role {ROLE_NAMES.get(role, 'unspecified')}, which {kind} has not")
+    listed = {file.path for file in bundle.files}
+    for graph in bundle.graphs:
+        expected = f"{ROLE_NAMES.get(graph.role, '?')}.onnx"
+        if graph.file != expected or expected not in listed:
+            yield Problem("M4", "graphs", f"has the file {graph.file!r}; it is {expected}, listed in files")
+    if GOLDENS not in listed:
+        yield Problem("V1", GOLDENS, "is not listed in files")
+
+
+def _presence_problems(bundle: Bundle) -> Iterator[Problem]:
+    roles = {graph.role for graph in bundle.graphs}
+    users = {"sequence": {STEP}, "latent": {DECODE, ENCODE}, "image": {DECODE, ENCODE, CRITIC}}
+    for field, wanting in users.items():
+        if bundle.HasField(field) != bool(roles & wanting):  # type: ignore[arg-type]  # a name of this message's fields
+            names = ", ".join(ROLE_NAMES[role] for role in sorted(wanting))
+            yield Problem("M5", field, f"stands exactly where one of these graphs does: {names}")
+    if bundle.classes and DECODE not in roles:
+        yield Problem("M6", "classes", "only a decode graph takes classes")
+
+
+def _number_problems(bundle: Bundle) -> Iterator[Problem]:
+    for graph in bundle.graphs:
+        if not 0.0 <= graph.tolerance < math.inf:
+            yield Problem("M7", f"{graph.file}: tolerance", "must be finite and not negative")
+    for metric in bundle.metrics:
+        if not (metric.name and math.isfinite(metric.value) and math.isfinite(metric.baseline)):
+            yield Problem("M7", f"metrics: {metric.name!r}", "needs a name, and finite numbers")
+    if not 0.0 <= bundle.training.duration_seconds < math.inf:
+        yield Problem("M7", "training.duration_seconds", "must be finite and not negative")
+
+
+def _vocabulary_problems(vocabulary: bundle_pb2.Vocabulary) -> Iterator[Problem]:
+    where, size = "sequence.vocabulary", len(vocabulary.tokens)
+    if not size:
+        yield Problem("M6", where, "has no tokens")
+    yield from _text_problems("M6", f"{where}.tokens", vocabulary.tokens, limits.VOCABULARY)
+    special = {
+        "start_token": vocabulary.start_token,
+        "end_token": vocabulary.end_token,
+        "unknown_token": vocabulary.unknown_token,
+    }
+    for field, token in special.items():
+        if token and token >= size:  # zero is a token, or absent
+            yield Problem("M6", f"{where}.{field}", f"is {token}, the vocabulary has {size} tokens")
+
+
+def _text_problems(rule: str, where: str, texts: Sequence[str], most: int) -> Iterator[Problem]:
+    if len(texts) > most:
+        yield Problem(rule, where, f"has {len(texts)} entries, the most is {most}")
+    if len(set(texts)) != len(texts):
+        yield Problem(rule, where, "has an entry twice")
+    if any(not 0 < len(text) <= limits.TOKEN_CHARACTERS for text in texts):
+        yield Problem(rule, where, f"has an entry that is empty or longer than {limits.TOKEN_CHARACTERS} characters")
+
+
+def _latent_problems(latent: bundle_pb2.LatentSpec) -> Iterator[Problem]:
+    if not 1 <= latent.size <= limits.LATENT_SIZE:
+        yield Problem("M5", "latent.size", f"must be in [1, {limits.LATENT_SIZE}]")
+    if latent.prior not in {bundle_pb2.LATENT_PRIOR_NORMAL, bundle_pb2.LATENT_PRIOR_UNIFORM}:
+        yield Problem("M5", "latent.prior", "is not said")
+    if not 0.0 <= latent.mean_radius < math.inf:
+        yield Problem("M7", "latent.mean_radius", "must be finite and not negative")
+
+
+def _image_problems(image: bundle_pb2.ImageSpec) -> Iterator[Problem]:
+    if not (1 <= image.height <= limits.IMAGE_SIDE and 1 <= image.width <= limits.IMAGE_SIDE):
+        yield Problem("M5", "image", f"height and width must be in [1, {limits.IMAGE_SIDE}]")
+    if image.channels not in {1, 3}:
+        yield Problem("M5", "image.channels", "must be 1 or 3")
+    if not (math.isfinite(image.low) and math.isfinite(image.high) and image.low < image.high):
+        yield Problem("M7", "image", "low and high must be finite, low below high")

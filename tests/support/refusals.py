@@ -1,0 +1,30 @@
+"""What a refused caller can read from the status."""
+
+from dataclasses import dataclass
+from typing import cast
+
+import grpc
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from grpc_status import rpc_status
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The details of a status."""
+
+    info: ErrorInfo
+    fields: list[str]
+    retry: RetryInfo | None
+
+
+def refusal(error: grpc.aio.AioRpcError) -> Refusal:
+    """Read the details; a status of ours always says its reason."""
+    status = rpc_status.from_call(cast("grpc.Call", error))  # it has what from_call asks for
+    if status is None:
+        raise AssertionError(f"a status without details: {error}")
+    info, bad, retry = ErrorInfo(), BadRequest(), RetryInfo()
+    kinds = [
+        detail.Unpack(info) or detail.Unpack(bad) or (detail.Unpack(retry) and "retry") for detail in status.details
+    ]
+    fields = [violation.field for violation in bad.field_violations]
+    return Refusal(info, fields, retry if "retry" in kinds else None)

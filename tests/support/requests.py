@@ -1,0 +1,44 @@
+"""Requests that the tiny bundles answer, to be changed field by field."""
+
+from typing import Any
+
+from rhapsode.v1 import image_pb2, text_pb2
+from support.server import Running
+
+
+def text(tokens: int = 24, **fields: Any) -> text_pb2.TextGeneration:
+    """A seeded text of so many tokens."""
+    given: dict[str, Any] = {"model": "tiny-text", "text": "the ", "seed": 7}
+    if "token_ids" in fields:
+        del given["text"]
+    stopping = text_pb2.Stopping(max_tokens=tokens)
+    return text_pb2.TextGeneration(**(given | {"stopping": stopping} | fields))
+
+
+def images(count: int | None = 3, **fields: Any) -> image_pb2.ImageGeneration:
+    """Seeded raw pictures."""
+    given: dict[str, Any] = {"model": "tiny-faces", "count": count, "format": image_pb2.IMAGE_FORMAT_RAW_FLOAT32}
+    if not {"seed", "seeds", "latents"} & fields.keys():
+        given["seed"] = 7
+    return image_pb2.ImageGeneration(**(given | fields))
+
+
+async def generate_text(server: Running, asked: text_pb2.TextGeneration) -> text_pb2.GenerateTextResponse:
+    return await server.text.GenerateText(text_pb2.GenerateTextRequest(generation=asked))
+
+
+async def stream_text(server: Running, asked: text_pb2.TextGeneration) -> list[text_pb2.StreamTextResponse]:
+    return [message async for message in server.text.StreamText(text_pb2.StreamTextRequest(generation=asked))]
+
+
+async def generate_images(server: Running, asked: image_pb2.ImageGeneration) -> image_pb2.GenerateImagesResponse:
+    return await server.image.GenerateImages(image_pb2.GenerateImagesRequest(generation=asked))
+
+
+async def stream_images(server: Running, asked: image_pb2.ImageGeneration) -> list[image_pb2.StreamImagesResponse]:
+    return [message async for message in server.image.StreamImages(image_pb2.StreamImagesRequest(generation=asked))]
+
+
+def pixels(messages: Any) -> list[bytes]:
+    """The data of every picture of some messages."""
+    return [image.data for message in messages for image in message.images]

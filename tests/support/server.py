@@ -1,0 +1,151 @@
+"""Real servers for tests: in this process on a unix socket, or as a process of their own."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import grpc
+
+from rhapsode.v1.image_pb2_grpc import ImageServiceStub
+from rhapsode.v1.model_pb2_grpc import ModelServiceStub
+from rhapsode.v1.text_pb2_grpc import TextServiceStub
+from rhapsode_server.config import Config
+from rhapsode_server.observe.logs import open_log
+from rhapsode_server.repository import registry
+from rhapsode_server.repository.registry import Registry
+from rhapsode_server.runtime.providers import Runtime, RuntimeOptions
+from rhapsode_server.serve.life import Server
+
+if TYPE_CHECKING:
+    from rhapsode.v1.image_pb2_grpc import ImageServiceAsyncStub
+    from rhapsode.v1.model_pb2_grpc import ModelServiceAsyncStub
+    from rhapsode.v1.text_pb2_grpc import TextServiceAsyncStub
+
+LogLine: TypeAlias = dict[str, Any]  # a line of JSON
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Models that several servers of one process may serve."""
+
+    runtime: Runtime
+    models: Registry
+
+
+def load(folder: Path) -> Loaded:
+    """Load bundles on the CPU, with one thread a run."""
+    runtime = Runtime(RuntimeOptions(provider="cpu", threads=1))
+    return Loaded(runtime, registry.load(folder, runtime, max_batch=16))
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server in this process, and a channel to it."""
+
+    server: Server
+    channel: grpc.aio.Channel
+    address: str
+    metrics_address: str
+    log: io.StringIO = field(repr=False)
+
+    @property
+    def text(self) -> "TextServiceAsyncStub":
+        return TextServiceStub(self.channel)
+
+    @property
+    def image(self) -> "ImageServiceAsyncStub":
+        return ImageServiceStub(self.channel)
+
+    @property
+    def model(self) -> "ModelServiceAsyncStub":
+        return ModelServiceStub(self.channel)
+
+    def log_lines(self) -> list[LogLine]:
+        """What it has logged so far."""
+        return [json.loads(line) for line in self.log.getvalue().splitlines()]
+
+
+@asynccontextmanager
+async def running(loaded: Loaded, **settings: str | int | float) -> AsyncIterator[Running]:
+    """Serve on a fresh unix socket, with the given settings of Config and nothing to wait for in a stop."""
+    with tempfile.TemporaryDirectory(prefix="rhapsode-") as folder:
+        defaults: dict[str, str | int | float] = {
+            "address": f"unix:{folder}/socket",
+            "metrics_address": "",
+            "max_batch": 16,
+            "drain_delay": 0,
+            "grace": 5,
+        }
+        log = io.StringIO()
+        config = Config.model_validate(defaults | settings)
+        server = Server(config, loaded.runtime, loaded.models, open_log("info", "json", "0", log))
+        await server.start()
+        try:
+            async with grpc.aio.insecure_channel(server.address) as channel:
+                yield Running(server, channel, server.address, server.metrics_address, log)
+        finally:
+            await server.stop()
+
+
+@dataclass(frozen=True)
+class Process:
+    """A server as a process of its own, that has said that it is ready."""
+
+    process: subprocess.Popen[str]
+    address: str
+    metrics_address: str
+
+    def stop(self, timeout: float = 30.0) -> int:
+        """Send SIGTERM, and wait for the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.communicate(timeout=timeout)
+        return self.process.returncode
+
+
+@contextmanager
+def process(models: Path, *flags: str) -> Iterator[Process]:
+    """Start rhapsode-server on free ports, and wait until it is ready; killed at the end if it still runs."""
+    started = subprocess.Popen(
+        command("--models", str(models), "--address", "127.0.0.1:0", "--metrics-address", "127.0.0.1:0", *flags),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=clean_environment(),
+    )
+    with started:
+        try:
+            ready = _await_ready(started)
+            yield Process(started, ready["address"], ready["metrics_address"])
+        finally:
+            if started.poll() is None:
+                started.kill()
+
+
+def command(*flags: str) -> list[str]:
+    """The words that start a small server, quick to stop."""
+    quick = ("--provider", "cpu", "--threads", "1", "--max-batch", "16", "--drain-delay", "0", "--grace", "10")
+    return [sys.executable, "-m", "rhapsode_server.main", *quick, *flags]
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without settings of ours."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("RHAPSODE_")}
+
+
+def _await_ready(started: subprocess.Popen[str]) -> LogLine:
+    output = started.stdout
+    said: list[str] = []
+    for line in output or ():
+        said.append(line)
+        if line.startswith("{") and (entry := json.loads(line))["msg"] == "ready":
+            return dict(entry)
+    raise RuntimeError(f"the server ended before it was ready: {''.join(said)}")
