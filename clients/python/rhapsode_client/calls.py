@@ -1,0 +1,37 @@
+"""What goes with every call beside its request: an id, a deadline and the rules for another attempt."""
+
+import random
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rhapsode_client.retry import Attempts, RetryPolicy
+
+RequestMetadata = tuple[tuple[str, str | bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call as its caller means it, all attempts included; `timeout` in seconds, None for no deadline."""
+
+    timeout: float | None
+    retry: RetryPolicy
+    resume: RetryPolicy
+    request_id: str
+    clock: Callable[[], float] = time.monotonic
+
+    @property
+    def metadata(self) -> RequestMetadata:
+        """The request's metadata: the id under which the server logs it."""
+        return (("x-request-id", self.request_id),)
+
+    def attempts(self) -> Attempts:
+        """A fresh count of attempts, whose deadline runs from now on."""
+        deadline = None if self.timeout is None else self.clock() + self.timeout
+        return Attempts(self.retry, self.resume, deadline, random.SystemRandom().random)
+
+
+def new_call(timeout: float | None, retry: RetryPolicy, resume: RetryPolicy) -> Call:
+    """A call with an id of its own."""
+    return Call(timeout, retry, resume, uuid.uuid4().hex)

@@ -1,0 +1,1 @@
+"""The command line: `rhapsode models | text | images | morph`."""

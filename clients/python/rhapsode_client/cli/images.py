@@ -1,0 +1,113 @@
+"""`rhapsode images`: pictures drawn from seeds, on one labelled sheet or in a file each."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rhapsode_client.channel import DEFAULT_ADDRESS
+from rhapsode_client.cli.options import (
+    Address,
+    AsJson,
+    ClassName,
+    ModelName,
+    Scale,
+    Seed,
+    Timeout,
+    TlsRoots,
+    image_class,
+)
+from rhapsode_client.cli.pictures import Labels, save_each, save_sheet
+from rhapsode_client.cli.seeds import seed_list
+from rhapsode_client.cli.session import session
+from rhapsode_client.cli.terminal import progress
+from rhapsode_client.types import ImageFormat, ImageOptions
+
+SHEETS = (".png", ".webp", ".jpg", ".jpeg", ".gif", ".bmp", ".tiff", ".pdf")
+FORMATS = [value for value in ImageFormat if value is not ImageFormat.UNKNOWN]
+
+Count = Annotated[int | None, typer.Option(min=1, help="Pictures to make.", show_default="1, or one for each seed")]
+Seeds = Annotated[
+    str | None, typer.Option(metavar="LIST", help="A seed for each picture, as in 0,1,4-6.", show_default="none")
+]
+Columns = Annotated[int | None, typer.Option(min=1, help="Pictures in a row of the sheet.", show_default="a square")]
+Format = Annotated[
+    ImageFormat | None,
+    typer.Option(
+        "--format",
+        metavar="|".join(FORMATS),
+        show_default="png",
+        help="How single files are written; raw pixels become NumPy files (.npy).",
+    ),
+]
+Out = Annotated[Path | None, typer.Option(metavar="FILE", help="The sheet.", show_default="MODEL.png")]
+OutDir = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write single files here instead of a sheet.")]
+
+
+def images(
+    model: ModelName,
+    count: Count = None,
+    seed: Seed = None,
+    seeds: Seeds = None,
+    class_name: ClassName = None,
+    columns: Columns = None,
+    scale: Scale = None,
+    file_format: Format = None,
+    out: Out = None,
+    out_dir: OutDir = None,
+    as_json: AsJson = False,
+    address: Address = DEFAULT_ADDRESS,
+    timeout: Timeout = None,
+    tls_ca: TlsRoots = None,
+) -> None:
+    """Draw pictures.
+
+    Each is labelled with what makes it again: its number under the seed in the heading, or a seed of its own.
+
+    For example:
+
+    - `rhapsode images digits-gan --count 64 --out out/digits.png`
+    - `rhapsode images faces-vae --seeds 0,1,4-6 --columns 5 --scale 8`
+    - `rhapsode images digits-gan --count 1000 --seed 1 --format webp --out-dir digits`
+    """
+    _check_usage(seed, seeds, file_format, out, out_dir)
+    options = _options(count, seed, seeds, class_name)
+    labels = Labels(model, seed_list(seeds) if seeds else None)
+    with session(address, tls_ca) as client:
+        options["format"] = file_format or ImageFormat.PNG
+        with client.stream_images(model, timeout=timeout, **options) as stream:
+            pictures = progress(stream, stream.started.count, model)
+            if out_dir is not None:
+                save_each(pictures, stream.started, labels, out_dir, as_json=as_json)
+            else:
+                path = out or Path(f"{stream.started.model}.png")
+                save_sheet(list(pictures), stream.started, labels, path, columns, scale, as_json=as_json)
+
+
+def _check_usage(
+    seed: int | None, seeds: str | None, file_format: ImageFormat | None, out: Path | None, out_dir: Path | None
+) -> None:
+    if seed is not None and seeds is not None:
+        raise typer.BadParameter("--seed and --seeds exclude each other")
+    if out is not None and out_dir is not None:
+        raise typer.BadParameter("--out and --out-dir exclude each other")
+    if file_format is not None and out_dir is None:
+        raise typer.BadParameter("--format is for single files: give --out-dir; a sheet is what its suffix says")
+    if file_format is ImageFormat.UNKNOWN:
+        raise typer.BadParameter(f"--format is one of {', '.join(FORMATS)}")
+    if out is not None and out.suffix.lower() not in SHEETS:
+        raise typer.BadParameter(f"a sheet's name ends with one of {', '.join(SHEETS)}")
+
+
+def _options(count: int | None, seed: int | None, seeds: str | None, class_name: str | None) -> ImageOptions:
+    options: ImageOptions = {}
+    if count is not None:
+        options["count"] = count
+    if seed is not None:
+        options["seed"] = seed
+    if seeds is not None:
+        options["seeds"] = seed_list(seeds)
+    chosen = image_class(class_name)
+    if chosen is not None:
+        options["image_class"] = chosen
+    return options

@@ -1,0 +1,54 @@
+"""The commands, gathered under one name."""
+
+import os
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from rhapsode_client.cli.images import images
+from rhapsode_client.cli.models import models
+from rhapsode_client.cli.morph import morph
+from rhapsode_client.cli.text import text
+
+HELP = """Text and pictures from a Rhapsode server.
+
+- `rhapsode models` lists what is served
+- `rhapsode text shakespeare-rnn "ROMEO:" --seed 1` shows text as it comes
+- `rhapsode images digits-gan --count 64` draws a labelled sheet of pictures
+- `rhapsode morph faces-vae --from 1 --to 2 --out faces.gif` animates the way from one face to another
+
+Each command's --help says more. Exit status: 0 done, 1 it could not be done, 2 wrong usage, 130 ended by Ctrl-C.
+"""
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"rhapsode {version('rhapsode')}")
+        raise typer.Exit
+
+
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Take the options that stand before the command."""
+
+
+def build() -> typer.Typer:
+    """The command line as an application of typer."""
+    app = typer.Typer(
+        name="rhapsode", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown"
+    )
+    app.callback(help=HELP)(_options)
+    for command in (models, text, images, morph):
+        app.command()(command)
+    return app
+
+
+def main() -> None:
+    """Run the command that the process was started with; ends the process."""
+    # gRPC's core writes of every connection that goes; the commands say themselves what went wrong.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    build()(prog_name="rhapsode")

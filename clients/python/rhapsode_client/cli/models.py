@@ -1,0 +1,115 @@
+"""`rhapsode models`: what a server serves."""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from rhapsode_client.channel import DEFAULT_ADDRESS
+from rhapsode_client.cli.options import Address, AsJson, Timeout, TlsRoots
+from rhapsode_client.cli.session import session, title
+from rhapsode_client.cli.terminal import results, write_json
+from rhapsode_client.types import ImageSpec, Metric, Model
+
+
+def models(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Describe this model.")] = None,
+    as_json: AsJson = False,
+    address: Address = DEFAULT_ADDRESS,
+    timeout: Timeout = 30.0,
+    tls_ca: TlsRoots = None,
+) -> None:
+    """List the models that are served, or describe one.
+
+    For example:
+
+    - `rhapsode models`
+    - `rhapsode models faces-vae`
+    - `rhapsode models --json | jq -r .name`
+    """
+    with session(address, tls_ca) as client:
+        found = client.models(timeout=timeout) if name is None else (client.model(name, timeout=timeout),)
+        if as_json:
+            for model in found:
+                write_json(model)
+        elif name is None:
+            results().print(_listing(found))
+        else:
+            _describe(found[0], results())
+
+
+def _listing(found: Sequence[Model]) -> Table:
+    table = Table(box=None)
+    table.add_column("model", no_wrap=True)
+    for heading in ("makes", "latent", "runs on", "batch-invariant", "licence"):
+        table.add_column(heading, overflow="fold")
+    for model in found:
+        runtime = model.runtime
+        latent = f"{model.latent.size} {model.latent.prior}" if model.latent else ""
+        invariant = "yes" if runtime.batch_invariant else "no"
+        row = (title(model), makes(model), latent, provider(model), invariant, model.licence)
+        table.add_row(*row)
+    return table
+
+
+def makes(model: Model) -> str:
+    """What a model makes, in two or three words."""
+    if model.image is not None:
+        return _pixels(model.image)
+    return "text" if model.sequence is not None else ""
+
+
+def _pixels(image: ImageSpec) -> str:
+    return f"{image.width}×{image.height} {'grey' if image.channels == 1 else 'colour'}"
+
+
+def provider(model: Model) -> str:
+    """ONNX Runtime's name of the provider, less the word that all of them end with."""
+    return model.runtime.provider.removesuffix("ExecutionProvider")
+
+
+def _describe(model: Model, console: Console) -> None:
+    console.print(title(model), style="bold")
+    console.print(model.description, markup=False)
+    facts = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in _facts(model):
+        facts.add_row(name, value)
+    console.print(facts)
+    if model.metrics:
+        console.print(_figures(model.metrics))
+
+
+def _facts(model: Model) -> Iterator[tuple[str, str]]:
+    training, runtime, limits = model.training, model.runtime, model.limits
+    yield "kind", model.kind
+    yield "makes", makes(model)
+    yield "can", ", ".join(model.capabilities)
+    if model.latent:
+        yield "latent", f"{model.latent.size} numbers, {model.latent.prior}, mean length {model.latent.mean_radius:.2f}"
+    if model.sequence:
+        yield "vocabulary", f"{len(model.sequence.tokens)} tokens"
+        yield "limits", f"{limits.prompt_tokens} tokens in a prompt, {limits.generated_tokens} generated"
+    if model.image:
+        yield "limits", f"{limits.images_per_reply} pictures a reply, {limits.images_per_stream} a stream"
+    if model.classes:
+        yield "classes", ", ".join(model.classes)
+    yield "runs on", f"{provider(model)}, ONNX Runtime {runtime.onnxruntime_version}"
+    if runtime.provider_fallback_reason:
+        yield "because", runtime.provider_fallback_reason
+    yield "same bytes", "in any batch" if runtime.batch_invariant else "not promised: depends on the batch"
+    yield "fingerprint", runtime.fingerprint
+    yield "licence", model.licence
+    yield "data", f"{training.data.name} ({training.data.licence})"
+    yield "trained", f"{training.steps} steps in {training.duration_seconds:.0f} s, ended by {training.stop_reason}"
+    yield "digest", model.digest
+
+
+def _figures(metrics: Sequence[Metric]) -> Table:
+    table = Table("figure", "value", "better", "baseline", "what", box=None)
+    for metric in metrics:
+        baseline = "" if metric.baseline is None else f"{metric.baseline:.4g} {metric.baseline_name}"
+        better = "higher" if metric.higher_is_better else "lower"
+        table.add_row(metric.name, f"{metric.value:.4g}", better, baseline, metric.description)
+    return table

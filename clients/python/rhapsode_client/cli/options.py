@@ -1,0 +1,50 @@
+"""The options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+Address: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--address",
+        envvar="RHAPSODE_ADDRESS",
+        help="The server: host:port, dns:///host:port or unix:path.",
+        rich_help_panel="Connection",
+    ),
+]
+Timeout: TypeAlias = Annotated[
+    float | None,
+    typer.Option(min=0.0, help="Seconds for the whole request.", show_default="no limit", rich_help_panel="Connection"),
+]
+TlsRoots: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls-ca",
+        help="Talk TLS, and trust this PEM file of root certificates.",
+        show_default="plain text",
+        rich_help_panel="Connection",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object a line, for programs.")]
+Seed: TypeAlias = Annotated[
+    int | None,
+    typer.Option(min=0, max=2**64 - 1, metavar="NUMBER", help="Same seed, same result.", show_default="drawn and said"),
+]
+ModelName: TypeAlias = Annotated[str, typer.Argument(metavar="MODEL", help='A model, "name" or "name@version".')]
+ClassName: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--class", help="The class of every picture: a name, or an index.", show_default="none"),
+]
+Scale: TypeAlias = Annotated[
+    int | None,
+    typer.Option(min=1, max=64, help="Screen pixels for each pixel.", show_default="so that a picture is 96 high"),
+]
+
+
+def image_class(value: str | None) -> int | str | None:
+    """A class as the client wants it: an index where `value` is a number."""
+    return int(value) if value is not None and value.isdecimal() else value

@@ -1,0 +1,141 @@
+"""The client for synchronous code."""
+
+from collections.abc import Sequence
+from typing import Self, TypeVar, Unpack
+
+import grpc
+
+from rhapsode.v1 import image_pb2, model_pb2, text_pb2
+from rhapsode.v1.image_pb2_grpc import ImageServiceStub
+from rhapsode.v1.model_pb2_grpc import ModelServiceStub
+from rhapsode.v1.text_pb2_grpc import TextServiceStub
+from rhapsode_client.calls import Call, new_call
+from rhapsode_client.channel import DEFAULT_ADDRESS, DEFAULT_SETTINGS, ChannelSettings, open_channel
+from rhapsode_client.convert import images, models, scalars, text
+from rhapsode_client.failures import failures
+from rhapsode_client.resume.images import ImagesPlan, rest_of_decoding, rest_of_generation, rest_of_walk
+from rhapsode_client.resume.text import TextPlan
+from rhapsode_client.streams import ImageStream, TextStream
+from rhapsode_client.types import (
+    Encoding,
+    ImageClass,
+    ImageFormat,
+    ImageOptions,
+    ImagesResult,
+    Keyframe,
+    LatentsInput,
+    Model,
+    PictureInput,
+    Prompt,
+    TextOptions,
+    TextResult,
+    WalkOptions,
+)
+
+RequestT = TypeVar("RequestT")
+ReplyT = TypeVar("ReplyT")
+
+
+class Client:
+    """A connection to one server, or to the replicas behind one name; may be used by many threads at a time.
+
+    `address` is "host:port", "dns:///host:port" or "unix:path"; nothing is sent before the first call. Every method
+    takes `timeout`, seconds for the whole call (None: the server's own limit), and raises RhapsodeError.
+    """
+
+    def __init__(self, address: str = DEFAULT_ADDRESS, settings: ChannelSettings = DEFAULT_SETTINGS) -> None:
+        self.address = address
+        self._settings = settings
+        self._channel = open_channel(address, settings)
+        self._text = TextServiceStub(self._channel)
+        self._images = ImageServiceStub(self._channel)
+        self._models = ModelServiceStub(self._channel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.address!r})"
+
+    def close(self) -> None:
+        """Close the connection; calls under way are cancelled."""
+        self._channel.close()
+
+    def models(self, *, timeout: float | None = None) -> tuple[Model, ...]:
+        """Every model, sorted by name, without its tokens."""
+        reply = self._unary(self._models.ListModels, model_pb2.ListModelsRequest(), timeout)
+        return tuple(models.model(message) for message in reply.models)
+
+    def model(self, name: str, *, timeout: float | None = None) -> Model:
+        """The model of a name, "name" or "name@version"."""
+        request = model_pb2.GetModelRequest(model=scalars.text("model", name))
+        return models.model(self._unary(self._models.GetModel, request, timeout).model)
+
+    def generate_text(
+        self, model: str, prompt: Prompt = "", *, timeout: float | None = None, **options: Unpack[TextOptions]
+    ) -> TextResult:
+        """Text, when all of it is done; `prompt` is text or token ids."""
+        request = text_pb2.GenerateTextRequest(generation=text.generation(model, prompt, options))
+        return text.result(self._unary(self._text.GenerateText, request, timeout))
+
+    def stream_text(
+        self, model: str, prompt: Prompt = "", *, timeout: float | None = None, **options: Unpack[TextOptions]
+    ) -> TextStream:
+        """Text as it comes. A broken stream goes on by itself, exactly where it broke; see Stream."""
+        request = text_pb2.StreamTextRequest(generation=text.generation(model, prompt, options))
+        return TextStream(self._text.StreamText, TextPlan(request), self._call(timeout))
+
+    def generate_images(
+        self, model: str, *, timeout: float | None = None, **options: Unpack[ImageOptions]
+    ) -> ImagesResult:
+        """Pictures, when all are done. Raises OutputTooLarge where they do not fit one message."""
+        request = image_pb2.GenerateImagesRequest(generation=images.generation(model, options))
+        return images.result(self._unary(self._images.GenerateImages, request, timeout))
+
+    def stream_images(
+        self, model: str, *, timeout: float | None = None, **options: Unpack[ImageOptions]
+    ) -> ImageStream:
+        """Pictures as they come, in order, however many. A broken stream goes on by itself; see Stream."""
+        request = image_pb2.StreamImagesRequest(generation=images.generation(model, options))
+        plan = ImagesPlan(request, rest_of_generation)
+        return ImageStream(self._images.StreamImages, plan, self._call(timeout))
+
+    def interpolate(
+        self, model: str, keyframes: Sequence[Keyframe], *, timeout: float | None = None, **options: Unpack[WalkOptions]
+    ) -> ImageStream:
+        """The pictures of a walk through latent space, from keyframe to keyframe, two at least."""
+        plan = ImagesPlan(images.walk(model, keyframes, options), rest_of_walk)
+        return ImageStream(self._images.InterpolateImages, plan, self._call(timeout))
+
+    def encode_images(
+        self, model: str, pictures: Sequence[PictureInput], *, timeout: float | None = None
+    ) -> tuple[Encoding, ...]:
+        """Where pictures lie in latent space, in their order."""
+        request = images.encode_request(model, pictures)
+        return images.encodings(self._unary(self._images.EncodeImages, request, timeout))
+
+    def decode_latents(
+        self,
+        model: str,
+        latents: LatentsInput,
+        *,
+        image_class: ImageClass | None = None,
+        format: ImageFormat = ImageFormat.PNG,  # noqa: A002 - the word of the wire
+        timeout: float | None = None,
+    ) -> ImageStream:
+        """The pictures of latents [count, size], in their order, as they come."""
+        plan = ImagesPlan(images.decode_request(model, latents, image_class, format), rest_of_decoding)
+        return ImageStream(self._images.DecodeLatents, plan, self._call(timeout))
+
+    def _call(self, timeout: float | None) -> Call:
+        return new_call(timeout, self._settings.retry, self._settings.resume)
+
+    def _unary(
+        self, method: "grpc.UnaryUnaryMultiCallable[RequestT, ReplyT]", request: RequestT, timeout: float | None
+    ) -> ReplyT:
+        call = self._call(timeout)
+        with failures(call.request_id):
+            return method(request, timeout=timeout, metadata=call.metadata)

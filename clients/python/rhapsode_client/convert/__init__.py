@@ -1,0 +1,1 @@
+"""Pure conversions between the client's values and the messages of the wire, shared by both clients."""
