@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
@@ -98,36 +100,55 @@ async def running(loaded: Loaded, **settings: str | int | float) -> AsyncIterato
 
 @dataclass(frozen=True)
 class Process:
-    """A server as a process of its own, that has said that it is ready."""
+    """A server as a process of its own, that has said that it is ready. Its output is read all the time."""
 
     process: subprocess.Popen[str]
+    lines: "SimpleQueue[str | None]"
     address: str
     metrics_address: str
 
     def stop(self, timeout: float = 30.0) -> int:
         """Send SIGTERM, and wait for the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        self.process.communicate(timeout=timeout)
-        return self.process.returncode
+        return self.process.wait(timeout)
+
+    def until_logged(self, message: str) -> LogLine:
+        """Wait for a log line with this message."""
+        return _until_logged(self.lines, message)
 
 
 @contextmanager
 def process(models: Path, *flags: str) -> Iterator[Process]:
     """Start rhapsode-server on free ports, and wait until it is ready; killed at the end if it still runs."""
-    started = subprocess.Popen(
-        command("--models", str(models), "--address", "127.0.0.1:0", "--metrics-address", "127.0.0.1:0", *flags),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=clean_environment(),
-    )
-    with started:
+    words = command("--models", str(models), "--address", "127.0.0.1:0", "--metrics-address", "127.0.0.1:0", *flags)
+    lines: SimpleQueue[str | None] = SimpleQueue()
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=clean_environment()
+    ) as started:
+        reader = threading.Thread(target=_read_all, args=(started, lines))
+        reader.start()
         try:
-            ready = _await_ready(started)
-            yield Process(started, ready["address"], ready["metrics_address"])
+            ready = _until_logged(lines, "ready")
+            yield Process(started, lines, ready["address"], ready["metrics_address"])
         finally:
             if started.poll() is None:
                 started.kill()
+            reader.join()
+
+
+def _read_all(started: subprocess.Popen[str], lines: "SimpleQueue[str | None]") -> None:
+    for line in started.stdout or ():
+        lines.put(line)
+    lines.put(None)
+
+
+def _until_logged(lines: "SimpleQueue[str | None]", message: str) -> LogLine:
+    said: list[str] = []
+    while (line := lines.get(timeout=60)) is not None:
+        said.append(line)
+        if line.startswith("{") and (entry := json.loads(line))["msg"] == message:
+            return dict(entry)
+    raise RuntimeError(f"the server ended before it said {message!r}: {''.join(said)}")
 
 
 def command(*flags: str) -> list[str]:
@@ -139,13 +160,3 @@ def command(*flags: str) -> list[str]:
 def clean_environment() -> dict[str, str]:
     """This process's environment without settings of ours."""
     return {name: value for name, value in os.environ.items() if not name.startswith("RHAPSODE_")}
-
-
-def _await_ready(started: subprocess.Popen[str]) -> LogLine:
-    output = started.stdout
-    said: list[str] = []
-    for line in output or ():
-        said.append(line)
-        if line.startswith("{") and (entry := json.loads(line))["msg"] == "ready":
-            return dict(entry)
-    raise RuntimeError(f"the server ended before it was ready: {''.join(said)}")

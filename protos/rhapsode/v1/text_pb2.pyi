@@ -226,7 +226,7 @@ class TextGeneration(message.Message):
     absent means none, zero means the generated token's alone.
     """
     echo: builtins.bool
-    """Whether the prompt's tokens come back as the first chunk of each candidate."""
+    """Whether the prompt's tokens come back: in a stream as the first chunk of each candidate, marked as echoed."""
     @builtins.property
     def token_ids(self) -> TokenIds:
         """The prompt as token ids."""
@@ -317,7 +317,9 @@ class GenerateTextResponse(message.Message):
 
     @builtins.property
     def candidates(self) -> containers.RepeatedCompositeFieldContainer[TextChunk]:
-        """One chunk for each candidate, in order."""
+        """One chunk for each candidate, in order. Where an echo was asked for, its text and tokens begin with the prompt's,
+        and its log-probabilities are those of the tokens after them.
+        """
 
     @builtins.property
     def finished(self) -> containers.RepeatedCompositeFieldContainer[TextFinished]:
@@ -506,7 +508,7 @@ class TextChunk(message.Message):
 
     @builtins.property
     def logprobs(self) -> containers.RepeatedCompositeFieldContainer[PositionLogprobs]:
-        """For each token, where log-probabilities were asked for; empty for echoed tokens."""
+        """For each generated token, where log-probabilities were asked for; echoed tokens have none."""
 
     def __init__(
         self,

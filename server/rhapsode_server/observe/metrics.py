@@ -30,9 +30,9 @@ class Metrics:
         def histogram(name: str, text: str, buckets: tuple[float, ...], labels: tuple[str, ...] = _LANE) -> Histogram:
             return Histogram(name, text, labels, buckets=buckets, registry=registry)
 
-        self.queue_depth = gauge("rhapsode_queue_depth", "Rows that wait for a slot.")
-        self.active_slots = gauge("rhapsode_active_slots", "Rows that hold a slot.")
-        self.slots = gauge("rhapsode_slots", "Rows that may hold a slot at a time.")
+        self.queue_depth = gauge("rhapsode_queue_depth", "Jobs that wait for a slot.")
+        self.active_slots = gauge("rhapsode_active_slots", "Jobs that hold a slot.")
+        self.slots = gauge("rhapsode_slots", "Jobs that may hold a slot at a time.")
         self.queue_wait = histogram("rhapsode_queue_wait_seconds", "From a job's arrival to its first run.", _LONG)
         self.rows_per_run = histogram("rhapsode_rows_per_run", "Rows advanced by one run of ONNX Runtime.", _ROWS)
         self.run_seconds = histogram("rhapsode_run_seconds", "Time of one run, sampling included.", _SHORT)
@@ -99,7 +99,7 @@ class LaneMetrics:
         self._nonfinite = metrics.nonfinite.labels(*lane)
 
     def queue_changed(self, queued: int, active: int) -> None:
-        """Report how many rows wait and how many hold a slot."""
+        """Report how many jobs wait and how many hold a slot."""
         self._queue_depth.set(queued)
         self._active_slots.set(active)
 

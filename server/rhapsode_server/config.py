@@ -1,0 +1,160 @@
+"""The server's settings: one class whose fields are the flags, the variables and the lines of --print-config."""
+
+import argparse
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rhapsode_server.errors import ConfigError
+
+PREFIX = "RHAPSODE_"
+
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+
+
+class Config(BaseModel):
+    """What an operator may set. Flag `--max-batch`, variable RHAPSODE_MAX_BATCH and field max_batch are one thing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    models: Annotated[Path, Field(description="folder of bundles, models/<name>/<version>/")] = Path("models")
+    address: Annotated[
+        str, Field(description="where gRPC listens, host:port or unix:path; port 0 takes a free one")
+    ] = "127.0.0.1:50051"
+    metrics_address: Annotated[str, Field(description="where Prometheus scrapes over HTTP; empty for nowhere")] = (
+        "127.0.0.1:9464"
+    )
+
+    provider: Annotated[
+        Literal["auto", "cuda", "cpu", "tensorrt"],
+        Field(description="execution provider; auto takes CUDA where a session really runs on it, else the CPU"),
+    ] = "auto"
+    device: Annotated[int, Field(ge=0, le=1024, description="number of the GPU")] = 0
+    gpu_memory_limit: Annotated[int, Field(ge=0, description="bytes that ONNX Runtime may take; 0 for no limit")] = 0
+    require_gpu: Annotated[bool, Field(description="end instead of falling back to the CPU")] = False
+    threads: Annotated[int, Field(ge=0, le=1024, description="threads of a run; 0 for the cgroup's share")] = 0
+
+    max_batch: Annotated[int, Field(ge=1, le=4096, description="most rows in one run")] = 64
+    slots: Annotated[Count, Field(description="requests on one graph that are stepped in turn")] = 1024
+    queue: Annotated[Count, Field(description="requests on one graph that may wait for a slot")] = 1024
+    max_tokens: Annotated[Count, Field(description="most tokens generated for a candidate")] = 8192
+    max_prompt_tokens: Annotated[Count, Field(description="most tokens in a prompt")] = 8192
+    max_images_per_stream: Annotated[Count, Field(description="most pictures of a streaming request")] = 100_000
+    message_bytes: Annotated[
+        int, Field(ge=65_536, le=1 << 30, description="most bytes of a message, either way; clients expect 4 MiB")
+    ] = 4 * 1024 * 1024
+    flush_tokens: Annotated[int, Field(ge=1, le=1024, description="events of a stream that make a message")] = 16
+    flush_interval_ms: Annotated[int, Field(ge=0, le=10_000, description="most that a made event waits for more")] = 50
+
+    default_deadline: Annotated[Seconds, Field(gt=0, description="seconds for a request that names no deadline")] = 300
+    maximum_deadline: Annotated[Seconds, Field(gt=0, description="most seconds for any request")] = 600
+    drain_delay: Annotated[
+        Seconds, Field(description="seconds of serving on after readiness has gone, for load balancers to notice")
+    ] = 5
+    grace: Annotated[Seconds, Field(description="seconds that requests under way have to finish in a stop")] = 30
+
+    max_connections: Annotated[Count, Field(description="most connections at a time")] = 1000
+    max_streams_per_connection: Annotated[Count, Field(description="most requests at a time on a connection")] = 100
+    keepalive_time: Annotated[Seconds, Field(ge=1, description="seconds of silence before a ping")] = 30
+    keepalive_timeout: Annotated[Seconds, Field(ge=1, description="seconds to wait for a ping's answer")] = 10
+    connection_idle: Annotated[Seconds, Field(ge=1, description="seconds before an unused connection is closed")] = 300
+    connection_age: Annotated[Seconds, Field(ge=1, description="seconds before a connection is asked to end")] = 600
+    connection_age_grace: Annotated[
+        Seconds, Field(ge=1, description="seconds that its requests then have; a stream lives no longer than both")
+    ] = 600
+
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="least weight of a line")] = (
+        "info"
+    )
+    log_format: Annotated[Literal["json", "console"], Field(description="for machines or for people")] = "json"
+
+    def lines(self) -> Iterator[str]:
+        """Each setting as a line of a shell's environment file."""
+        for name, value in self.model_dump(mode="json").items():
+            word = str(value).lower() if isinstance(value, bool) else str(value)
+            yield f"{variable(name)}={shlex.quote(word) if word else ''}"
+
+
+Action = Literal["serve", "check", "print-config", "version"]
+
+_ACTIONS: Mapping[str, Action] = MappingProxyType(
+    {"check": "check", "print-config": "print-config", "version": "version"}
+)
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field."""
+    return PREFIX + field.upper()
+
+
+def read(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[Action, Config]:
+    """Read the settings: flags before variables before defaults. Raises ConfigError, a line for each thing wrong."""
+    wrong: list[str] = []
+    flags = _read_flags(argv, wrong)
+    action = _ACTIONS.get(str(flags.pop("action", "")), "serve")
+    variables = _read_variables(environ, wrong)
+    try:
+        config = Config.model_validate({**variables, **flags})
+    except ValidationError as error:
+        wrong += (_explain(str(one["loc"][0]), one["msg"], flags) for one in error.errors())
+    if wrong:
+        raise ConfigError("\n".join(wrong))
+    return action, config
+
+
+def _read_flags(argv: Sequence[str], wrong: list[str]) -> dict[str, str | bool]:
+    try:
+        known, unknown = parser().parse_known_args(argv)
+    except argparse.ArgumentError as error:
+        wrong.append(str(error))
+        return {}
+    given = vars(known)
+    wrong += (f"unknown flag: {word}" for word in unknown)
+    wrong += (f"{_flag(name)}: needs a value" for name, value in given.items() if value is None)
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _read_variables(environ: Mapping[str, str], wrong: list[str]) -> dict[str, str]:
+    ours = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
+    fields = {variable(field): field for field in Config.model_fields}
+    wrong += (f"unknown variable: {name}" for name in sorted(ours.keys() - fields.keys()))
+    return {field: ours[name] for name, field in fields.items() if name in ours}
+
+
+def _explain(field: str, message: str, flags: Mapping[str, str | bool]) -> str:
+    origin = _flag(field) if field in flags else variable(field)
+    return f"{origin}: {message[0].lower()}{message[1:]}"
+
+
+def _flag(field: str) -> str:
+    return f"--{field.replace('_', '-')}"
+
+
+def parser() -> argparse.ArgumentParser:
+    """Make the parser of the flags; it reads words only, their meaning is checked with the variables'."""
+    made = argparse.ArgumentParser(
+        "rhapsode-server",
+        description="Serves bundles of generative models over gRPC.",
+        epilog=f"Every flag is also a variable: --max-batch is {variable('max_batch')}.",
+        argument_default=argparse.SUPPRESS,
+        exit_on_error=False,
+        allow_abbrev=False,
+    )
+    for action, text in (
+        ("check", "load, verify and warm up the models, then end: 0 if all is well"),
+        ("print-config", "print the settings as they are read, then end"),
+        ("version", "print the version, then end"),
+    ):
+        made.add_argument(f"--{action}", dest="action", action="store_const", const=action, help=text)
+    for name, field in Config.model_fields.items():
+        text = f"{field.description} (default: {str(field.default) or 'empty'})"
+        if field.annotation is bool:
+            made.add_argument(_flag(name), dest=name, action=argparse.BooleanOptionalAction, help=text)
+        else:  # a missing value is told with everything else that is wrong
+            made.add_argument(_flag(name), dest=name, nargs="?", metavar="VALUE", help=text)
+    return made

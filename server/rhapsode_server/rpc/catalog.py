@@ -1,0 +1,91 @@
+"""The models as the rpcs see them: each with the drivers that step its graphs."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rhapsode_server.config import Config
+from rhapsode_server.engine.driver import Driver
+from rhapsode_server.engine.scheduler import Limits
+from rhapsode_server.models.decoder import ImageRow, Picture
+from rhapsode_server.models.encoder import Encoded, EncodeRow
+from rhapsode_server.models.row import TextRow
+from rhapsode_server.models.text import TextEvent
+from rhapsode_server.observe.metrics import LaneMetrics, Metrics, Role
+from rhapsode_server.repository.registry import LoadedModel, Registry
+from rhapsode_server.rpc.tokenizer import Tokenizer
+
+UNKNOWN = "_unknown"  # no model can bear this name
+
+TextDriver = Driver[TextRow, TextEvent]
+DecodeDriver = Driver[ImageRow, Picture]
+EncodeDriver = Driver[EncodeRow, Encoded]
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A loaded model, with a driver for each graph that it has."""
+
+    loaded: LoadedModel
+    text: TextDriver | None
+    tokenizer: Tokenizer | None
+    decode: DecodeDriver | None
+    encode: EncodeDriver | None
+
+    @property
+    def drivers(self) -> "Iterator[TextDriver | DecodeDriver | EncodeDriver]":
+        """Those that there are."""
+        return (driver for driver in (self.text, self.decode, self.encode) if driver is not None)
+
+
+class Catalog:
+    """All models of the server."""
+
+    def __init__(self, registry: Registry, config: Config, metrics: Metrics) -> None:
+        self._registry = registry
+        self._served = {id(loaded): _serve(loaded, config, metrics) for loaded in registry.models}
+        self._names = frozenset(loaded.bundle.name for loaded in registry.models)
+
+    @property
+    def models(self) -> Sequence[Served]:
+        """Sorted by name, then version."""
+        return list(self._served.values())
+
+    def find(self, reference: str) -> Served:
+        """The model "name" (its newest version) or "name@version". Raises ModelNotFound."""
+        return self._served[id(self._registry.find(reference))]
+
+    def label(self, request: object) -> str:
+        """The name under which metrics count a request: its model's, or one for all models that there are not."""
+        reference = getattr(getattr(request, "generation", request), "model", "")
+        name = reference.partition("@")[0]
+        return name if name in self._names else UNKNOWN
+
+    def start(self) -> None:
+        """Start to drive all models, in the running event loop."""
+        for driver in self._drivers():
+            driver.start()
+
+    async def stop(self) -> None:
+        """End what is under way, and every driver's thread."""
+        for driver in self._drivers():
+            await driver.stop()
+
+    def _drivers(self) -> "Iterator[TextDriver | DecodeDriver | EncodeDriver]":
+        return (driver for served in self._served.values() for driver in served.drivers)
+
+
+def _serve(loaded: LoadedModel, config: Config, metrics: Metrics) -> Served:
+    bundle = loaded.bundle
+    name = f"{bundle.name}@{bundle.version}"
+    limits = Limits(config.slots, config.queue)
+
+    def lane(role: Role) -> LaneMetrics:
+        return metrics.lane(bundle.name, bundle.version, role, config.slots)
+
+    return Served(
+        loaded=loaded,
+        text=Driver(name, loaded.stepper, limits, lane("step")) if loaded.stepper else None,
+        tokenizer=Tokenizer(bundle.sequence.vocabulary) if loaded.stepper else None,
+        decode=Driver(name, loaded.decoder, limits, lane("decode")) if loaded.decoder else None,
+        encode=Driver(name, loaded.encoder, limits, lane("encode")) if loaded.encoder else None,
+    )

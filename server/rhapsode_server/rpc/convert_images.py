@@ -1,0 +1,161 @@
+"""A request for pictures → the rows that the engine steps."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rhapsode.v1 import image_pb2
+from rhapsode_server.config import Config
+from rhapsode_server.errors import InvalidField, OutputTooLarge, Unsupported
+from rhapsode_server.models.decoder import ImageRow
+from rhapsode_server.models.latents import Draw, Latent
+from rhapsode_server.rpc.catalog import DecodeDriver, Served
+from rhapsode_server.rpc.convert_text import SEED_BITS
+from rhapsode_server.rpc.packed import floats
+from rhapsode_server.rpc.pictures import Format, Writer, writer
+
+BYTES_BESIDE = 64  # most bytes on the wire of an Image besides its data and its latent's numbers
+
+
+@dataclass(frozen=True, slots=True)
+class ImageJob:
+    """What a request for pictures asks of a model."""
+
+    driver: DecodeDriver
+    rows: Sequence[ImageRow]
+    writer: Writer
+    latents: bool
+    """Whether each picture comes with its latent."""
+    seed: int | None = None
+    """The seed in use; None where nothing was drawn from one."""
+
+
+def generation_job(asked: image_pb2.ImageGeneration, served: Served, config: Config) -> ImageJob:
+    """Read a request that is within its bounds. Raises RequestError where it does not fit the model or itself."""
+    driver = decoder(served)
+    kind = asked.WhichOneof("source")
+    count = _count(asked, config)
+    class_id = _class(asked.image_class, served, "generation.image_class") if asked.HasField("image_class") else None
+    if kind in ("seeds", "latents") and asked.first_index:
+        raise InvalidField("generation.first_index", f"must not be set beside {kind}")
+    if kind == "latents" and class_id is None and served.loaded.bundle.classes:
+        raise InvalidField("generation.image_class", "must be set beside latents: there is no noise to draw it with")
+    seed = None if kind in ("seeds", "latents") else asked.seed if kind else secrets.randbits(SEED_BITS)
+    sources = _sources(asked, served, count, seed)
+    rows = [ImageRow(asked.first_index + place, source, class_id) for place, source in enumerate(sources)]
+    return fitting(
+        ImageJob(driver, rows, image_writer(asked.format, served), asked.return_latents, seed), served, config
+    )
+
+
+def decoding_job(asked: image_pb2.DecodeLatentsRequest, served: Served, config: Config) -> ImageJob:
+    """Read a request to decode latents that is within its bounds. Raises RequestError where it does not fit."""
+    driver = decoder(served)
+    class_id = stated_class(asked.HasField("image_class"), asked.image_class, served)
+    latents = [latent(one, served, f"latents[{place}]") for place, one in enumerate(asked.latents)]
+    rows = [ImageRow(place, point, class_id) for place, point in enumerate(latents)]
+    return fitting(ImageJob(driver, rows, image_writer(asked.format, served), latents=False), served, config)
+
+
+def decoder(served: Served) -> DecodeDriver:
+    """The driver that makes pictures. Raises Unsupported where the model makes none."""
+    if served.decode is None:
+        raise Unsupported(f"{served.loaded.bundle.name} does not make pictures")
+    return served.decode
+
+
+def latent(asked: image_pb2.Latent, served: Served, field: str) -> Latent:
+    """A latent's numbers: float32 [size]. Raises InvalidField where they are not as many as the model's."""
+    size = served.loaded.bundle.latent.size
+    if len(asked.values) != size:
+        rule = f"must have {size} elements, the model's latent size, not {len(asked.values)}"
+        raise InvalidField(f"{field}.values", rule, {"size": str(size)})
+    return floats(asked, size)
+
+
+def picture_bytes(job_writer: Writer, served: Served, latents: bool) -> int:
+    """An upper bound of one picture's bytes on the wire, known before there is one."""
+    return job_writer.most_bytes + BYTES_BESIDE + (4 * served.loaded.bundle.latent.size if latents else 0)
+
+
+def images_per_reply(job_writer: Writer, served: Served, latents: bool, config: Config) -> int:
+    """Most pictures that one message is sure to hold."""
+    return (config.message_bytes - 1024) // picture_bytes(job_writer, served, latents)
+
+
+def check_fits(job: ImageJob, served: Served, config: Config) -> None:
+    """Raise OutputTooLarge where a unary reply could outgrow a message, whatever is drawn."""
+    most = images_per_reply(job.writer, served, job.latents, config)
+    if len(job.rows) > most:
+        rule = f"must be at most {most} in one reply of this format; StreamImages takes more"
+        raise OutputTooLarge("generation.count", rule, {"max": str(most)})
+
+
+def check_encodings_fit(count: int, served: Served, config: Config) -> None:
+    """Raise OutputTooLarge where the encodings of so many pictures would outgrow a message."""
+    most = (config.message_bytes - 1024) // (8 * served.loaded.bundle.latent.size + BYTES_BESIDE)
+    if count > most:
+        raise OutputTooLarge("images", f"must have at most {most} elements for this model", {"max_length": str(most)})
+
+
+def fitting(job: ImageJob, served: Served, config: Config) -> ImageJob:
+    """The job, where a single picture fits a message."""
+    if not images_per_reply(job.writer, served, job.latents, config):
+        size = picture_bytes(job.writer, served, job.latents)
+        rule = f"may give a picture of {size} bytes, over the limit of {config.message_bytes} for a message"
+        raise OutputTooLarge("format", rule, {"bytes": str(size), "max": str(config.message_bytes)})
+    return job
+
+
+def _count(asked: image_pb2.ImageGeneration, config: Config) -> int:
+    listed = {"seeds": len(asked.seeds.seeds), "latents": len(asked.latents.latents)}
+    given = listed.get(asked.WhichOneof("source") or "")
+    count = asked.count if asked.HasField("count") else given or 1
+    if given is not None and count != given:
+        kind = asked.WhichOneof("source")
+        raise InvalidField("generation.count", f"must be the number of {kind}, {given}", {"given": str(given)})
+    most = config.max_images_per_stream
+    if count > most:
+        raise InvalidField("generation.count", f"must be in [1, {most}]", {"min": "1", "max": str(most)})
+    return count
+
+
+def _sources(asked: image_pb2.ImageGeneration, served: Served, count: int, seed: int | None) -> Sequence[Draw | Latent]:
+    if seed is not None:
+        return [Draw(seed, asked.first_index + place) for place in range(count)]
+    if asked.WhichOneof("source") == "seeds":
+        return [Draw(own, 0) for own in asked.seeds.seeds]
+    listed = enumerate(asked.latents.latents)
+    return [latent(one, served, f"generation.latents.latents[{place}]") for place, one in listed]
+
+
+def stated_class(stated: bool, asked: image_pb2.ImageClass, served: Served) -> int | None:
+    """The class of a request that must state one where the model has classes."""
+    if stated:
+        return _class(asked, served, "image_class")
+    if served.loaded.bundle.classes:
+        raise InvalidField("image_class", "must be set: the model has classes")
+    return None
+
+
+def _class(asked: image_pb2.ImageClass, served: Served, field: str) -> int:
+    classes = list(served.loaded.bundle.classes)
+    if not classes:
+        raise Unsupported(f"{served.loaded.bundle.name} has no classes")
+    match asked.WhichOneof("class"):
+        case "id":
+            if asked.id >= len(classes):
+                raise InvalidField(f"{field}.id", f"must be less than {len(classes)}", {"max": str(len(classes) - 1)})
+            return asked.id
+        case "name":
+            if asked.name not in classes:
+                raise InvalidField(f"{field}.name", "must be one of the model's classes")
+            return classes.index(asked.name)
+        case _:
+            raise InvalidField(field, "must have an id or a name")
+
+
+def image_writer(asked: Format, served: Served) -> Writer:
+    """The writer of a request's pictures."""
+    """The writer of a request's pictures."""
+    return writer(asked, served.loaded.bundle.image)

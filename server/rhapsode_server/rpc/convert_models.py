@@ -1,0 +1,87 @@
+"""A served model → what ModelService tells about it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rhapsode.v1 import image_pb2, model_pb2, text_pb2
+from rhapsode.v1.bounds_pb2 import bounds
+from rhapsode.v1.bundle_pb2 import SequenceSpec
+from rhapsode_server.config import Config
+from rhapsode_server.rpc.catalog import Served
+from rhapsode_server.rpc.convert_images import images_per_reply
+from rhapsode_server.rpc.convert_text import longest_prompt
+from rhapsode_server.rpc.pictures import writer
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What all models of a process run on."""
+
+    provider: str
+    fallback_reason: str
+    onnxruntime: str
+
+
+def model_message(served: Served, ground: Ground, config: Config, tokens: bool) -> model_pb2.Model:
+    """Describe a model; with the tokens of its vocabulary or without."""
+    bundle = served.loaded.bundle
+    return model_pb2.Model(
+        name=bundle.name,
+        version=bundle.version,
+        kind=bundle.kind,
+        description=bundle.description,
+        licence=bundle.licence,
+        capabilities=_capabilities(served),
+        latent=bundle.latent if bundle.HasField("latent") else None,
+        image=bundle.image if bundle.HasField("image") else None,
+        sequence=_sequence(bundle.sequence, tokens) if bundle.HasField("sequence") else None,
+        classes=bundle.classes,
+        limits=_limits(served, config),
+        runtime=_runtime(served, ground, config),
+        digest=served.loaded.digest,
+        training=bundle.training,
+        metrics=bundle.metrics,
+    )
+
+
+def _capabilities(served: Served) -> Iterator[model_pb2.Capability.ValueType]:
+    if served.text:
+        yield model_pb2.CAPABILITY_GENERATE_TEXT
+    if served.decode:
+        yield model_pb2.CAPABILITY_GENERATE_IMAGES
+        yield model_pb2.CAPABILITY_INTERPOLATE_IMAGES
+    if served.encode:
+        yield model_pb2.CAPABILITY_ENCODE_IMAGES
+
+
+def _sequence(spec: SequenceSpec, tokens: bool) -> SequenceSpec:
+    told = SequenceSpec()
+    told.CopyFrom(spec)
+    if not tokens:
+        told.vocabulary.ClearField("tokens")
+    return told
+
+
+def _limits(served: Served, config: Config) -> model_pb2.ModelLimits:
+    limits = model_pb2.ModelLimits(request_bytes=config.message_bytes, response_bytes=config.message_bytes)
+    if served.text:
+        candidates = text_pb2.TextGeneration.DESCRIPTOR.fields_by_name["candidate_count"]
+        limits.prompt_tokens = longest_prompt(served, config)
+        limits.generated_tokens = config.max_tokens
+        limits.candidates = int(candidates.GetOptions().Extensions[bounds].max)
+    if served.decode:
+        png = writer(image_pb2.IMAGE_FORMAT_PNG, served.loaded.bundle.image)
+        limits.images_per_reply = images_per_reply(png, served, latents=False, config=config)
+        limits.images_per_stream = config.max_images_per_stream
+    return limits
+
+
+def _runtime(served: Served, ground: Ground, config: Config) -> model_pb2.ModelRuntime:
+    return model_pb2.ModelRuntime(
+        provider=ground.provider,
+        provider_fallback_reason=ground.fallback_reason,
+        onnxruntime_version=ground.onnxruntime,
+        batch_invariant=served.loaded.batch_invariant,
+        fingerprint=served.loaded.fingerprint,
+        max_batch_rows=config.max_batch,
+    )

@@ -1,0 +1,165 @@
+"""A request for text → the rows that the engine steps."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rhapsode.v1 import text_pb2
+from rhapsode_server.config import Config
+from rhapsode_server.errors import InvalidField, OutputTooLarge, UnknownToken, Unsupported
+from rhapsode_server.models.row import TextRow
+from rhapsode_server.models.sampling import Sampling
+from rhapsode_server.models.text import TextSpec
+from rhapsode_server.rpc.catalog import Served, TextDriver
+from rhapsode_server.rpc.tokenizer import Tokenizer
+
+SEED_BITS = 53  # of seeds that the server draws: every language's numbers hold them exactly
+
+# Most bytes on the wire of a token id (fewer than 2²¹ tokens), of a position's own log-probability, of one of the
+# likeliest tokens beside it, and of what a candidate has once.
+BYTES_OF_ID = 3
+BYTES_OF_LOGPROBS = 9
+BYTES_OF_TOP = 11
+BYTES_OF_END = 512
+
+
+@dataclass(frozen=True, slots=True)
+class TextJob:
+    """What a request for text asks of a model. `prompt` is as the client gave it: no start token in it."""
+
+    driver: TextDriver
+    spec: TextSpec
+    candidates: int
+    prompt: tuple[int, ...]
+    echo: bool
+
+    @property
+    def rows(self) -> Sequence[TextRow]:
+        """A row for each candidate."""
+        return [TextRow(self.spec, candidate) for candidate in range(self.candidates)]
+
+
+def text_job(asked: text_pb2.TextGeneration, served: Served, config: Config) -> TextJob:
+    """Read a request that is within its bounds. Raises RequestError where it does not fit the model or itself."""
+    if served.text is None or served.tokenizer is None:
+        raise Unsupported(f"{served.loaded.bundle.name} does not generate text")
+    prompt = _prompt(asked, served, served.tokenizer, config)
+    candidates = asked.candidate_count if asked.HasField("candidate_count") else 1
+    max_tokens = _max_tokens(asked, config)
+    spec = TextSpec(
+        prompt=prompt or _start(served),
+        received=_received(asked, served, candidates, max_tokens),
+        sampling=_sampling(asked.sampling, _vocabulary_size(served)),
+        max_tokens=max_tokens,
+        stop_sequences=_stop_sequences(asked.stopping),
+        seed=asked.seed if asked.HasField("seed") else secrets.randbits(SEED_BITS),
+        logprobs=asked.logprobs if asked.HasField("logprobs") else None,
+    )
+    return TextJob(served.text, spec, candidates, prompt, asked.echo)
+
+
+def check_fits(job: TextJob, served: Served, config: Config) -> None:
+    """Raise OutputTooLarge where a unary reply could outgrow a message, whatever is generated."""
+    longest = served.tokenizer.longest_bytes if served.tokenizer else 0
+    logprobs = 0 if job.spec.logprobs is None else BYTES_OF_LOGPROBS + BYTES_OF_TOP * job.spec.logprobs
+    echoed = len(job.prompt) if job.echo else 0
+    generated = job.spec.max_tokens - len(job.spec.received)
+    candidate = BYTES_OF_END + echoed * (BYTES_OF_ID + longest) + generated * (BYTES_OF_ID + longest + logprobs)
+    size = job.candidates * candidate
+    if size > config.message_bytes:
+        rule = f"may give {size} bytes, over the limit of {config.message_bytes}; StreamText has no such limit"
+        raise OutputTooLarge("generation", rule, {"bytes": str(size), "max": str(config.message_bytes)})
+
+
+def longest_prompt(served: Served, config: Config) -> int:
+    """Most tokens in a prompt: the bundle's limit or the server's, whichever is less."""
+    return min(config.max_prompt_tokens, served.loaded.bundle.sequence.longest_prompt or config.max_prompt_tokens)
+
+
+def _vocabulary_size(served: Served) -> int:
+    return len(served.loaded.bundle.sequence.vocabulary.tokens)
+
+
+def _prompt(asked: text_pb2.TextGeneration, served: Served, tokenizer: Tokenizer, config: Config) -> tuple[int, ...]:
+    longest = longest_prompt(served, config)
+    too_long = f"must have at most {longest} tokens", {"max_tokens": str(longest)}
+    if asked.WhichOneof("prompt") == "token_ids":
+        field, prompt = "generation.token_ids.ids", tuple(asked.token_ids.ids)
+        _known(prompt, served, field)
+    else:
+        field = "generation.text"
+        if len(asked.text) > longest * tokenizer.longest:  # known without a look at it
+            raise InvalidField(field, *too_long)
+        prompt = tokenizer.encode(asked.text, field)
+    if len(prompt) > longest:
+        raise InvalidField(field, *too_long)
+    return prompt
+
+
+def _start(served: Served) -> tuple[int, ...]:
+    vocabulary = served.loaded.bundle.sequence.vocabulary
+    if not vocabulary.HasField("start_token"):
+        raise InvalidField("generation.prompt", "must not be empty: the model names no start token")
+    return (vocabulary.start_token,)
+
+
+def _received(asked: text_pb2.TextGeneration, served: Served, candidates: int, max_tokens: int) -> tuple[int, ...]:
+    field = "generation.received_token_ids"
+    received = tuple(asked.received_token_ids)
+    if not received:
+        return ()
+    if not asked.HasField("seed"):
+        raise InvalidField(field, "needs the seed of the stream that it goes on with")
+    if candidates != 1:
+        raise InvalidField(field, "needs a candidate_count of 1")
+    if len(received) > max_tokens:
+        raise InvalidField(field, f"must have at most {max_tokens} elements", {"max_length": str(max_tokens)})
+    _known(received, served, field)
+    return received
+
+
+def _known(ids: Sequence[int], served: Served, field: str) -> None:
+    size = _vocabulary_size(served)
+    if ids and max(ids) >= size:
+        raise UnknownToken(field, next(index for index, token in enumerate(ids) if token >= size))
+
+
+def _max_tokens(asked: text_pb2.TextGeneration, config: Config) -> int:
+    if not asked.stopping.HasField("max_tokens"):
+        return config.max_tokens
+    if asked.stopping.max_tokens > config.max_tokens:
+        most = str(config.max_tokens)
+        raise InvalidField("generation.stopping.max_tokens", f"must be in [1, {most}]", {"min": "1", "max": most})
+    return asked.stopping.max_tokens
+
+
+def _stop_sequences(asked: text_pb2.Stopping) -> tuple[str, ...]:
+    for index, sequence in enumerate(asked.stop_sequences):
+        if not sequence:
+            raise InvalidField(f"generation.stopping.stop_sequences[{index}]", "must not be empty")
+    return tuple(asked.stop_sequences)
+
+
+def _sampling(asked: text_pb2.Sampling, vocabulary_size: int) -> Sampling:
+    return Sampling(
+        temperature=asked.temperature if asked.HasField("temperature") else 1.0,
+        top_k=asked.top_k,
+        top_p=asked.top_p if asked.HasField("top_p") else 1.0,
+        min_p=asked.min_p,
+        repetition_penalty=asked.repetition_penalty if asked.HasField("repetition_penalty") else 1.0,
+        presence_penalty=asked.presence_penalty,
+        frequency_penalty=asked.frequency_penalty,
+        logit_bias=_logit_bias(asked.logit_bias, vocabulary_size),
+    )
+
+
+def _logit_bias(asked: Sequence[text_pb2.LogitBias], vocabulary_size: int) -> tuple[tuple[int, float], ...]:
+    biases: dict[int, float] = {}
+    for index, entry in enumerate(asked):
+        field = f"generation.sampling.logit_bias[{index}].token_id"
+        if entry.token_id >= vocabulary_size:
+            raise InvalidField(field, f"must be less than {vocabulary_size}", {"max": str(vocabulary_size - 1)})
+        if entry.token_id in biases:
+            raise InvalidField(field, "must not stand twice")
+        biases[entry.token_id] = entry.bias
+    return tuple(biases.items())

@@ -1,0 +1,82 @@
+"""Has picture jobs done: rows to the engine, and files written and read outside of the event loop."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+from rhapsode.v1 import image_pb2
+from rhapsode_server.engine.outbox import Pace
+from rhapsode_server.models.encoder import Encoded, EncodeRow
+from rhapsode_server.observe.logs import note
+from rhapsode_server.rpc.catalog import EncodeDriver, Served
+from rhapsode_server.rpc.convert_images import ImageJob
+from rhapsode_server.rpc.image_reply import images
+from rhapsode_server.rpc.input_pictures import Field, Taken, take
+
+WAITING_BYTES = 32 << 20  # of pictures that may wait for a slow reader before their job is parked
+WORKERS = 2  # more threads than cores only pass the interpreter's lock around
+
+MANY = 500  # pictures whose rows take about a millisecond to make
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Send = Callable[[Sequence[image_pb2.Image]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A picture as the encoder saw it."""
+
+    encoded: Encoded
+    converted: bool
+
+
+class Darkroom:
+    """Shared by all rpcs that have to do with pictures; `pace` is when news are worth a message."""
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="pictures")
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    async def prepare(self, count: int, read: Callable[P, ImageJob], *given: P.args, **named: P.kwargs) -> ImageJob:
+        """Read a request for `count` pictures; outside of the event loop where that takes long."""
+        return read(*given, **named) if count < MANY else await self._outside(read, *given, **named)
+
+    async def develop(self, job: ImageJob, until: float, send: Send) -> None:
+        """Have all pictures made, and hand them to `send` in order as they come. Ends at `until`, a monotonic time."""
+        async with job.driver.submit(job.rows, until, self._pace_of(job)) as outbox:
+            async for news in outbox:
+                await send(await self._outside(images, job, news))
+        note(items=len(job.rows), queue_ms=round((outbox.timings.queue_seconds or 0.0) * 1000, 3))
+
+    async def encode(
+        self, driver: EncodeDriver, fields: Sequence[Field], served: Served, until: float
+    ) -> Sequence[Reading]:
+        """Where pictures lie in latent space, in order. Raises InvalidField for one that cannot be read."""
+        taken = await self._outside(_take_all, fields, served)
+        encoded: list[Encoded] = []
+        rows = [EncodeRow(one.values) for one in taken]
+        async with driver.submit(rows, until, self._pace) as outbox:
+            async for news in outbox:
+                encoded += (event for delivery in news for event in delivery.events)
+        return [Reading(result, one.converted) for result, one in zip(encoded, taken, strict=True)]
+
+    async def _outside(self, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._workers, lambda: work(*arguments, **keywords))
+
+    def _pace_of(self, job: ImageJob) -> Pace:
+        """Slow readers are measured in bytes, since pictures are of all sizes."""
+        spec = job.writer.spec
+        bound = max(self._pace.flush_events, WAITING_BYTES // (4 * spec.height * spec.width * spec.channels))
+        return Pace(self._pace.flush_events, self._pace.flush_interval, bound=min(bound, self._pace.bound))
+
+
+def _take_all(fields: Sequence[Field], served: Served) -> Sequence[Taken]:
+    return [take(field.picture, served.loaded.bundle.image, field.path) for field in fields]

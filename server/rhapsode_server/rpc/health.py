@@ -1,0 +1,67 @@
+"""grpc.health.v1, with a Watch that cannot be made to hang the server.
+
+A watcher reads the state and then writes outside of any lock, so a client that does not read holds up nobody but
+itself; grpcio's own servicer writes while it holds the lock that a change of state needs.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import cast
+
+from google.protobuf.descriptor import ServiceDescriptor
+from grpc_health.v1.health_pb2 import DESCRIPTOR, HealthCheckRequest, HealthCheckResponse
+
+from rhapsode_server.errors import ModelNotFound
+from rhapsode_server.rpc.call import Call
+from rhapsode_server.rpc.routes import Service, service
+
+SERVING = HealthCheckResponse.SERVING
+NOT_SERVING = HealthCheckResponse.NOT_SERVING
+LIVENESS = "liveness"
+
+
+class Health:
+    """The health of named services: "liveness" serves while the event loop turns, the others until a stop begins."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._states: dict[str, int] = dict.fromkeys(("", LIVENESS, "readiness", *names), SERVING)
+        self._changed = asyncio.Event()
+        self._closed = False
+
+    def service(self) -> Service:
+        """What to register."""
+        return service(cast("ServiceDescriptor", DESCRIPTOR.services_by_name["Health"]), self)
+
+    def leave(self) -> None:
+        """Tell that the server is about to stop; it still serves."""
+        self._states = {name: SERVING if name == LIVENESS else NOT_SERVING for name in self._states}
+        self._wake()
+
+    def close(self) -> None:
+        """End all watches."""
+        self._closed = True
+        self._wake()
+
+    async def Check(self, request: HealthCheckRequest, _call: Call) -> HealthCheckResponse:
+        """Answer the state of one service."""
+        state = self._states.get(request.service)
+        if state is None:
+            raise ModelNotFound("the health of no such service is known")
+        return HealthCheckResponse(status=state)
+
+    async def Watch(self, request: HealthCheckRequest, call: Call) -> None:
+        """Write the state of one service now and whenever it changes."""
+        told = None
+        while True:
+            changed, closed = self._changed, self._closed
+            state = self._states.get(request.service, HealthCheckResponse.SERVICE_UNKNOWN)
+            if state != told:
+                await call.write(HealthCheckResponse(status=state))
+                told = state
+            if closed:
+                return
+            await changed.wait()
+
+    def _wake(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()

@@ -1,0 +1,104 @@
+"""rhapsode.v1.ImageService."""
+
+from collections.abc import Sequence
+
+from rhapsode.v1 import image_pb2
+from rhapsode_server.config import Config
+from rhapsode_server.models.latents import Latent
+from rhapsode_server.observe.logs import note
+from rhapsode_server.rpc.call import Call
+from rhapsode_server.rpc.catalog import Catalog, Served
+from rhapsode_server.rpc.convert_images import (
+    ImageJob,
+    check_encodings_fit,
+    check_fits,
+    decoding_job,
+    generation_job,
+)
+from rhapsode_server.rpc.convert_walks import Walk, encoder, walk_plan
+from rhapsode_server.rpc.darkroom import Darkroom
+from rhapsode_server.rpc.deadlines import deadline
+from rhapsode_server.rpc.image_reply import Sender, encoding, started
+from rhapsode_server.rpc.input_pictures import Field
+from rhapsode_server.rpc.routes import Service, service
+
+
+class ImageService:
+    """Makes pictures: every rpc reads its request as a job, has it done, and sends what comes."""
+
+    def __init__(self, catalog: Catalog, config: Config, darkroom: Darkroom) -> None:
+        self._catalog = catalog
+        self._config = config
+        self._darkroom = darkroom
+
+    def service(self) -> Service:
+        """What to register."""
+        return service(image_pb2.DESCRIPTOR.services_by_name["ImageService"], self)
+
+    async def GenerateImages(
+        self, request: image_pb2.GenerateImagesRequest, call: Call
+    ) -> image_pb2.GenerateImagesResponse:
+        """Sample pictures, and answer when all are done."""
+        served = self._find(request.generation.model)
+        job = await self._read(request.generation, served)
+        check_fits(job, served, self._config)
+        reply = image_pb2.GenerateImagesResponse(started=started(job, served.loaded))
+
+        async def keep(pictures: Sequence[image_pb2.Image]) -> None:
+            reply.images.extend(pictures)
+
+        await self._darkroom.develop(job, deadline(call, self._config), keep)
+        return reply
+
+    async def StreamImages(self, request: image_pb2.StreamImagesRequest, call: Call) -> None:
+        """Sample pictures, and write them as they come."""
+        served = self._find(request.generation.model)
+        job = await self._read(request.generation, served)
+        sender = Sender(call.write, image_pb2.StreamImagesResponse, started(job, served.loaded), self._config)
+        await self._darkroom.develop(job, deadline(call, self._config), sender.send)
+
+    async def InterpolateImages(self, request: image_pb2.InterpolateImagesRequest, call: Call) -> None:
+        """Walk through latent space, a picture a message."""
+        served = self._find(request.model)
+        until = deadline(call, self._config)
+        plan = walk_plan(request, served, self._config)
+        keyframes = await self._keyframes(plan, served, until)
+        job = await self._darkroom.prepare(plan.count, plan.job, keyframes)
+        sender = Sender(call.write, image_pb2.InterpolateImagesResponse, started(job, served.loaded), self._config)
+        await self._darkroom.develop(job, until, sender.send_each)
+
+    async def EncodeImages(self, request: image_pb2.EncodeImagesRequest, call: Call) -> image_pb2.EncodeImagesResponse:
+        """Say where pictures lie in latent space."""
+        served = self._find(request.model)
+        driver = encoder(served)
+        check_encodings_fit(len(request.images), served, self._config)
+        fields = [Field(f"images[{place}].data", picture) for place, picture in enumerate(request.images)]
+        readings = await self._darkroom.encode(driver, fields, served, deadline(call, self._config))
+        return image_pb2.EncodeImagesResponse(
+            model=served.loaded.bundle.name,
+            version=served.loaded.bundle.version,
+            fingerprint=served.loaded.fingerprint,
+            encodings=[encoding(reading.encoded, reading.converted) for reading in readings],
+        )
+
+    async def DecodeLatents(self, request: image_pb2.DecodeLatentsRequest, call: Call) -> None:
+        """Decode latents, and write their pictures as they come."""
+        served = self._find(request.model)
+        job = decoding_job(request, served, self._config)
+        sender = Sender(call.write, image_pb2.DecodeLatentsResponse, started(job, served.loaded), self._config)
+        await self._darkroom.develop(job, deadline(call, self._config), sender.send)
+
+    def _find(self, reference: str) -> Served:
+        served = self._catalog.find(reference)
+        note(model=served.loaded.bundle.name)
+        return served
+
+    async def _read(self, asked: image_pb2.ImageGeneration, served: Served) -> ImageJob:
+        return await self._darkroom.prepare(asked.count, generation_job, asked, served, self._config)
+
+    async def _keyframes(self, plan: Walk, served: Served, until: float) -> Sequence[Latent]:
+        """All keyframes as latents: pictures are encoded to their means."""
+        if not plan.pictures:
+            return plan.latents(())
+        readings = await self._darkroom.encode(encoder(served), plan.pictures, served, until)
+        return plan.latents(reading.encoded.mean for reading in readings)

@@ -1,0 +1,85 @@
+"""Pictures out of the server: a model's values → the bytes of a file, or raw values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from types import MappingProxyType
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from rhapsode.v1 import image_pb2
+from rhapsode.v1.bundle_pb2 import ImageSpec
+from rhapsode_server.models.decoder import Pixels
+
+Format: TypeAlias = image_pb2.ImageFormat.ValueType
+
+JPEG_QUALITY = 95
+FILE_HEADER = 2048  # more than any of the formats spends besides the pixels
+
+# Pillow's name of each file format, and the settings that it is written with.
+_FILES: Mapping[Format, tuple[str, Mapping[str, bool | int]]] = MappingProxyType(
+    {
+        image_pb2.IMAGE_FORMAT_PNG: ("PNG", MappingProxyType({})),
+        image_pb2.IMAGE_FORMAT_WEBP: ("WEBP", {"lossless": True, "exact": True}),
+        image_pb2.IMAGE_FORMAT_JPEG: ("JPEG", {"quality": JPEG_QUALITY}),
+    }
+)
+# Most bytes a pixel value can take. PNG stores what it cannot compress; a JPEG coefficient has at most 27 bits.
+_BYTES_OF_VALUE: Mapping[Format, float] = MappingProxyType(
+    {
+        image_pb2.IMAGE_FORMAT_PNG: 1.01,
+        image_pb2.IMAGE_FORMAT_WEBP: 2.0,
+        image_pb2.IMAGE_FORMAT_JPEG: 3.5,
+        image_pb2.IMAGE_FORMAT_RAW_UINT8: 1.0,
+        image_pb2.IMAGE_FORMAT_RAW_FLOAT32: 4.0,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Writes the pictures of one model in one format."""
+
+    format: Format
+    spec: ImageSpec
+
+    def write(self, values: Pixels) -> bytes:
+        """Write one picture: float32 [channels, height, width] in the model's range → bytes."""
+        rows = np.ascontiguousarray(values.transpose(1, 2, 0))
+        if self.format == image_pb2.IMAGE_FORMAT_RAW_FLOAT32:
+            return rows.astype("<f4").tobytes()
+        pixels = to_bytes(rows, self.spec)
+        if self.format == image_pb2.IMAGE_FORMAT_RAW_UINT8:
+            return pixels.tobytes()
+        return _write_file(pixels, self.format)
+
+    @property
+    def most_bytes(self) -> int:
+        """An upper bound of a picture's size, known before there is one."""
+        header = FILE_HEADER if self.format in _FILES else 0
+        values = self.spec.height * (self.spec.width * self.spec.channels + 1)
+        return header + int(values * _BYTES_OF_VALUE[self.format])
+
+
+def writer(asked: Format, spec: ImageSpec) -> Writer:
+    """The writer of the format that a request asks for; PNG where it asks for none."""
+    return Writer(asked or image_pb2.IMAGE_FORMAT_PNG, spec)
+
+
+def to_bytes(values: Pixels, spec: ImageSpec) -> NDArray[np.uint8]:
+    """Scale values of any shape from [low, high] to 0–255, rounded to nearest, cut off outside."""
+    scale = np.float32(255.0 / (spec.high - spec.low))
+    scaled = np.rint((values - np.float32(spec.low)) * scale)
+    pixels: NDArray[np.uint8] = np.clip(scaled, 0, 255).astype(np.uint8)
+    return pixels
+
+
+def _write_file(pixels: NDArray[np.uint8], form: Format) -> bytes:
+    name, settings = _FILES[form]
+    file = BytesIO()
+    grey = pixels.shape[2] == 1
+    Image.fromarray(pixels[:, :, 0] if grey else pixels).save(file, name, **settings)
+    return file.getvalue()

@@ -1,0 +1,58 @@
+"""A service's handlers, made from its descriptor and an object with a coroutine for each rpc.
+
+The generated registration asks streaming methods to be generators. Ours are coroutines that write, because a
+generator that its caller has left is closed late and in another context.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message_factory import GetMessageClass
+
+from rhapsode_server.observe.rpcs import Method
+
+# What grpc hands a method handler depends on the method; the servicers' own signatures say which.
+Behaviour = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service and the object whose methods bear the names of its rpcs. `name` is the full name it is served under."""
+
+    descriptor: ServiceDescriptor
+    servicer: object
+    name: str
+
+    @property
+    def methods(self) -> Sequence[MethodDescriptor]:
+        """Its rpcs."""
+        return list(self.descriptor.methods)
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        """What to give to the server."""
+        handlers = {method.name: _handler(method, getattr(self.servicer, method.name)) for method in self.methods}
+        return grpc.method_handlers_generic_handler(self.name, handlers)
+
+
+def service(descriptor: ServiceDescriptor, servicer: object) -> Service:
+    """Serve a service under its own name."""
+    return Service(descriptor, servicer, descriptor.full_name)
+
+
+def metric_label(service_name: str, method: MethodDescriptor) -> Method:
+    """Name a method as its metrics do."""
+    kinds = {(False, False): "unary", (False, True): "server_stream", (True, False): "client_stream"}
+    kind = kinds.get((method.client_streaming, method.server_streaming), "bidi_stream")
+    return Method(kind, service_name, method.name)
+
+
+def _handler(method: MethodDescriptor, behaviour: Behaviour) -> "grpc.RpcMethodHandler[Any, Any]":
+    request, reply = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
+    if method.client_streaming:
+        make = grpc.stream_stream_rpc_method_handler
+    else:
+        make = grpc.unary_stream_rpc_method_handler if method.server_streaming else grpc.unary_unary_rpc_method_handler
+    return make(behaviour, request.FromString, reply.SerializeToString)

@@ -1,0 +1,64 @@
+"""rhapsode.v1.TextService."""
+
+from rhapsode.v1 import text_pb2
+from rhapsode_server.config import Config
+from rhapsode_server.engine.outbox import Outbox, Pace
+from rhapsode_server.models.row import TextRow
+from rhapsode_server.models.text import TextEvent
+from rhapsode_server.observe.logs import note
+from rhapsode_server.rpc.call import Call
+from rhapsode_server.rpc.catalog import Catalog, Served
+from rhapsode_server.rpc.convert_text import TextJob, check_fits, text_job
+from rhapsode_server.rpc.deadlines import deadline
+from rhapsode_server.rpc.routes import Service, service
+from rhapsode_server.rpc.text_reply import TextReply, gather
+
+GATHERING = Pace(flush_events=Pace().bound, flush_interval=1.0)  # a unary reply is one message however often we look
+
+
+class TextService:
+    """Generates text: the same job for both rpcs, sent as it comes or gathered."""
+
+    def __init__(self, catalog: Catalog, config: Config) -> None:
+        self._catalog = catalog
+        self._config = config
+        self._pace = Pace(config.flush_tokens, config.flush_interval_ms / 1000)
+
+    def service(self) -> Service:
+        """What to register."""
+        return service(text_pb2.DESCRIPTOR.services_by_name["TextService"], self)
+
+    async def GenerateText(self, request: text_pb2.GenerateTextRequest, call: Call) -> text_pb2.GenerateTextResponse:
+        """Generate, and answer when all is done."""
+        served = self._find(request.generation.model)
+        job = text_job(request.generation, served, self._config)
+        check_fits(job, served, self._config)
+        reply = TextReply(job, served.loaded)
+        async with self._submit(job, call, GATHERING) as outbox:
+            messages = [message async for news in outbox for message in reply.messages(news, outbox.timings)]
+        _note(reply, outbox)
+        return gather(messages, job)
+
+    async def StreamText(self, request: text_pb2.StreamTextRequest, call: Call) -> None:
+        """Generate, and write tokens as they come."""
+        served = self._find(request.generation.model)
+        job = text_job(request.generation, served, self._config)
+        reply = TextReply(job, served.loaded)
+        async with self._submit(job, call, self._pace) as outbox:
+            async for news in outbox:
+                for message in reply.messages(news, outbox.timings):
+                    await call.write(message)
+        _note(reply, outbox)
+
+    def _find(self, reference: str) -> Served:
+        served = self._catalog.find(reference)
+        note(model=served.loaded.bundle.name)
+        return served
+
+    def _submit(self, job: TextJob, call: Call, pace: Pace) -> Outbox[TextRow, TextEvent]:
+        return job.driver.submit(job.rows, deadline(call, self._config), pace)
+
+
+def _note(reply: TextReply, outbox: Outbox[TextRow, TextEvent]) -> None:
+    queued = outbox.timings.queue_seconds or 0.0
+    note(items=reply.generated, queue_ms=round(queued * 1000, 3))

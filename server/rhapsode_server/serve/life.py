@@ -1,0 +1,192 @@
+"""A server's life in file order: load, start, serve, stop."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+
+import grpc
+
+from rhapsode_server.config import Config
+from rhapsode_server.engine.outbox import Pace
+from rhapsode_server.errors import ConfigError
+from rhapsode_server.observe.endpoint import Endpoint, fresh_registry, open_endpoint
+from rhapsode_server.observe.logs import Log
+from rhapsode_server.observe.metrics import Metrics
+from rhapsode_server.observe.rpcs import RpcMetrics
+from rhapsode_server.repository import registry
+from rhapsode_server.repository.registry import LoadedModel, Registry
+from rhapsode_server.rpc.catalog import Catalog
+from rhapsode_server.rpc.convert_models import Ground
+from rhapsode_server.rpc.darkroom import Darkroom
+from rhapsode_server.rpc.health import Health
+from rhapsode_server.rpc.image import ImageService
+from rhapsode_server.rpc.interceptors import Guard
+from rhapsode_server.rpc.models import ModelService
+from rhapsode_server.rpc.reflection import Reflection
+from rhapsode_server.rpc.routes import Service
+from rhapsode_server.rpc.text import TextService
+from rhapsode_server.runtime.providers import Runtime, RuntimeOptions
+from rhapsode_server.serve.arguments import channel_arguments
+from rhapsode_server.serve.lag import watch_lag
+from rhapsode_server.serve.processors import share
+
+LAST_WORDS = 2.0  # seconds beyond the grace in which requests that are cut off still get their status
+
+
+def load(config: Config, log: Log) -> tuple[Runtime, Registry]:
+    """Choose where to run; read, verify and warm up every model. Raises StartupError."""
+    options = RuntimeOptions(
+        provider=config.provider,
+        device=config.device,
+        gpu_memory_limit=config.gpu_memory_limit or None,
+        threads=config.threads or share(),
+        require_gpu=config.require_gpu,
+    )
+    runtime = Runtime(options)
+    log.info(
+        "runtime",
+        provider=runtime.placement.provider,
+        fallback_reason=runtime.placement.fallback_reason,
+        onnxruntime=runtime.version,
+        threads=options.threads,
+    )
+
+    def tell(model: LoadedModel) -> None:
+        log.info(
+            "model loaded",
+            model=model.name,
+            model_version=model.version,
+            fingerprint=model.fingerprint,
+            batch_invariant=model.batch_invariant,
+            duration_ms=round(model.load_seconds * 1000, 3),
+        )
+
+    return runtime, registry.load(config.models, runtime, config.max_batch, tell)
+
+
+class Server:
+    """A server of loaded models. Lives in one event loop; starts once, stops once."""
+
+    def __init__(self, config: Config, runtime: Runtime, models: Registry, log: Log) -> None:
+        self._config = config
+        self._log = log
+        self._page = fresh_registry()
+        self._metrics = Metrics(self._page)
+        self._rpc_metrics = RpcMetrics(self._page)
+        self._catalog = Catalog(models, config, self._metrics)
+        self._darkroom = Darkroom(Pace(config.flush_tokens, config.flush_interval_ms / 1000))
+        self._ground = Ground(runtime.placement.provider, runtime.placement.fallback_reason, runtime.version)
+        self._health: Health
+        self._guard: Guard
+        self._grpc: grpc.aio.Server
+        self._endpoint: Endpoint | None = None
+        self._lag: asyncio.Task[None]
+        self.address = config.address
+        self.metrics_address = ""
+
+    async def start(self) -> None:
+        """Drive the models and listen. Raises ConfigError where an address cannot be had."""
+        services = self._services()
+        self._guard = Guard(services, self._catalog, self._metrics, self._rpc_metrics, self._log)
+        self._grpc = grpc.aio.server(interceptors=[self._guard], options=channel_arguments(self._config))
+        self._grpc.add_generic_rpc_handlers([each.handler() for each in services])
+        self.address = _bind(self._grpc, self._config.address)
+        if self._config.metrics_address:
+            self._endpoint = open_endpoint(self._config.metrics_address, self._page)
+            self.metrics_address = self._endpoint.address
+        self._describe()
+        self._catalog.start()
+        self._lag = asyncio.create_task(watch_lag(self._metrics.loop_lag.observe))
+        await self._grpc.start()
+        self._log.info("ready", address=self.address, metrics_address=self.metrics_address)
+
+    async def stop(self) -> None:
+        """Go without losing a request that can still be finished.
+
+        Not ready any more, but serving, until load balancers have noticed; then nothing new; then what is under way
+        gets its grace; then what is left is ended with a status that says why.
+        """
+        self._log.info("draining", seconds=self._config.drain_delay)
+        self._health.leave()
+        await asyncio.sleep(self._config.drain_delay)
+        self._guard.refuse()
+        self._health.close()
+        self._log.info("stopping", grace=self._config.grace)
+        stopping = asyncio.create_task(self._grpc.stop(self._config.grace + LAST_WORDS))
+        await asyncio.wait([stopping], timeout=self._config.grace)
+        await self._catalog.stop()
+        await stopping
+        await self._close()
+        self._log.info("stopped")
+
+    async def _close(self) -> None:
+        self._lag.cancel()
+        await asyncio.gather(self._lag, return_exceptions=True)
+        self._darkroom.close()
+        if self._endpoint:
+            await asyncio.to_thread(self._endpoint.close)
+
+    def _services(self) -> Sequence[Service]:
+        ours = [
+            TextService(self._catalog, self._config).service(),
+            ImageService(self._catalog, self._config, self._darkroom).service(),
+            ModelService(self._catalog, self._config, self._ground).service(),
+        ]
+        models = (served.loaded.name for served in self._catalog.models)
+        self._health = Health([*(each.name for each in ours), *models])
+        told = [*ours, self._health.service()]
+        return [*told, *Reflection(told).services()]
+
+    def _describe(self) -> None:
+        ground = self._ground
+        fallback = bool(ground.fallback_reason)
+        self._metrics.started(version("rhapsode"), ground.onnxruntime, grpc.__version__, ground.provider, fallback)
+        for served in self._catalog.models:
+            model = served.loaded
+            self._metrics.loaded(
+                model.name, model.version, model.digest, model.fingerprint, ground.provider, model.load_seconds
+            )
+
+
+async def serve(config: Config, runtime: Runtime, models: Registry, log: Log) -> None:
+    """Serve until SIGTERM or SIGINT, then stop gracefully; a second signal ends the process at once."""
+    asked = asyncio.Event()
+
+    def on_signal(number: signal.Signals) -> None:
+        if asked.is_set():
+            log.warning("second signal", signal=number.name)
+            sys.stdout.flush()
+            os._exit(128 + number)
+        asked.set()
+
+    with _signals(on_signal):
+        server = Server(config, runtime, models, log)
+        await server.start()
+        await asked.wait()
+        await server.stop()
+
+
+@contextmanager
+def _signals(handler: Callable[[signal.Signals], None]) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    for number in numbers:
+        loop.add_signal_handler(number, handler, number)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+def _bind(server: grpc.aio.Server, address: str) -> str:
+    """Listen, and say where: port 0 becomes the port that was found."""
+    try:
+        port = server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise ConfigError(f"address {address} cannot be listened on") from error
+    return address if address.startswith("unix") else f"{address.rpartition(':')[0]}:{port}"

@@ -1,0 +1,92 @@
+"""Settings: flags before variables before defaults, and everything wrong told at once."""
+
+import contextlib
+import shlex
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rhapsode_server import config
+from rhapsode_server.config import Config
+from rhapsode_server.errors import ConfigError
+
+
+def read(*argv: str, **environ: str) -> Config:
+    return config.read(argv, environ)[1]
+
+
+def test_the_defaults_are_the_documented_ones() -> None:
+    settings = read()
+    assert (str(settings.models), settings.address, settings.metrics_address) == (
+        "models",
+        "127.0.0.1:50051",
+        "127.0.0.1:9464",
+    )
+    assert (settings.provider, settings.threads, settings.max_tokens) == ("auto", 0, 8192)
+    assert settings.message_bytes == 4 * 1024 * 1024
+
+
+def test_a_flag_goes_before_a_variable_before_the_default() -> None:
+    assert read().max_batch == 64
+    assert read(RHAPSODE_MAX_BATCH="8").max_batch == 8
+    assert read("--max-batch", "4", RHAPSODE_MAX_BATCH="8").max_batch == 4
+    assert read("--max-batch=2").max_batch == 2
+
+
+def test_truth_values_are_flags_of_their_own() -> None:
+    assert read("--require-gpu").require_gpu
+    assert not read("--no-require-gpu", RHAPSODE_REQUIRE_GPU="true").require_gpu
+    assert read(RHAPSODE_REQUIRE_GPU="1").require_gpu
+
+
+def test_the_environment_of_others_is_passed_over() -> None:
+    assert read(PATH="/bin", RHAPSOD="x") == read()
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        read("--bogus", "--max-batch", "0", "--slots", RHAPSODE_QUEUE="many", RHAPSODE_QUEUES="1")
+    told = caught.value.message.splitlines()
+    assert len(told) == 5
+    for word in ("--bogus", "--max-batch", "--slots", "RHAPSODE_QUEUE:", "RHAPSODE_QUEUES"):
+        assert sum(word in line for line in told) == 1
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-1", "1e9", ""])
+def test_seconds_are_finite_and_within_reason(value: str) -> None:
+    with pytest.raises(ConfigError, match="--grace"):
+        read("--grace", value)
+
+
+def test_a_flag_is_never_guessed_from_its_beginning() -> None:
+    with pytest.raises(ConfigError, match="unknown flag: --max-bat"):
+        read("--max-bat", "3")
+
+
+def test_what_is_printed_can_be_read_again() -> None:
+    settings = read("--models", "a folder", "--metrics-address", "", "--grace", "2.5", "--require-gpu")
+    printed = dict(shlex.split(line)[0].split("=", 1) for line in settings.lines())
+    assert len(printed) == len(Config.model_fields)
+    assert read(**printed) == settings
+
+
+def test_every_setting_has_a_help_text() -> None:
+    text = config.parser().format_help()
+    assert all(field.description for field in Config.model_fields.values())
+    assert all(f"--{name.replace('_', '-')}" in text for name in Config.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("argv", "action"),
+    [((), "serve"), (("--check",), "check"), (("--print-config",), "print-config"), (("--version",), "version")],
+)
+def test_actions(argv: tuple[str, ...], action: str) -> None:
+    assert config.read(argv, {})[0] == action
+
+
+@given(st.lists(st.text(max_size=12), max_size=4), st.text(max_size=12))
+def test_no_words_make_anything_but_settings_or_a_config_error(argv: list[str], value: str) -> None:
+    words = [word for word in argv if word not in ("-h", "--help")]
+    with contextlib.suppress(ConfigError):
+        assert isinstance(config.read(words, {"RHAPSODE_SLOTS": value})[1], Config)

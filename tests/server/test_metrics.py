@@ -1,0 +1,199 @@
+"""Every metric that the documents name is on the page, and moves when its cause occurs."""
+
+import asyncio
+import re
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import grpc
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+
+from rhapsode.v1 import text_pb2
+from rhapsode.v1.text_pb2 import LogitBias, Sampling
+from rhapsode_server.observe.metrics import Metrics
+from support.refusals import refusal
+from support.requests import generate_images, generate_text, images, stream_text, text
+from support.server import Loaded, Running, running
+
+DOCUMENTS = Path(__file__).parents[2] / "docs"
+ENDLESS = 1_000_000  # tokens: the request ends when its caller says so
+Samples = Mapping[str, float]
+
+
+@pytest.fixture
+async def server(loaded: Loaded) -> AsyncIterator[Running]:
+    async with running(loaded, metrics_address="127.0.0.1:0", slots=1, queue=1, max_tokens=ENDLESS) as started:
+        yield started
+
+
+async def page(server: Running) -> str:
+    def read() -> str:
+        with urllib.request.urlopen(f"http://{server.metrics_address}/metrics") as reply:
+            return str(reply.read(), "utf-8")
+
+    return await asyncio.to_thread(read)
+
+
+async def samples(server: Running) -> Samples:
+    """Every sample by "name{label,value,…}", the values in the order of their labels' names."""
+    return {
+        f"{sample.name}{{{','.join(sample.labels[label] for label in sorted(sample.labels))}}}": sample.value
+        for family in text_string_to_metric_families(await page(server))
+        for sample in family.samples
+    }
+
+
+async def settled(server: Running, name: str, value: float) -> None:
+    """Wait until a sample has a value; the test's time limit ends it else."""
+    while (await samples(server)).get(name) != value:
+        await asyncio.sleep(0)
+
+
+LANE = "tiny-text,step,1"  # labels in the order of their names: model, role, version
+
+
+async def test_work_is_counted(server: Running) -> None:
+    before = await samples(server)
+    await generate_text(server, text(30))
+    await stream_text(server, text(30))
+    await generate_images(server, images(5))
+    after = await samples(server)
+
+    def more(name: str) -> float:
+        return after[name] - before[name]
+
+    assert more("rhapsode_items_generated_total{token,tiny-text}") == 60
+    assert more("rhapsode_items_generated_total{image,tiny-faces}") == 5
+    assert more(f"rhapsode_queue_wait_seconds_count{{{LANE}}}") == 2
+    assert more(f"rhapsode_time_to_first_message_seconds_count{{{LANE}}}") == 2
+    assert more(f"rhapsode_inter_message_seconds_count{{{LANE}}}") > 0
+    assert more(f"rhapsode_run_seconds_count{{{LANE}}}") == more(f"rhapsode_rows_per_run_count{{{LANE}}}") >= 60
+    assert more(f"rhapsode_rows_per_run_sum{{{LANE}}}") == 2 * (4 + 29)  # 4 tokens of prompt, the last gives the first
+    assert after[f"rhapsode_slots{{{LANE}}}"] == 1
+
+
+async def test_rpcs_are_counted_as_go_does(server: Running) -> None:
+    await stream_text(server, text(30))
+    with pytest.raises(grpc.aio.AioRpcError):
+        await generate_text(server, text(0))
+    after = await samples(server)
+    stream, unary = "StreamText,rhapsode.v1.TextService,server_stream", "GenerateText,rhapsode.v1.TextService,unary"
+    assert after[f"grpc_server_started_total{{{stream}}}"] == 1
+    assert after[f"grpc_server_msg_received_total{{{stream}}}"] == 1
+    assert after[f"grpc_server_msg_sent_total{{{stream}}}"] >= 2
+    assert after[f"grpc_server_handled_total{{OK,{stream}}}"] == 1
+    assert after[f"grpc_server_handling_seconds_count{{{stream}}}"] == 1
+    assert after[f"grpc_server_handled_total{{InvalidArgument,{unary}}}"] == 1
+    assert after[f"grpc_server_handled_total{{OK,{unary}}}"] == 0  # there before it happens
+
+
+async def test_a_full_queue_shows_and_refuses(server: Running) -> None:
+    request = text_pb2.StreamTextRequest(generation=text(ENDLESS))
+    active, waiting = server.text.StreamText(request), server.text.StreamText(request)
+    await active.read()
+    await settled(server, f"rhapsode_active_slots{{{LANE}}}", 1)
+    queued = asyncio.create_task(waiting.read())
+    await settled(server, f"rhapsode_queue_depth{{{LANE}}}", 1)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await generate_text(server, text(3))
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert "grpc-retry-pushback-ms" in dict(caught.value.trailing_metadata() or ())
+    waiting.cancel()
+    await asyncio.gather(queued, return_exceptions=True)
+    await settled(server, "rhapsode_requests_cancelled_total{tiny-text,step,queued,1}", 1)
+    active.cancel()
+    await settled(server, "rhapsode_requests_cancelled_total{tiny-text,step,running,1}", 1)
+    await settled(server, f"rhapsode_active_slots{{{LANE}}}", 0)
+    after = await samples(server)
+    assert after["rhapsode_requests_rejected_total{tiny-text,queue_full}"] == 1
+    assert after["grpc_server_handled_total{Canceled,StreamText,rhapsode.v1.TextService,server_stream}"] == 2
+
+
+async def test_a_deadline_that_passes_in_the_queue_costs_no_run(loaded: Loaded) -> None:
+    async with running(
+        loaded, metrics_address="127.0.0.1:0", slots=1, max_tokens=ENDLESS, default_deadline=0.05
+    ) as server:
+        active = server.text.StreamText(text_pb2.StreamTextRequest(generation=text(ENDLESS)), timeout=60)
+        await active.read()
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await generate_text(server, text(3))  # names no deadline, so it gets the server's
+        assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert refusal(caught.value).info.reason == "DEADLINE_EXPIRED"
+        after = await samples(server)
+        active.cancel()
+    assert after[f"rhapsode_expired_in_queue_total{{{LANE}}}"] == 1
+    assert after[f"rhapsode_queue_wait_seconds_count{{{LANE}}}"] == 1
+
+
+async def test_refusals_are_counted_under_known_names_only(server: Running) -> None:
+    before = (await samples(server)).keys()
+    for number in range(20):
+        with pytest.raises(grpc.aio.AioRpcError):
+            await generate_text(server, text(model=f"nobody-{number}"))
+    after = await samples(server)
+    assert after["rhapsode_requests_rejected_total{_unknown,model_not_found}"] == 20
+    assert len({name for name in after.keys() - before if not name.startswith("python_")}) == 1
+
+
+async def test_nan_is_counted(server: Running) -> None:
+    bias = Sampling(logit_bias=[LogitBias(token_id=27, bias=100)])
+    with pytest.raises(grpc.aio.AioRpcError):
+        await generate_text(server, text(model="failing", sampling=bias))
+    assert (await samples(server))["rhapsode_nonfinite_outputs_total{failing,step,1}"] == 1
+
+
+async def test_what_the_server_is_made_of(server: Running) -> None:
+    await settled_at_least_once(server, "rhapsode_event_loop_lag_seconds_count{}")
+    after = await samples(server)
+    info = [name for name in after if name.startswith("rhapsode_model_info{")]
+    assert len(info) == len([name for name in after if name.startswith("rhapsode_model_load_seconds{")]) == 7
+    assert all("CPUExecutionProvider" in name for name in info)
+    assert sum(name.startswith("rhapsode_build_info{") for name in after) == 1
+    assert after["rhapsode_provider_fallback{CPUExecutionProvider}"] == 0
+    assert after["process_open_fds{}"] > 0
+
+
+async def settled_at_least_once(server: Running, name: str) -> None:
+    while not (await samples(server))[name]:
+        await asyncio.sleep(0)
+
+
+def test_a_lane_reports_what_only_slow_machines_show() -> None:
+    registry = CollectorRegistry()
+    lane = Metrics(registry).lane("m", 1, "decode", slots=3)
+    lane.expired(2)
+    lane.stalled()
+    labels = {"model": "m", "version": "1", "role": "decode"}
+    assert registry.get_sample_value("rhapsode_expired_in_queue_total", labels) == 2
+    assert registry.get_sample_value("rhapsode_streams_stalled_total", labels) == 1
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian's prometheus) is not installed")
+async def test_promtool_finds_nothing_to_complain_about(server: Running) -> None:
+    await generate_text(server, text(3))
+    text_of_page = await page(server)
+    checked = await asyncio.to_thread(
+        subprocess.run,
+        ["promtool", "check", "metrics"],
+        input=text_of_page,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+async def test_every_metric_in_the_documents_is_on_the_page(server: Running) -> None:
+    named = {
+        name
+        for document in [*DOCUMENTS.glob("*.md"), DOCUMENTS.parent / "README.md"]
+        for name in re.findall(r"\b(?:rhapsode|grpc_server)_\w+", document.read_text())
+        if name.endswith(("_total", "_seconds", "_info", "_depth", "_slots", "_per_run", "_fallback"))
+    }
+    there = await page(server)
+    assert [name for name in sorted(named) if f"# TYPE {name} " not in there] == []

@@ -1,0 +1,74 @@
+"""A client that has nothing but grpcio and the protos calls every rpc that the server declares."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+
+import pytest
+
+from support.server import Loaded, Running, clean_environment, running
+
+# Runs in a process of its own: what it imports is all that it knows.
+CLIENT = """
+import sys
+
+import grpc
+from rhapsode.v1 import image_pb2, image_pb2_grpc, model_pb2, model_pb2_grpc, text_pb2, text_pb2_grpc
+
+assert not any(name.startswith(("rhapsode_server", "rhapsode_client")) for name in sys.modules)
+channel = grpc.insecure_channel(sys.argv[1])
+text, image, model = (
+    text_pb2_grpc.TextServiceStub(channel),
+    image_pb2_grpc.ImageServiceStub(channel),
+    model_pb2_grpc.ModelServiceStub(channel),
+)
+story = text_pb2.TextGeneration(model="tiny-text", text="a", stopping=text_pb2.Stopping(max_tokens=5))
+faces = image_pb2.ImageGeneration(model="tiny-faces", count=2, return_latents=True)
+keyframes = [image_pb2.Keyframe(seed=1), image_pb2.Keyframe(seed=2)]
+
+assert len(model.ListModels(model_pb2.ListModelsRequest()).models) >= 4
+assert model.GetModel(model_pb2.GetModelRequest(model="tiny-text")).model.name == "tiny-text"
+assert len(text.GenerateText(text_pb2.GenerateTextRequest(generation=story)).candidates[0].token_ids) == 5
+assert [end for reply in text.StreamText(text_pb2.StreamTextRequest(generation=story)) for end in reply.finished]
+pictures = image.GenerateImages(image_pb2.GenerateImagesRequest(generation=faces)).images
+assert len(pictures) == 2
+assert sum(len(reply.images) for reply in image.StreamImages(image_pb2.StreamImagesRequest(generation=faces))) == 2
+walk = image_pb2.InterpolateImagesRequest(model="tiny-faces", keyframes=keyframes, frames_per_segment=4)
+assert len(list(image.InterpolateImages(walk))) == 5
+files = [image_pb2.InputImage(data=picture.data) for picture in pictures]
+assert len(image.EncodeImages(image_pb2.EncodeImagesRequest(model="tiny-faces", images=files)).encodings) == 2
+latents = [picture.latent for picture in pictures]
+decoded = image.DecodeLatents(image_pb2.DecodeLatentsRequest(model="tiny-faces", latents=latents))
+assert [picture.data for reply in decoded for picture in reply.images] == [picture.data for picture in pictures]
+
+called = {"ListModels", "GetModel", "GenerateText", "StreamText", "GenerateImages", "StreamImages",
+          "InterpolateImages", "EncodeImages", "DecodeLatents"}
+declared = {
+    method.name
+    for file in (text_pb2, image_pb2, model_pb2)
+    for service in file.DESCRIPTOR.services_by_name.values()
+    for method in service.methods
+}
+assert called == declared, declared ^ called
+print("all called")
+"""
+
+
+@pytest.fixture
+async def server(loaded: Loaded) -> AsyncIterator[Running]:
+    async with running(loaded) as started:
+        yield started
+
+
+async def test_a_stock_client_calls_every_rpc(server: Running) -> None:
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", CLIENT, server.address],
+        capture_output=True,
+        text=True,
+        env=clean_environment(),
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "all called"), done.stderr
