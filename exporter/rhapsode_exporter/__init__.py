@@ -1,0 +1,1 @@
+"""Trains the model families and exports them as bundles."""

@@ -1,0 +1,1 @@
+"""How trained networks become a bundle on disk."""

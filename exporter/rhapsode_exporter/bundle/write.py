@@ -1,0 +1,107 @@
+"""A bundle folder, written whole or not at all."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from google.protobuf.json_format import MessageToJson
+
+from rhapsode.v1.bundle_pb2 import Bundle, BundleFile
+from rhapsode_exporter.bundle.card import FILE as CARD
+from rhapsode_exporter.bundle.card import render_card
+from rhapsode_exporter.bundle.draft import BundleDraft
+from rhapsode_exporter.bundle.export import export_graph
+from rhapsode_exporter.bundle.goldens import Golden, write_goldens
+from rhapsode_exporter.bundle.onnx_runtime import version as onnx_runtime_version
+from rhapsode_exporter.bundle.parity import prove
+from rhapsode_exporter.data.archives import sha256_of
+from rhapsode_exporter.errors import BundleExistsError
+
+MANIFEST = "bundle.json"
+SCHEMA_VERSION = 1
+
+
+def bundle_folder(out: Path, name: str, version: int) -> Path:
+    """Where a bundle of this name and version lies below `out`."""
+    return out / name / str(version)
+
+
+def refuse_existing(folder: Path, overwrite: bool) -> None:
+    """Raise BundleExistsError where the folder is there and may not be replaced."""
+    if folder.exists() and not overwrite:
+        raise BundleExistsError(f"{folder} is already there; use --overwrite to replace it, or another --version")
+
+
+def write_bundle(draft: BundleDraft, out: Path, version: int, *, overwrite: bool = False) -> Path:
+    """Export, prove and write `out`/NAME/VERSION; where anything fails nothing of it is left behind.
+
+    Raises BundleExistsError, ExportFailedError or ParityFailedError.
+    """
+    folder = bundle_folder(out, draft.name, version)
+    refuse_existing(folder, overwrite)
+    with _beside(folder) as part:
+        bundle = _describe(draft, version)
+        goldens = []
+        for graph in draft.graphs:
+            described = export_graph(graph, part)
+            inputs = {name: tensor.numpy() for name, tensor in graph.golden_inputs.items()}
+            goldens.append(Golden(graph.role, inputs, prove(graph, part / described.file)))
+            bundle.graphs.append(described)
+        write_goldens(goldens, part)
+        (part / draft.preview.filename).write_bytes(draft.preview.content)
+        (part / CARD).write_text(render_card(bundle), encoding="utf-8")
+        bundle.files.extend(_file(path) for path in sorted(part.iterdir()))
+        content = MessageToJson(bundle, preserving_proto_field_name=True, indent=2, ensure_ascii=False)
+        (part / MANIFEST).write_text(content + "\n", encoding="utf-8")
+    return folder
+
+
+def _describe(draft: BundleDraft, version: int) -> Bundle:
+    """The manifest as far as the draft knows it."""
+    bundle = Bundle(
+        schema_version=SCHEMA_VERSION,
+        name=draft.name,
+        version=version,
+        kind=draft.kind,
+        description=draft.description,
+        licence=draft.licence,
+        latent=draft.latent,
+        image=draft.image,
+        sequence=draft.sequence,
+        classes=draft.classes,
+        training=draft.training,
+        metrics=draft.metrics,
+    )
+    bundle.training.software["onnxruntime"] = onnx_runtime_version()
+    return bundle
+
+
+def _file(path: Path) -> BundleFile:
+    return BundleFile(path=path.name, size=path.stat().st_size, sha256=sha256_of(path))
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """An empty folder beside `folder` that takes its place at the end, or vanishes where an error is raised."""
+    made = [parent for parent in (folder.parent, folder.parent.parent) if not parent.exists()]
+    part = folder.parent / f".{folder.name}.{os.getpid()}.part"
+    part.mkdir(parents=True)
+    try:
+        yield part
+        _replace(folder, part)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        for parent in made:
+            parent.rmdir()
+        raise
+
+
+def _replace(folder: Path, part: Path) -> None:
+    """Put `part` in the place of `folder`, which may be there already."""
+    old = part.with_suffix(".old")
+    if folder.exists():
+        folder.rename(old)
+    part.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)

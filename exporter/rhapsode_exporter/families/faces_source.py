@@ -1,0 +1,69 @@
+"""The pictures that the family faces-vae learns from."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rhapsode.v1.bundle_pb2 import DataSet
+from rhapsode_exporter.data import faces
+from rhapsode_exporter.data.pictures import load_own
+
+# One picture in this many validates, and another is held out.
+SHARE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Pictures [N, 3, 16, 16] in [0, 1] cut in three, what a card says of them, and what tells them from others."""
+
+    training: Tensor
+    validation: Tensor
+    held_out: Tensor
+    record: DataSet
+    description: str
+    identity: str
+    packages: tuple[str, ...] = ()
+
+
+def drawn_faces(count: int, cache: Path) -> Source:
+    """DiceBear's faces of the seeds 0 … count−1; the last twentieth of the seeds is held out."""
+    cut = faces.split(faces.load(count, cache / "faces"), count // SHARE, count // SHARE)
+    return Source(
+        training=_tensor(cut.training.images),
+        validation=_tensor(cut.validation.images),
+        held_out=_tensor(cut.held_out.images),
+        record=DataSet(
+            name=f"DiceBear pixel-art, {count} faces drawn from seeds, with glasses, hat and beard at 50 % each",
+            licence="CC0-1.0",
+            held_out=f"the {count // SHARE} faces of the last seeds",
+        ),
+        description="Faces of 16×16 pixels in the manner of DiceBear's pixel-art style, whose parts an artist drew and "
+        "a program combines: an encoder to codes of 64 numbers and the decoder that turns codes into faces.",
+        identity=f"pixel-art {count}",
+        packages=("dicebear-core", "dicebear-styles", "resvg-py"),
+    )
+
+
+def own_pictures(folder: Path) -> Source:
+    """A user's own pictures; shuffled once and for all, the last twentieth is held out."""
+    images = load_own(folder, faces.SIDE, 3)
+    images = images[np.random.default_rng(0).permutation(len(images))]
+    share = max(1, len(images) // SHARE)
+    digest = hashlib.sha256(images.tobytes()).hexdigest()
+    return Source(
+        training=_tensor(images[: -2 * share]),
+        validation=_tensor(images[-2 * share : -share]),
+        held_out=_tensor(images[-share:]),
+        record=DataSet(name=folder.name, licence="not stated", sha256=digest, held_out=f"{share} pictures at random"),
+        description=f"Pictures of 16×16 pixels in the manner of {folder.name}: an encoder with its decoder.",
+        identity=digest,
+    )
+
+
+def _tensor(images: NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float().div(255.0).contiguous()

@@ -1,0 +1,111 @@
+"""The command rhapsode-train."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from rhapsode_exporter.bundle.draft import BundleDraft
+from rhapsode_exporter.bundle.write import bundle_folder, refuse_existing, write_bundle
+from rhapsode_exporter.data.archives import FOLDER_VARIABLE, cache_folder
+from rhapsode_exporter.errors import ExporterError
+from rhapsode_exporter.families.base import Family, Order
+from rhapsode_exporter.families.catalogue import families
+from rhapsode_exporter.run.interrupt import Interrupt
+
+INTERRUPTED = 130  # the exit status of a command that Ctrl-C ended
+
+Quick = Annotated[bool, typer.Option("--quick", help="A small network, trained in under a minute.")]
+Data = Annotated[Path | None, typer.Option(exists=True, help="Your own data instead of the family's.")]
+Out = Annotated[Path, typer.Option(help="Where the bundle is written, as OUT/NAME/VERSION.")]
+Version = Annotated[int, typer.Option(min=1, help="The bundle's version.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a bundle of that version.")]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed on the same machine gives the same weights.")]
+Steps = Annotated[int | None, typer.Option(min=1, help="Optimiser steps, instead of the family's own number.")]
+Runs = Annotated[Path, typer.Option(help="Where checkpoints, samples and loss curves are kept.")]
+Resume = Annotated[bool | None, typer.Option("--resume/--fresh", help="Go on from a checkpoint, or start anew.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Processor threads; all cores if not given.")]
+Schedule = Annotated[str | None, typer.Option(help="The way of training, where a family has several.")]
+
+
+def build_app(catalogue: Sequence[Family], console: Console) -> typer.Typer:
+    """One command for each family, and `list`."""
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        help="Train a model, measure it on held-out data and export it as a bundle.\n\n"
+        f"Data sets are downloaded once, by pinned hash, into .data (or the folder that {FOLDER_VARIABLE} names).",
+    )
+    app.command("list", help="Say what can be trained.")(_list_command(catalogue, console))
+    for family in catalogue:
+        app.command(family.name, help=f"Train: {family.description}.")(_train_command(family, console))
+    return app
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one line on standard error and exit status 1."""
+    console = Console()
+    try:
+        build_app(families(), console)()
+    except ExporterError as error:
+        Console(stderr=True).print(f"error: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        sys.exit(1)
+
+
+def _list_command(catalogue: Sequence[Family], console: Console) -> Callable[[], None]:
+    def command() -> None:
+        table = Table("name", "what it is", "schedules", box=None)
+        for family in catalogue:
+            table.add_row(family.name, family.description, ", ".join(family.schedules))
+        console.print(table)
+
+    return command
+
+
+def _train_command(family: Family, console: Console) -> Callable[..., None]:
+    def command(
+        quick: Quick = False,
+        data: Data = None,
+        out: Out = Path("models"),
+        version: Version = 1,
+        overwrite: Overwrite = False,
+        seed: Seed = 1,
+        steps: Steps = None,
+        runs: Runs = Path("runs"),
+        resume: Resume = None,
+        threads: Threads = None,
+        schedule: Schedule = None,
+    ) -> None:
+        if schedule is not None and schedule not in family.schedules:
+            raise typer.BadParameter(
+                f"{family.name} has {', '.join(family.schedules) or 'none'}", param_hint="--schedule"
+            )
+        refuse_existing(bundle_folder(out, family.name, version), overwrite)
+        if threads is not None:
+            torch.set_num_threads(threads)
+        with Interrupt() as interrupt:
+            cache = cache_folder(os.environ)
+            draft = family.train(Order(quick, seed, cache, runs, console, interrupt, data, steps, resume, schedule))
+        if draft is None:
+            console.print("interrupted; the same command with --resume goes on from the checkpoint")
+            raise typer.Exit(INTERRUPTED)
+        _report(draft, write_bundle(draft, out, version, overwrite=overwrite), console)
+
+    return command
+
+
+def _report(draft: BundleDraft, folder: Path, console: Console) -> None:
+    for metric in draft.metrics:
+        beside = f"  ({metric.baseline_name}: {metric.baseline:.4g})" if metric.HasField("baseline") else ""
+        console.print(f"{metric.name}  {metric.value:.4g}{beside}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"wrote {folder}", highlight=False, markup=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What every training loop shares: stopping, folders, progress, interruption."""

@@ -1,0 +1,134 @@
+"""Each picture family trains, is measured, and becomes a bundle whose graphs keep the contract."""
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from google.protobuf.json_format import Parse
+from PIL import Image
+from rich.console import Console
+from safetensors.numpy import load_file
+
+from exporter.test_vae import StopAfter
+from rhapsode.v1.bundle_pb2 import Bundle, ModelKind
+from rhapsode_exporter.bundle.onnx_runtime import OnnxRuntime
+from rhapsode_exporter.bundle.write import write_bundle
+from rhapsode_exporter.errors import DataUnavailableError
+from rhapsode_exporter.families import digits_gan, faces_vae
+from rhapsode_exporter.families.base import Family, Order
+from rhapsode_exporter.families.diagonals_gan import DiagonalsGan
+from rhapsode_exporter.families.digits_gan import DigitsGan
+from rhapsode_exporter.families.faces_vae import FacesVae
+from rhapsode_exporter.run.interrupt import Interrupt
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sizes that train in a moment."""
+    monkeypatch.setattr(faces_vae, "QUICK", replace(faces_vae.QUICK, faces=120, width=4, latent_size=5, steps=3))
+    monkeypatch.setattr(digits_gan, "QUICK", replace(digits_gan.QUICK, generator_width=4, critic_width=4, steps=2))
+
+
+def order_in(folder: Path, data: Path | None = None, interrupt: Interrupt | None = None) -> Order:
+    console = Console(file=io.StringIO())
+    return Order(True, 7, folder / "cache", folder / "runs", console, interrupt or Interrupt(), data, steps=4)
+
+
+def pictures_in(folder: Path) -> Path:
+    """A user's own folder of 100 pictures, with something else among them."""
+    folder.mkdir()
+    chance = np.random.default_rng(0)
+    for number in range(100):
+        Image.fromarray(chance.integers(0, 256, (20, 30, 3)).astype(np.uint8)).save(folder / f"{number:03}.png")
+    (folder / "notes.txt").write_text("not a picture", encoding="utf-8")
+    return folder
+
+
+def exported(family: Family, order: Order, out: Path) -> tuple[Bundle, Path]:
+    draft = family.train(order)
+    assert draft is not None
+    folder = write_bundle(draft, out, 1)
+    return Parse((folder / "bundle.json").read_text(encoding="utf-8"), Bundle()), folder
+
+
+def assert_batch_invariant(bundle: Bundle, folder: Path) -> None:
+    """The same bits for a row at every batch size and at every place."""
+    goldens = load_file(folder / "goldens.safetensors")
+    order = np.random.default_rng(0).permutation(33)
+    for described in bundle.graphs:
+        graph, role = OnnxRuntime(folder / described.file), described.file.removesuffix(".onnx")
+        inputs = {spec.name: goldens[f"{role}.inputs.{spec.name}"] for spec in described.inputs}
+        for spec in described.outputs:
+            golden = goldens[f"{role}.outputs.{spec.name}"]
+            for rows in (1, 3, 8, 33):
+                part = graph.run({name: values[:rows] for name, values in inputs.items()})
+                assert np.array_equal(part[spec.name], golden[:rows])
+            moved = graph.run({name: values[order] for name, values in inputs.items()})
+            assert np.array_equal(moved[spec.name], golden[order])
+
+
+def names(bundle: Bundle) -> dict[str, tuple[list[str], list[str]]]:
+    return {
+        graph.file: ([spec.name for spec in graph.inputs], [spec.name for spec in graph.outputs])
+        for graph in bundle.graphs
+    }
+
+
+def test_faces_become_an_autoencoder(tmp_path: Path) -> None:
+    bundle, folder = exported(FacesVae(), order_in(tmp_path), tmp_path / "models")
+    assert bundle.kind == ModelKind.MODEL_KIND_AUTOENCODER
+    assert names(bundle) == {
+        "decode.onnx": (["latent"], ["image"]),
+        "encode.onnx": (["image"], ["mean", "log_variance"]),
+    }
+    assert bundle.latent.size == 5
+    assert bundle.latent.mean_radius > 0
+    assert (bundle.image.height, bundle.image.width, bundle.image.channels) == (16, 16, 3)
+    assert bundle.metrics[0].name == "held_out_psnr_db"
+    assert_batch_invariant(bundle, folder)
+
+
+def test_a_folder_of_pictures_becomes_a_generator(tmp_path: Path) -> None:
+    order = order_in(tmp_path, data=pictures_in(tmp_path / "mine"))
+    bundle, folder = exported(DigitsGan(), order, tmp_path / "models")
+    assert bundle.kind == ModelKind.MODEL_KIND_GENERATOR
+    assert names(bundle) == {"decode.onnx": (["latent"], ["image"]), "critic.onnx": (["image"], ["realness"])}
+    assert (bundle.image.low, bundle.image.high) == (-1.0, 1.0)
+    assert bundle.training.data.name == "mine"
+    assert bundle.training.settings["real_label"] == "0.9"
+    assert [metric.name for metric in bundle.metrics] == ["pretrained_critic_accuracy_share"]
+    assert_batch_invariant(bundle, folder)
+
+
+@pytest.mark.parametrize("schedule", ["together", "generations"])
+def test_diagonals_become_a_generator(tmp_path: Path, schedule: str) -> None:
+    console = Console(file=io.StringIO(), width=120)
+    order = replace(order_in(tmp_path), schedule=schedule, steps=1, console=console)
+    bundle, folder = exported(DiagonalsGan(), order, tmp_path / "models")
+    assert bundle.training.settings["schedule"] == schedule
+    assert bundle.metrics[0].name == "left_diagonals_share"
+    assert bundle.metrics[0].baseline > 0.99
+    assert_batch_invariant(bundle, folder)
+    printed = console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO here
+    assert ("critic C" in printed) == (schedule == "generations")
+
+
+def test_an_interrupted_training_exports_nothing_and_can_go_on(tmp_path: Path) -> None:
+    order = order_in(tmp_path, interrupt=StopAfter(1))
+    assert FacesVae().train(order) is None
+    resumed = FacesVae().train(replace(order, interrupt=Interrupt(), resume=True))
+    assert resumed is not None
+    assert resumed.training.steps == 4
+
+
+def test_too_few_pictures_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "few").mkdir()
+    with pytest.raises(DataUnavailableError, match="at least 100"):
+        FacesVae().train(order_in(tmp_path, data=tmp_path / "few"))
+
+
+def test_diagonals_take_no_data(tmp_path: Path) -> None:
+    with pytest.raises(DataUnavailableError, match="makes its own data"):
+        DiagonalsGan().train(order_in(tmp_path, data=tmp_path))

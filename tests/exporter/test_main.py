@@ -1,0 +1,96 @@
+"""The command line says what it does, and refuses before it trains."""
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner, Result
+
+from rhapsode_exporter.bundle.draft import BundleDraft
+from rhapsode_exporter.errors import BundleExistsError, RunExistsError
+from rhapsode_exporter.families.base import Order
+from rhapsode_exporter.families.catalogue import families
+from rhapsode_exporter.main import INTERRUPTED, build_app
+from rhapsode_exporter.run.folder import Position
+from rhapsode_exporter.run.stop import StopRule
+
+
+class Eager:
+    """A family that writes a checkpoint and is interrupted."""
+
+    name = "eager"
+    description = "a family for tests"
+    schedules = ("usual", "other")
+
+    def __init__(self) -> None:
+        self.orders: list[Order] = []
+
+    def train(self, order: Order) -> BundleDraft | None:
+        self.orders.append(order)
+        run = order.open_run(self.name, StopRule(order.steps or 10))
+        run.folder.save(Position(run.rule.steps, 0.0), {}, {})
+        return None
+
+
+class Shell:
+    """The command line over one family, in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.family = Eager()
+        self.folder = folder
+        self.console = Console(file=io.StringIO(), width=200)
+
+    def run(self, *words: str) -> Result:
+        folders = ("--out", f"{self.folder}/models", "--runs", f"{self.folder}/runs") if "eager" in words else ()
+        app = build_app([self.family], self.console)
+        return CliRunner().invoke(app, [*words, *folders], catch_exceptions=False)
+
+    def said(self) -> str:
+        assert isinstance(self.console.file, io.StringIO)
+        return self.console.file.getvalue()
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+def test_list_names_all_families() -> None:
+    console = Console(file=io.StringIO(), width=200)
+    CliRunner().invoke(build_app(families(), console), ["list"], catch_exceptions=False)
+    assert isinstance(console.file, io.StringIO)
+    for name in ("shakespeare-rnn", "faces-vae", "digits-gan", "diagonals-gan"):
+        assert name in console.file.getvalue()
+
+
+def test_an_interrupted_run_says_how_to_go_on(shell: Shell) -> None:
+    assert shell.run("eager", "--quick", "--seed", "7", "--steps", "3", "--schedule", "other").exit_code == INTERRUPTED
+    assert "--resume" in shell.said()
+    order = shell.family.orders[0]
+    assert (order.quick, order.seed, order.steps, order.schedule, order.resume) == (True, 7, 3, "other", None)
+    assert (shell.folder / "runs" / "eager-quick" / "checkpoint.pt").exists()
+
+
+def test_a_checkpoint_is_not_overwritten_unasked(shell: Shell) -> None:
+    shell.run("eager")
+    with pytest.raises(RunExistsError, match="--resume"):
+        shell.run("eager")
+    assert shell.run("eager", "--resume").exit_code == INTERRUPTED
+    assert shell.run("eager", "--fresh").exit_code == INTERRUPTED
+
+
+def test_an_existing_bundle_is_refused_before_training(shell: Shell) -> None:
+    (shell.folder / "models" / "eager" / "1").mkdir(parents=True)
+    with pytest.raises(BundleExistsError, match="--overwrite"):
+        shell.run("eager")
+    assert shell.family.orders == []
+    assert shell.run("eager", "--version", "2").exit_code == INTERRUPTED
+
+
+@pytest.mark.parametrize(
+    "words", [("--schedule", "unknown"), ("--seed", "-1"), ("--steps", "0"), ("--data", "missing")]
+)
+def test_bad_options_are_refused_before_training(words: tuple[str, ...], shell: Shell) -> None:
+    assert shell.run("eager", *words).exit_code == 2
+    assert shell.family.orders == []
