@@ -24,10 +24,15 @@ class Modes(nn.Module):
 
 
 class Generator(nn.Module):
-    """Latent [B, 64] → picture [B, 1, 28, 28] in [-1, 1], after Radford, Metz & Chintala 2016."""
+    """Latent [B, D] → picture [B, 1, 28, 28] in [-1, 1], after Radford, Metz & Chintala 2016.
+
+    Raises ValueError where a latent has no numbers left beside those that choose its mode.
+    """
 
     def __init__(self, width: int = 32, latent_size: int = LATENT_SIZE) -> None:
         super().__init__()
+        if latent_size <= MODES:
+            raise ValueError(f"a latent of {latent_size} numbers is too short: {MODES} of them choose the mode")
         self.layers = nn.Sequential(
             Modes(),
             nn.Linear(latent_size, 3 * width * 49, bias=False),
