@@ -7,14 +7,32 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from rhapsode_server.errors import ConfigError
 
 PREFIX = "RHAPSODE_"
+OTHERS = frozenset({"RHAPSODE_DATA"})  # rhapsode-train's: one shell may train and serve
 
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+
+
+def _host_and_port(address: str) -> str:
+    """Refuse what is no host:port; gRPC itself would take port 99999 for 34463."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+        raise PydanticCustomError("address", "should be host:port, the port from 0 to 65535")
+    return address
+
+
+def _socket(address: str) -> str:
+    return address if address.startswith("unix:") and address != "unix:" else _host_and_port(address)
+
+
+def _page(address: str) -> str:
+    return address and _host_and_port(address)
 
 
 class Config(BaseModel):
@@ -24,11 +42,13 @@ class Config(BaseModel):
 
     models: Annotated[Path, Field(description="folder of bundles, models/<name>/<version>/")] = Path("models")
     address: Annotated[
-        str, Field(description="where gRPC listens, host:port or unix:path; port 0 takes a free one")
+        str,
+        AfterValidator(_socket),
+        Field(description="where gRPC listens, host:port or unix:path; port 0 takes a free one"),
     ] = "127.0.0.1:50051"
-    metrics_address: Annotated[str, Field(description="where Prometheus scrapes over HTTP; empty for nowhere")] = (
-        "127.0.0.1:9464"
-    )
+    metrics_address: Annotated[
+        str, AfterValidator(_page), Field(description="where Prometheus scrapes over HTTP; empty for nowhere")
+    ] = "127.0.0.1:9464"
 
     provider: Annotated[
         Literal["auto", "cuda", "cpu", "tensorrt"],
@@ -120,7 +140,7 @@ def _read_flags(argv: Sequence[str], wrong: list[str]) -> dict[str, str | bool]:
 
 
 def _read_variables(environ: Mapping[str, str], wrong: list[str]) -> dict[str, str]:
-    ours = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
+    ours = {name: value for name, value in environ.items() if name.startswith(PREFIX) and name not in OTHERS}
     fields = {variable(field): field for field in Config.model_fields}
     wrong += (f"unknown variable: {name}" for name in sorted(ours.keys() - fields.keys()))
     return {field: ours[name] for name, field in fields.items() if name in ours}

@@ -11,8 +11,7 @@ RhapsodeError
 ├── Refusal              the same request may succeed later
 │   ├── QueueFull        the model has as much accepted work as it may hold
 │   ├── ShuttingDown     the server is about to stop
-│   ├── DeadlineExpired  the deadline passed before the work was done
-│   └── ClientTooSlow    the reader left more unread than may wait
+│   └── DeadlineExpired  the deadline passed before the work was done
 ├── ModelFailure         the model could not do it
 │   ├── NonFiniteOutput  it gave NaN or infinity
 │   └── RunFailed        ONNX Runtime failed
@@ -108,12 +107,6 @@ class DeadlineExpired(Refusal):
     """The deadline passed before the work was done."""
 
     reason = "DEADLINE_EXPIRED"
-
-
-class ClientTooSlow(Refusal):
-    """The reader left more unread than may wait."""
-
-    reason = "CLIENT_TOO_SLOW"
 
 
 class ModelFailure(RhapsodeError):

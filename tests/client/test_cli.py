@@ -212,3 +212,9 @@ def test_a_pipe_through_the_command(address: str) -> None:
     with Client(address) as client:
         expected = client.generate_text("tiny-text", "the ", seed=3, max_tokens=40).text
     assert (done.returncode, done.stdout.decode(), done.stderr) == (0, "the " + expected, b"")
+
+
+def test_a_terminal_that_lacks_a_character_gets_its_code(address: str) -> None:
+    environment = {**clean_environment(), "RHAPSODE_ADDRESS": address, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(words("models"), env=environment, capture_output=True, check=True)
+    assert rb"8\xd78 grey" in done.stdout

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from rhapsode.v1 import bundle_pb2, image_pb2, model_pb2, text_pb2
-from rhapsode_client import ImageFormat, InterpolationMethod, InvalidRequest, Picture
+from rhapsode_client import Client, ImageFormat, InterpolationMethod, InvalidRequest, Picture
 from rhapsode_client.convert import images, models, text
 from rhapsode_client.convert.pictures import input_image
 from rhapsode_client.types import Capability, FinishReason, LatentPrior, ModelKind, StopReason
@@ -18,6 +18,16 @@ def png(size: tuple[int, int] = (3, 2)) -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", size, "red").save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def test_an_option_that_there_is_not_is_refused_as_by_any_call() -> None:
+    with Client("unix:nowhere") as client:
+        with pytest.raises(TypeError, match="'temprature'"):
+            client.stream_text("m", "hello", temprature=0.5)  # type: ignore[call-arg]  # the mistake under test
+        with pytest.raises(TypeError, match="'sede'"):
+            client.stream_images("m", sede=1)  # type: ignore[call-arg]  # likewise
+        with pytest.raises(TypeError, match="'frames'"):
+            client.interpolate("m", [1, 2], frames=3)  # type: ignore[call-arg]  # likewise
 
 
 def test_every_text_option_reaches_its_field() -> None:

@@ -1,6 +1,7 @@
 """The library against a real server."""
 
 import io
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -35,6 +36,12 @@ def test_models(client: Client) -> None:
     assert len(model.sequence.tokens) == 30
     assert model.limits.generated_tokens == 64
     assert model.runtime.batch_invariant
+
+
+@pytest.mark.parametrize("timeout", [math.inf, 1e300])
+def test_a_timeout_beyond_any_clock_is_none(client: Client, timeout: float) -> None:
+    assert client.model("tiny-text", timeout=timeout).name == "tiny-text"
+    assert len(list(client.stream_images("tiny-faces", count=2, timeout=timeout))) == 2
 
 
 def test_streamed_text_is_the_unary_one(client: Client) -> None:

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from hypothesis import given
@@ -41,6 +42,15 @@ def test_every_float_is_a_temperature_or_refused(value: float) -> None:
 @given(st.floats(allow_nan=True, allow_infinity=True, allow_subnormal=True, width=32))
 def test_top_p_excludes_zero_and_includes_one(value: float) -> None:
     assert (offence(text(sampling=Sampling(top_p=value))) is None) == (0 < value <= 1)
+
+
+def test_a_bound_that_single_precision_rounds_down_is_within() -> None:
+    least = float(np.float32(0.01))
+    assert least < 0.01
+    assert offence(text(sampling=Sampling(repetition_penalty=0.01))) is None
+    error = offence(text(sampling=Sampling(repetition_penalty=float(np.nextafter(np.float32(0.01), np.float32(0))))))
+    assert error is not None
+    assert error.metadata["min"] == "0.01"
 
 
 @given(st.integers(0, 2**32 - 1))

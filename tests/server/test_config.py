@@ -59,6 +59,20 @@ def test_seconds_are_finite_and_within_reason(value: str) -> None:
         read("--grace", value)
 
 
+@pytest.mark.parametrize("value", ["", "host", "127.0.0.1:", ":80", "127.0.0.1:65536", "127.0.0.1:-1", "h:²", "unix:"])
+def test_an_address_has_a_host_and_a_port(value: str) -> None:
+    with pytest.raises(ConfigError, match="--address: should be host:port"):
+        read("--address", value)
+    if value:
+        with pytest.raises(ConfigError, match="--metrics-address: should be host:port"):
+            read("--metrics-address", value)
+
+
+@pytest.mark.parametrize("value", ["127.0.0.1:0", "[::1]:65535", "localhost:50051", "unix:/run/rhapsode", "unix:s"])
+def test_an_address_may_be_a_socket(value: str) -> None:
+    assert read("--address", value).address == value
+
+
 def test_a_flag_is_never_guessed_from_its_beginning() -> None:
     with pytest.raises(ConfigError, match="unknown flag: --max-bat"):
         read("--max-bat", "3")
@@ -90,3 +104,7 @@ def test_no_words_make_anything_but_settings_or_a_config_error(argv: list[str], 
     words = [word for word in argv if word not in ("-h", "--help")]
     with contextlib.suppress(ConfigError):
         assert isinstance(config.read(words, {"RHAPSODE_SLOTS": value})[1], Config)
+
+
+def test_a_variable_of_the_training_program_is_not_taken_for_a_mistake() -> None:
+    assert read(RHAPSODE_DATA="/somewhere") == Config()

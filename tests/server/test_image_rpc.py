@@ -140,6 +140,19 @@ async def test_a_raw_picture_of_floats_is_taken_as_it_is(server: Running) -> Non
     assert not reply.encodings[0].converted
 
 
+async def test_a_small_picture_does_not_wait_until_many_large_ones_are_read(server: Running) -> None:
+    file = BytesIO()
+    Image.new("1", (2000, 2000)).save(file, "PNG")
+    large = EncodeImagesRequest(model="tiny-faces", images=[InputImage(data=file.getvalue())] * 40)
+    small = EncodeImagesRequest(model="tiny-faces", images=[InputImage(data=bytes(8 * 8 * 3 * 4), format=RAW)])
+    others = [server.image.EncodeImages(large) for _ in range(4)]
+    await server.image.EncodeImages(small)
+    assert not any(other.done() for other in others)
+    for other in others:
+        other.cancel()
+    await server.image.EncodeImages(small)
+
+
 async def test_the_middle_of_a_line_is_half_the_difference_of_the_means(server: Running) -> None:
     faces = [Image.fromarray(np.random.default_rng(i).integers(0, 256, (8, 8, 3), dtype=np.uint8)) for i in range(2)]
     files = [InputImage(data=file(face, "PNG")) for face in faces]

@@ -150,6 +150,13 @@ def test_plain_files_and_hidden_folders_are_passed_over(tmp_path: Path, runtime:
     assert repr(registry.load(tmp_path, runtime, max_batch=1)) == "Registry(tiny-text@1)"
 
 
+@pytest.mark.parametrize("name", ["missing", "file"])
+def test_a_place_that_is_no_folder_has_no_model(tmp_path: Path, runtime: Runtime, name: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StartupError, match="no model in the folder"):
+        registry.load(tmp_path / name, runtime, max_batch=1)
+
+
 def test_a_link_in_place_of_a_name_is_refused(tmp_path: Path, runtime: Runtime) -> None:
     stepper().write(tmp_path / "elsewhere")
     models = tmp_path / "models"

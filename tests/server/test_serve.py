@@ -147,6 +147,15 @@ async def test_an_address_that_is_taken_is_a_wrong_option(loaded: Loaded, settin
                 pass
 
 
+async def test_a_socket_that_answers_is_not_taken_away(loaded: Loaded) -> None:
+    async with running(loaded) as other:
+        with pytest.raises(ConfigError, match="another process does"):
+            async with running(loaded, address=other.address):
+                pass
+        async with grpc.aio.insecure_channel(other.address) as channel:
+            assert (await ModelServiceStub(channel).ListModels(ListModelsRequest())).models
+
+
 @pytest.mark.parametrize(
     ("files", "expected"),
     [

@@ -19,7 +19,6 @@ CODES = {
     errors.QueueFull: grpc.StatusCode.UNAVAILABLE,
     errors.ShuttingDown: grpc.StatusCode.UNAVAILABLE,
     errors.DeadlineExpired: grpc.StatusCode.DEADLINE_EXCEEDED,
-    errors.ClientTooSlow: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.NonFiniteOutput: grpc.StatusCode.INTERNAL,
     errors.RunFailed: grpc.StatusCode.INTERNAL,
 }

@@ -260,6 +260,7 @@ PICTURES = [
         ("a truncated PNG", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(8), image_pb2.IMAGE_FORMAT_UNSPECIFIED),
         ("too few raw bytes", bytes(191), image_pb2.IMAGE_FORMAT_RAW_UINT8),
         ("raw NaN", b"\x00\x00\xc0\x7f" * 192, image_pb2.IMAGE_FORMAT_RAW_FLOAT32),
+        ("raw values far out of range", b"\xca\xf2\x49\x71" * 192, image_pb2.IMAGE_FORMAT_RAW_FLOAT32),
     )
 ]
 ALL = [*COUNTS, *SIZES, *sampling_cases(), *LATENTS, *NAMES, *TOKENS, *NOTHING, *CONTRADICTIONS, *PICTURES]

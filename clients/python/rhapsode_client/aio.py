@@ -138,4 +138,4 @@ class AsyncClient:
     ) -> ReplyT:
         call = self._call(timeout)
         with aio_failures(call.request_id):
-            return await method(request, timeout=timeout, metadata=call.metadata)
+            return await method(request, timeout=call.timeout, metadata=call.metadata)

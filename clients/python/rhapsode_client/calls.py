@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from rhapsode_client.retry import Attempts, RetryPolicy
 
+LONGEST = 10 * 365 * 86_400.0  # seconds; gRPC's clock wraps around beyond some hundreds of years
+
 RequestMetadata = tuple[tuple[str, str | bytes], ...]
 
 
@@ -33,5 +35,5 @@ class Call:
 
 
 def new_call(timeout: float | None, retry: RetryPolicy, resume: RetryPolicy) -> Call:
-    """A call with an id of its own."""
-    return Call(timeout, retry, resume, uuid.uuid4().hex)
+    """A call with an id of its own. A timeout that nobody lives to see, such as infinity, is none."""
+    return Call(None if timeout is not None and timeout > LONGEST else timeout, retry, resume, uuid.uuid4().hex)

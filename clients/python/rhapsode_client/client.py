@@ -138,4 +138,4 @@ class Client:
     ) -> ReplyT:
         call = self._call(timeout)
         with failures(call.request_id):
-            return method(request, timeout=timeout, metadata=call.metadata)
+            return method(request, timeout=call.timeout, metadata=call.metadata)

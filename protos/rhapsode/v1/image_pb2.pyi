@@ -181,7 +181,7 @@ class InputImage(message.Message):
     """A PNG, WebP or JPEG file, or raw values."""
     format: ImageFormat.ValueType
     """How the bytes are to be read; unspecified means to recognise a file by its content. Raw values have the model's own
-    height, width and channels.
+    height, width and channels; floats may leave its value range by as much again on either side.
     """
     def __init__(
         self,

@@ -101,7 +101,7 @@ class BoundsChecker:
 
 def _list_check(field: FieldDescriptor, element: Check | None, bounds: bounds_pb2.Bounds) -> Check:
     length = _range_check(bounds, "min_length", "max_length", "elements")
-    numbers = _numbers_check(bounds) if field.cpp_type in (*_FLOATS, *_INTEGERS) else None
+    numbers = _numbers_check(field, bounds) if field.cpp_type in (*_FLOATS, *_INTEGERS) else None
 
     def check(values: Sequence[Any], path: str) -> None:
         if length:
@@ -117,7 +117,7 @@ def _list_check(field: FieldDescriptor, element: Check | None, bounds: bounds_pb
 
 def _scalar_check(field: FieldDescriptor, bounds: bounds_pb2.Bounds) -> Check | None:
     if field.cpp_type in (*_FLOATS, *_INTEGERS):
-        return _number_check(bounds)
+        return _number_check(field, bounds)
     if field.enum_type is not None:
         known = frozenset(field.enum_type.values_by_number)
         return _enum_check(known, bounds.required)
@@ -128,9 +128,8 @@ def _scalar_check(field: FieldDescriptor, bounds: bounds_pb2.Bounds) -> Check | 
     return None
 
 
-def _number_check(bounds: bounds_pb2.Bounds) -> Check:
-    low = bounds.min if bounds.HasField("min") else -math.inf
-    high = bounds.max if bounds.HasField("max") else math.inf
+def _number_check(field: FieldDescriptor, bounds: bounds_pb2.Bounds) -> Check:
+    low, high = _limits(field, bounds)
     exclusive, rule, metadata = bounds.exclusive_min, _interval(bounds), _metadata(bounds)
 
     def check(value: float, path: str) -> None:
@@ -142,10 +141,9 @@ def _number_check(bounds: bounds_pb2.Bounds) -> Check:
     return check
 
 
-def _numbers_check(bounds: bounds_pb2.Bounds) -> Check | None:
-    one = _number_check(bounds)
-    low = bounds.min if bounds.HasField("min") else -math.inf
-    high = bounds.max if bounds.HasField("max") else math.inf
+def _numbers_check(field: FieldDescriptor, bounds: bounds_pb2.Bounds) -> Check | None:
+    one = _number_check(field, bounds)
+    low, high = _limits(field, bounds)
     exclusive = bounds.exclusive_min
 
     def check(values: Sequence[float], path: str) -> None:
@@ -160,6 +158,14 @@ def _numbers_check(bounds: bounds_pb2.Bounds) -> Check | None:
             one(value, f"{path}[{index}]")
 
     return check
+
+
+def _limits(field: FieldDescriptor, bounds: bounds_pb2.Bounds) -> tuple[float, float]:
+    low = bounds.min if bounds.HasField("min") else -math.inf
+    high = bounds.max if bounds.HasField("max") else math.inf
+    if field.cpp_type != FieldDescriptor.CPPTYPE_FLOAT:
+        return low, high
+    return float(np.float32(low)), float(np.float32(high))  # as the field itself would hold them: 0.01 is 0.00999…
 
 
 def _enum_check(known: frozenset[int], required: bool) -> Check:

@@ -83,10 +83,11 @@ def images_per_reply(job_writer: Writer, served: Served, latents: bool, config: 
     return (config.message_bytes - 1024) // picture_bytes(job_writer, served, latents)
 
 
-def check_fits(job: ImageJob, served: Served, config: Config) -> None:
-    """Raise OutputTooLarge where a unary reply could outgrow a message, whatever is drawn."""
-    most = images_per_reply(job.writer, served, job.latents, config)
-    if len(job.rows) > most:
+def check_fits(asked: image_pb2.ImageGeneration, served: Served, config: Config) -> None:
+    """Raise OutputTooLarge where a unary reply could outgrow a message, whatever is drawn; no row is made for that."""
+    decoder(served)
+    most = images_per_reply(image_writer(asked.format, served), served, asked.return_latents, config)
+    if _count(asked, config) > most > 0:  # where not even one picture fits, the job says so
         rule = f"must be at most {most} in one reply of this format; StreamImages takes more"
         raise OutputTooLarge("generation.count", rule, {"max": str(most)})
 

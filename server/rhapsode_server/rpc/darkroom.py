@@ -1,6 +1,7 @@
 """Has picture jobs done: rows to the engine, and files written and read outside of the event loop."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import ParamSpec, TypeVar
 
 from rhapsode.v1 import image_pb2
 from rhapsode_server.engine.outbox import Pace
+from rhapsode_server.errors import DeadlineExpired
 from rhapsode_server.models.encoder import Encoded, EncodeRow
 from rhapsode_server.observe.logs import note
 from rhapsode_server.rpc.catalog import EncodeDriver, Served
@@ -19,6 +21,7 @@ WAITING_BYTES = 32 << 20  # of pictures that may wait for a slow reader before t
 WORKERS = 2  # more threads than cores only pass the interpreter's lock around
 
 MANY = 500  # pictures whose rows take about a millisecond to make
+TURN = 0.02  # seconds that a request may read pictures before others have their turn
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -59,7 +62,11 @@ class Darkroom:
         self, driver: EncodeDriver, fields: Sequence[Field], served: Served, until: float
     ) -> Sequence[Reading]:
         """Where pictures lie in latent space, in order. Raises InvalidField for one that cannot be read."""
-        taken = await self._outside(_take_all, fields, served)
+        taken: list[Taken] = []
+        while len(taken) < len(fields):  # in turns, so that a small request need not wait for large pictures of others
+            if time.monotonic() >= until:
+                raise DeadlineExpired("the deadline passed before the pictures were read")
+            taken += await self._outside(_take_some, fields[len(taken) :], served)
         encoded: list[Encoded] = []
         rows = [EncodeRow(one.values) for one in taken]
         async with driver.submit(rows, until, self._pace) as outbox:
@@ -78,5 +85,12 @@ class Darkroom:
         return Pace(self._pace.flush_events, self._pace.flush_interval, bound=min(bound, self._pace.bound))
 
 
-def _take_all(fields: Sequence[Field], served: Served) -> Sequence[Taken]:
-    return [take(field.picture, served.loaded.bundle.image, field.path) for field in fields]
+def _take_some(fields: Sequence[Field], served: Served) -> Sequence[Taken]:
+    """Read pictures, in order, for one turn: one at least, though it take longer."""
+    end = time.monotonic() + TURN
+    taken: list[Taken] = []
+    for field in fields:
+        taken.append(take(field.picture, served.loaded.bundle.image, field.path))
+        if time.monotonic() >= end:
+            break
+    return taken

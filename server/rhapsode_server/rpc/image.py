@@ -40,8 +40,8 @@ class ImageService:
     ) -> image_pb2.GenerateImagesResponse:
         """Sample pictures, and answer when all are done."""
         served = self._find(request.generation.model)
+        check_fits(request.generation, served, self._config)
         job = await self._read(request.generation, served)
-        check_fits(job, served, self._config)
         reply = image_pb2.GenerateImagesResponse(started=started(job, served.loaded))
 
         async def keep(pictures: Sequence[image_pb2.Image]) -> None:

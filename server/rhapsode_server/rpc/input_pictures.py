@@ -91,8 +91,12 @@ def _flatten(picture: Image.Image) -> Image.Image:
 
 def _floats(data: bytes, spec: ImageSpec, field: str) -> Pixels:
     values = np.frombuffer(_sized(data, 4, spec, field), dtype="<f4").astype(np.float32)
-    if not np.isfinite(values).all():
-        raise InvalidField(field, "must have finite values only")
+    span = spec.high - spec.low  # as much again on either side: models overshoot, but nothing sound lies further out
+    low, high = spec.low - span, spec.high + span
+    if not ((values >= low) & (values <= high)).all():
+        raise InvalidField(
+            field, f"must have finite values in [{low:g}, {high:g}] only", {"min": str(low), "max": str(high)}
+        )
     return np.ascontiguousarray(values.reshape(_shape(spec)).transpose(2, 0, 1))
 
 

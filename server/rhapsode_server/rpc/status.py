@@ -26,7 +26,6 @@ _CODES: tuple[tuple[type[errors.RhapsodeError], grpc.StatusCode], ...] = (
     (errors.Unsupported, grpc.StatusCode.FAILED_PRECONDITION),
     (errors.RequestError, grpc.StatusCode.INVALID_ARGUMENT),
     (errors.DeadlineExpired, grpc.StatusCode.DEADLINE_EXCEEDED),
-    (errors.ClientTooSlow, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (errors.Refusal, grpc.StatusCode.UNAVAILABLE),
 )
 _PUSHBACK_MS: tuple[tuple[type[errors.RhapsodeError], int], ...] = (

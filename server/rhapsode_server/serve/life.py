@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -185,8 +186,23 @@ def _signals(handler: Callable[[signal.Signals], None]) -> Iterator[None]:
 
 def _bind(server: grpc.aio.Server, address: str) -> str:
     """Listen, and say where: port 0 becomes the port that was found."""
+    if _answers(address):
+        raise ConfigError(f"address {address} cannot be listened on: another process does")
     try:
         port = server.add_insecure_port(address)
     except RuntimeError as error:
         raise ConfigError(f"address {address} cannot be listened on") from error
     return address if address.startswith("unix") else f"{address.rpartition(':')[0]}:{port}"
+
+
+def _answers(address: str) -> bool:
+    """Whether somebody listens on this unix socket; gRPC would take its path away without a word."""
+    if not address.startswith("unix:"):
+        return False
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(address.removeprefix("unix:").removeprefix("//"))
+        except OSError:
+            return False
+    return True

@@ -10,7 +10,7 @@ from PIL import Image
 
 from rhapsode.v1 import image_pb2 as pb
 from rhapsode_client.convert.pictures import input_image, latent, latents, wire_format
-from rhapsode_client.convert.scalars import member, text, whole, wholes, wrong_type
+from rhapsode_client.convert.scalars import member, refuse_unknown, text, whole, wholes, wrong_type
 from rhapsode_client.types import (
     Encoding,
     ImageClass,
@@ -29,6 +29,7 @@ from rhapsode_client.types import (
 
 def generation(model: str, options: ImageOptions) -> pb.ImageGeneration:
     """The request for pictures. Raises InvalidRequest where a value has the wrong type for its field."""
+    refuse_unknown(options, ImageOptions.__optional_keys__)
     sources = sorted(options.keys() & {"seed", "seeds", "latents"})
     if len(sources) > 1:
         raise wrong_type(sources[1], f"cannot go with {sources[0]}: one source of latents at most")
@@ -63,6 +64,7 @@ def _image_class(value: ImageClass | None) -> pb.ImageClass | None:
 
 def walk(model: str, keyframes: Sequence[Keyframe], options: WalkOptions) -> pb.InterpolateImagesRequest:
     """The request for a walk. Raises InvalidRequest as `generation`, OSError for a file that cannot be read."""
+    refuse_unknown(options, WalkOptions.__optional_keys__)
     method = options.get("method", InterpolationMethod.LERP)
     return pb.InterpolateImagesRequest(
         model=text("model", model),

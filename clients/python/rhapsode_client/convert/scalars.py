@@ -1,7 +1,7 @@
 """Checks that a Python value has the type of the message field that it is put into."""
 
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import StrEnum
 from typing import SupportsIndex, TypeVar
 
@@ -14,6 +14,12 @@ NumberT = TypeVar("NumberT", bound=int)
 def wrong_type(field: str, rule: str) -> InvalidRequest:
     """The error for a value that its field cannot carry; whether a carried value is allowed is the server's to say."""
     return InvalidRequest(f"{field} {rule}", field_violations=(FieldViolation(field, rule),))
+
+
+def refuse_unknown(options: Mapping[str, object], known: Collection[str]) -> None:
+    """Raise TypeError, as a call with named arguments does, for an option that there is not."""
+    for name in options.keys() - known:
+        raise TypeError(f"got an unexpected keyword argument {name!r}")
 
 
 def whole(field: str, value: SupportsIndex, bits: int = 32) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from rhapsode.v1 import text_pb2 as pb
-from rhapsode_client.convert.scalars import member, text, whole, wholes
+from rhapsode_client.convert.scalars import member, refuse_unknown, text, whole, wholes
 from rhapsode_client.errors import UnexpectedReply
 from rhapsode_client.types import (
     FinishReason,
@@ -23,6 +23,7 @@ from rhapsode_client.types import (
 
 def generation(model: str, prompt: Prompt, options: TextOptions) -> pb.TextGeneration:
     """The request for text. Raises InvalidRequest where a value has the wrong type for its field."""
+    refuse_unknown(options, TextOptions.__optional_keys__)
     message = pb.TextGeneration(model=text("model", model), sampling=_sampling(options), stopping=_stopping(options))
     if isinstance(prompt, str):
         message.text = text("prompt", prompt)
