@@ -46,9 +46,9 @@ format: $(STAMP) ## bring all code into its format
 
 protos: $(STAMP) ## generate the Python code of the .proto files
 	$(BIN)/python -m grpc_tools.protoc -Iprotos --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
-		--python_out=$(PROTO_OUT) --mypy_out=readable_stubs:$(PROTO_OUT) $(PROTOS)
+		--python_out=$(PROTO_OUT) --mypy_out=readable_stubs,quiet:$(PROTO_OUT) $(PROTOS)
 	$(BIN)/python -m grpc_tools.protoc -Iprotos --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
-		--grpc_python_out=$(PROTO_OUT) --mypy_grpc_out=$(PROTO_OUT) $(SERVICES)
+		--grpc_python_out=$(PROTO_OUT) --mypy_grpc_out=quiet:$(PROTO_OUT) $(SERVICES)
 
 bench: $(STAMP) ## measure the server against ONNX Runtime alone (writes out/bench.json)
 	$(BIN)/python -m benchmarks.bench

@@ -1,0 +1,81 @@
+"""What the documents say, and what the programs say of themselves."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from google.protobuf import json_format
+from prometheus_client import CollectorRegistry
+
+from house.project import ROOT
+from rhapsode.v1 import bundle_pb2
+from rhapsode_server import config
+from rhapsode_server.observe.metrics import Metrics
+from rhapsode_server.observe.rpcs import RpcMetrics
+
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+METRIC = re.compile(r"\b(?:rhapsode|grpc_server)_[a-z_]*[a-z]\b")
+PACKAGE = re.compile(r"rhapsode_(?:client|server|exporter)\b")
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z_-]*[a-z]\b")
+VARIABLE = re.compile(r"\bRHAPSODE_[A-Z_]*[A-Z]\b")
+TARGET = re.compile(r"`make ([a-z]+)`|^\s*make ([a-z]+)\b", re.MULTILINE)
+
+
+def documents() -> list[Path]:
+    """Every hand-written page for people."""
+    fixed = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "clients/README.md")]
+    return [*fixed, ROOT / "benchmarks/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def option_rows() -> Iterator[str]:
+    """The rows of the table of options: flag, default, meaning."""
+    for name, field in config.Config.model_fields.items():
+        default = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
+        meaning = str(field.description).replace("<", "&lt;")
+        yield f"| `--{name.replace('_', '-')}` | `{default}` | {meaning} |"
+
+
+def metric_rows() -> Iterator[str]:
+    """The rows of the table of metrics: name, kind, labels, meaning."""
+    registry = CollectorRegistry()
+    Metrics(registry)
+    RpcMetrics(registry)
+    for family in registry.collect():
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        collector = registry._names_to_collectors[family.name]
+        labels = ", ".join(f"`{label}`" for label in collector._labelnames)  # type: ignore[attr-defined]  # only there
+        yield f"| `{name}` | {family.type} | {labels} | {family.documentation} |"
+
+
+def model_rows() -> Iterator[str]:
+    """The rows of the table of shipped models: name with a link to its card, kind, size in MB, figures."""
+    for manifest in sorted((ROOT / "models").glob("*/*/bundle.json")):
+        folder = manifest.parent
+        bundle = json_format.Parse(manifest.read_text("utf-8"), bundle_pb2.Bundle())
+        size = sum(path.stat().st_size for path in folder.rglob("*")) / 1e6
+        figures = "; ".join(_figure(metric) for metric in bundle.metrics)
+        link = f"[{bundle.name}](models/{bundle.name}/{bundle.version}/card.md)"
+        yield f"| {link} | {bundle.description} | {size:.1f} MB | {figures} |"
+
+
+def broken_links(page: Path, text: str) -> list[str]:
+    """Relative links of a page that lead nowhere: to no file, or to no heading of it."""
+    found = []
+    for target in (link or picture for link, picture in LINK.findall(text)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = page.parent / path if path else page
+        if not file.exists() or (anchor and anchor not in _anchors(text if not path else file.read_text("utf-8"))):
+            found.append(f"{page.name}: {target}")
+    return found
+
+
+def _figure(metric: bundle_pb2.Metric) -> str:
+    beside = f" ({metric.baseline_name}: {metric.baseline:.3g})" if metric.HasField("baseline") else ""
+    return f"{metric.name.replace('_', ' ')} {metric.value:.3g}{beside}"
+
+
+def _anchors(text: str) -> set[str]:
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in HEADING.findall(text)}

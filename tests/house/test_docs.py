@@ -1,0 +1,109 @@
+"""The documents speak the truth: options, metrics, variables, targets and links that they name exist."""
+
+import os
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from house.documents import (
+    FLAG,
+    METRIC,
+    PACKAGE,
+    TARGET,
+    VARIABLE,
+    broken_links,
+    documents,
+    metric_rows,
+    model_rows,
+    option_rows,
+)
+from house.project import ROOT
+
+PROGRAMS = (
+    ("rhapsode-server",),
+    ("rhapsode-train",),
+    ("rhapsode-train", "diagonals-gan"),
+    ("rhapsode",),
+    ("rhapsode", "models"),
+    ("rhapsode", "text"),
+    ("rhapsode", "images"),
+    ("rhapsode", "morph"),
+)
+# Flags of docker, pip and make that the documents show.
+FOREIGN_FLAGS = {"--build-arg", "--publish", "--read-only", "--tag"}
+PROTOC_FLAG = re.compile(r"--[a-z_-]+_out")
+# Variables that another program than the server reads.
+OTHER_VARIABLES = {"RHAPSODE_DATA"}
+
+pages = pytest.mark.parametrize("page", documents(), ids=lambda page: str(page.relative_to(ROOT)))
+
+
+@cache
+def known_flags() -> frozenset[str]:
+    """Every flag that the programs' --help names."""
+    wide = {**os.environ, "COLUMNS": "250", "TERM": "dumb", "NO_COLOR": "1"}
+    words: set[str] = set(FOREIGN_FLAGS)
+    for name, *command in PROGRAMS:
+        program = str(Path(sys.executable).with_name(name))
+        done = subprocess.run([program, *command, "--help"], capture_output=True, text=True, check=True, env=wide)
+        words |= set(FLAG.findall(done.stdout))
+    bench = subprocess.run(
+        [sys.executable, "-m", "benchmarks.bench", "--help"], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return frozenset(words | set(FLAG.findall(bench.stdout)))
+
+
+@pages
+def test_flags_exist(page: Path) -> None:
+    named = {flag for flag in FLAG.findall(page.read_text("utf-8")) if not PROTOC_FLAG.fullmatch(flag)}
+    assert named - known_flags() == set()
+
+
+@pages
+def test_metrics_exist(page: Path) -> None:
+    known = {row.split("`")[1] for row in metric_rows()}
+    named = set(METRIC.findall(page.read_text("utf-8")))
+    assert {name for name in named if not PACKAGE.match(name)} - known == set()
+
+
+@pages
+def test_variables_exist(page: Path) -> None:
+    known = {f"RHAPSODE_{row.split('`')[1].removeprefix('--').replace('-', '_').upper()}" for row in option_rows()}
+    assert set(VARIABLE.findall(page.read_text("utf-8"))) - known - OTHER_VARIABLES == set()
+
+
+@pages
+def test_targets_exist(page: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    targets = {first or second for first, second in TARGET.findall(page.read_text("utf-8"))}
+    assert {target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)} == set()
+
+
+@pages
+def test_links_lead_somewhere(page: Path) -> None:
+    assert broken_links(page, page.read_text("utf-8")) == []
+
+
+def test_the_operator_finds_every_option_and_metric() -> None:
+    text = (ROOT / "docs/operations.md").read_text("utf-8").splitlines()
+    assert [row for row in [*option_rows(), *metric_rows()] if row not in text] == []
+
+
+def test_the_readme_has_the_figures_of_the_cards() -> None:
+    text = (ROOT / "README.md").read_text("utf-8").splitlines()
+    assert [row for row in model_rows() if row not in text] == []
+
+
+def test_a_lie_is_found() -> None:
+    lie = (
+        "See [there](nowhere.md) and [here](README.md#no-such-heading): "
+        "`make gold`, `--no-such-flag`, `rhapsode_gold_total`."
+    )
+    assert broken_links(ROOT / "README.md", lie) == ["README.md: nowhere.md", "README.md: README.md#no-such-heading"]
+    assert TARGET.findall(lie) == [("gold", "")]
+    assert FLAG.findall(lie) == ["--no-such-flag"]
+    assert METRIC.findall(lie) == ["rhapsode_gold_total"]

@@ -1,0 +1,46 @@
+"""The Python examples in the documents run as they stand, against a server of the shipped models."""
+
+import re
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from house.project import ROOT
+from support.server import process
+
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+DEFAULT_ADDRESS = '"127.0.0.1:50051"'
+# What an example may take for granted from those before it.
+PREAMBLE = "from rhapsode_client import Client\n\nclient = Client({address!r})\n"
+
+
+def snippets() -> list[tuple[str, str]]:
+    """Every Python block of the documents for users of the client, with a name for it."""
+    pages = ("README.md", "clients/README.md")
+    found = ((page, BLOCK.findall((ROOT / page).read_text("utf-8"))) for page in pages)
+    return [(f"{page}:{number}", block) for page, blocks in found for number, block in enumerate(blocks, 1)]
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with process(ROOT / "models", "--max-tokens", "400") as server:
+        yield server.address
+
+
+@pytest.mark.parametrize("snippet", [pytest.param(block, id=name) for name, block in snippets()])
+def test_an_example_runs(snippet: str, address: str, tmp_path: Path) -> None:
+    here = snippet.replace(DEFAULT_ADDRESS, repr(address)).replace("Client()", f"Client({address!r})")
+    if "async with" in here:
+        here = f"import asyncio\n\nasync def main():\n{textwrap.indent(here, '    ')}\n\nasyncio.run(main())\n"
+    script = tmp_path / "example.py"
+    script.write_text(PREAMBLE.format(address=address) + here, encoding="utf-8")
+    done = subprocess.run([sys.executable, "-W", "error", str(script)], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_there_are_examples() -> None:
+    assert len(snippets()) >= 4
