@@ -30,7 +30,7 @@ Seed = Annotated[int, typer.Option(min=0, help="The same seed on the same machin
 Steps = Annotated[int | None, typer.Option(min=1, help="Optimiser steps, instead of the family's own number.")]
 Runs = Annotated[Path, typer.Option(help="Where checkpoints, samples and loss curves are kept.")]
 Resume = Annotated[bool | None, typer.Option("--resume/--fresh", help="Go on from a checkpoint, or start anew.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="Processor threads; all cores if not given.")]
+Threads = Annotated[int, typer.Option(min=1, help="Processor threads; more than one helps large networks only.")]
 Schedule = Annotated[str | None, typer.Option(help="The way of training, where a family has several.")]
 
 
@@ -79,7 +79,7 @@ def _train_command(family: Family, console: Console) -> Callable[..., None]:
         steps: Steps = None,
         runs: Runs = Path("runs"),
         resume: Resume = None,
-        threads: Threads = None,
+        threads: Threads = 1,
         schedule: Schedule = None,
     ) -> None:
         if schedule is not None and schedule not in family.schedules:
@@ -87,8 +87,8 @@ def _train_command(family: Family, console: Console) -> Callable[..., None]:
                 f"{family.name} has {', '.join(family.schedules) or 'none'}", param_hint="--schedule"
             )
         refuse_existing(bundle_folder(out, family.name, version), overwrite)
-        if threads is not None:
-            torch.set_num_threads(threads)
+        # One unless asked: threads of small networks mostly wait for each other, on a busy machine for minutes.
+        torch.set_num_threads(threads)
         with Interrupt() as interrupt:
             cache = cache_folder(os.environ)
             draft = family.train(Order(quick, seed, cache, runs, console, interrupt, data, steps, resume, schedule))
