@@ -209,10 +209,11 @@ def test_the_game_learns_left_diagonals(tmp_path: Path) -> None:
         assert share_of_left_diagonals(outcome.generator(latents)) > 0.95
 
 
-def test_equilibrium_can_end_a_game(tmp_path: Path) -> None:
-    _, outcome = played(tmp_path, StopRule(steps=20, equilibrium=Equilibrium(epsilon=100.0, steps=2)))
-    assert outcome.outcome.stop.reason == StopReason.STOP_REASON_EQUILIBRIUM
-    assert outcome.outcome.position.step == 4
+def test_equilibrium_can_end_a_game_and_going_on_leaves_it_ended(tmp_path: Path) -> None:
+    for _ in range(2):
+        _, outcome = played(tmp_path, StopRule(steps=20, equilibrium=Equilibrium(epsilon=100.0, steps=2)))
+        assert outcome.outcome.stop.reason == StopReason.STOP_REASON_EQUILIBRIUM
+        assert outcome.outcome.position.step == 4
     assert {"generator_gain", "critic_gain"} <= set(RunFolder(tmp_path).history()[-1].values)
 
 

@@ -100,10 +100,12 @@ def test_the_error_can_end_a_run(tmp_path: Path) -> None:
     assert outcome.position.step == 0
 
 
-def test_a_change_too_small_can_end_a_run(tmp_path: Path) -> None:
-    _, outcome = trained(tmp_path, StopRule(steps=10, change_below=10.0))
-    assert outcome.stop.reason == StopReason.STOP_REASON_CHANGE
-    assert outcome.position.step == 4
+def test_a_change_too_small_can_end_a_run_and_going_on_leaves_it_ended(tmp_path: Path) -> None:
+    rule = StopRule(steps=10, change_below=10.0)
+    for _ in range(2):
+        _, outcome = trained(tmp_path, rule)
+        assert outcome.stop.reason == StopReason.STOP_REASON_CHANGE
+        assert outcome.position.step == 4
 
 
 def test_the_rate_warms_up_and_comes_down_to_zero() -> None:

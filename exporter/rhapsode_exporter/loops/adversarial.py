@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from rhapsode_exporter.run.chance import Chance
 from rhapsode_exporter.run.curves import draw_curves
 from rhapsode_exporter.run.folder import HistoryRow, Position, Stateful
 from rhapsode_exporter.run.sheets import write_sheet
-from rhapsode_exporter.run.stop import Reading
+from rhapsode_exporter.run.stop import Gains, Reading
 from rhapsode_exporter.run.training import Outcome, Stopwatch, TrainingRun
 
 
@@ -44,11 +44,12 @@ class RealPictures:
 
 @dataclass(slots=True)
 class Figures:
-    """The figures seen last: the players' losses in nats, the critic's accuracy before the generator's first step."""
+    """The losses in nats and gains seen last, and the critic's accuracy before the generator's first step."""
 
     generator: float = math.nan
     critic: float = math.nan
     pretrained_accuracy: float = math.nan
+    gains: Gains | None = None
 
     def losses(self) -> dict[str, float]:
         """The two losses."""
@@ -56,12 +57,13 @@ class Figures:
 
     def state_dict(self) -> dict[str, Any]:
         """The figures by name."""
-        return {**self.losses(), "pretrained_accuracy": self.pretrained_accuracy}
+        return asdict(self)
 
     def load_state_dict(self, state_dict: dict[str, Any], /) -> None:
         """Take figures over."""
         self.generator, self.critic = state_dict["generator"], state_dict["critic"]
         self.pretrained_accuracy = state_dict["pretrained_accuracy"]
+        self.gains = Gains(**state_dict["gains"]) if state_dict["gains"] else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,23 +97,24 @@ def train(
     def look() -> Reading:
         """Measure, write down what was seen, and keep a checkpoint."""
         seen = {name: value for name, value in figures.losses().items() if not math.isnan(value)}
-        rule, gains = run.rule.equilibrium, None
+        rule = run.rule.equilibrium
         if rule is not None and step > 0:
-            gains = probe(players, real.training, rule.steps, chance)
-            seen |= {"generator_gain": gains.generator, "critic_gain": gains.critic}
+            figures.gains = probe(players, real.training, rule.steps, chance)
+            seen |= {"generator_gain": figures.gains.generator, "critic_gain": figures.gains.critic}
         run.folder.record(HistoryRow(step, watch.seconds(), seen | measure(average.network)))
         with torch.no_grad():
             write_sheet(average.network(samples), settings.low, 1.0, run.folder.sheets / f"step-{step:06}.png")
         draw_curves(run.folder.history(), run.folder.curves)
         run.folder.save(Position(step, watch.seconds()), parts, identity)
-        return Reading(step, gains=gains)
+        return Reading(step, gains=figures.gains)
 
     with run.progress() as progress:
         if start == Position():
             figures.critic = pretrain(players, real, settings.pretraining, chance)
             figures.pretrained_accuracy = critic_accuracy(players, real.held_out, chance.fork())
             progress.note(f"the critic tells real from fake in {figures.pretrained_accuracy:.1%} before the first step")
-        reading = look() if step == 0 else Reading(step)
+        # A run that goes on from a checkpoint is judged by what it saw last: one that had reached its end stays there.
+        reading = look() if start == Position() else Reading(step, gains=figures.gains)
         while (stop := run.decide(reading)) is None:
             for _ in range(settings.critic_steps):
                 figures.critic = _train_critic(players, real, chance)

@@ -1,7 +1,7 @@
 """The training loop of variational autoencoders (Kingma & Welling 2014)."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -42,21 +42,26 @@ class Pictures:
 
 @dataclass(slots=True)
 class _Figures:
-    """The figures seen last: the losses in nats per picture, and the mean squared error on validation pictures."""
+    """The losses in nats per picture seen last, and the two mean squared errors measured last."""
 
     reconstruction: float = math.nan
     divergence: float = math.nan
     error: float | None = None
+    previous: float | None = None
 
     def losses(self) -> dict[str, float]:
         return {"reconstruction": self.reconstruction, "divergence": self.divergence}
 
     def state_dict(self) -> dict[str, Any]:
-        return {**self.losses(), "error": self.error}
+        return asdict(self)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.reconstruction, self.divergence = state_dict["reconstruction"], state_dict["divergence"]
-        self.error = state_dict["error"]
+        for name, value in state_dict.items():
+            setattr(self, name, value)
+
+    def reading(self, step: int) -> Reading:
+        """What the stop rule is to judge; on going on from a checkpoint, what it judged last."""
+        return Reading(step, self.error, self.previous)
 
 
 def train(
@@ -82,17 +87,17 @@ def train(
     def look() -> Reading:
         """Measure, write down what was seen, and keep a checkpoint."""
         network.eval()
-        reconstructions, previous = network.reconstruct(pictures.validation), figures.error
-        figures.error = float((reconstructions - pictures.validation).square().mean())
+        reconstructions = network.reconstruct(pictures.validation)
+        figures.previous, figures.error = figures.error, float((reconstructions - pictures.validation).square().mean())
         psnr = mean_psnr(reconstructions, pictures.validation)
         run.folder.record(HistoryRow(step, watch.seconds(), {**figures.losses(), "validation_psnr_db": psnr}))
         _keep_sheets(run.folder, step, network.decode(samples), reconstructions[: len(samples)])
         draw_curves(run.folder.history(), run.folder.curves)
         run.folder.save(Position(step, watch.seconds()), parts, identity)
-        return Reading(step, figures.error, previous)
+        return figures.reading(step)
 
     with run.progress() as progress:
-        reading = look() if step == 0 else Reading(step)
+        reading = look() if figures.error is None else figures.reading(step)
         while (stop := run.decide(reading)) is None:
             _set_rate(optimiser, learning_rate(step, run.rule.steps, settings))
             batch = pictures.training[chance.rows(len(pictures.training), settings.batch)]
