@@ -1,6 +1,7 @@
 """The server's settings: one class whose fields are the flags, the variables and the lines of --print-config."""
 
 import argparse
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,10 @@ from pydantic_core import PydanticCustomError
 from rhapsode_server.errors import ConfigError
 
 PREFIX = "RHAPSODE_"
-OTHERS = frozenset({"RHAPSODE_DATA"})  # rhapsode-train's: one shell may train and serve
+# Not settings: what rhapsode-train reads, and what Kubernetes sets in every pod that sees a Service named rhapsode….
+OTHERS = re.compile(
+    r"RHAPSODE_(DATA=.*|(\w+_)?(SERVICE_HOST=.*|SERVICE_PORT(_\w+)?=\d+|PORT=\w+://.*|PORT_\d+_(TCP|UDP)(_\w+)?=.*))"
+)
 
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
@@ -134,13 +138,17 @@ def _read_flags(argv: Sequence[str], wrong: list[str]) -> dict[str, str | bool]:
         wrong.append(str(error))
         return {}
     given = vars(known)
-    wrong += (f"unknown flag: {word}" for word in unknown)
+    wrong += (f"unknown {'flag' if word.startswith('-') else 'word'}: {word}" for word in unknown)
     wrong += (f"{_flag(name)}: needs a value" for name, value in given.items() if value is None)
     return {name: value for name, value in given.items() if value is not None}
 
 
 def _read_variables(environ: Mapping[str, str], wrong: list[str]) -> dict[str, str]:
-    ours = {name: value for name, value in environ.items() if name.startswith(PREFIX) and name not in OTHERS}
+    ours = {
+        name: value
+        for name, value in environ.items()
+        if name.startswith(PREFIX) and not OTHERS.fullmatch(f"{name}={value}")
+    }
     fields = {variable(field): field for field in Config.model_fields}
     wrong += (f"unknown variable: {name}" for name in sorted(ours.keys() - fields.keys()))
     return {field: ours[name] for name, field in fields.items() if name in ours}

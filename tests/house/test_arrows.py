@@ -41,11 +41,10 @@ CALLERS = tuple(
 RESERVED = (
     Reserved("onnxruntime", (f"{SERVER}.runtime", EXPORTER)),
     Reserved("torch", (EXPORTER,)),
-    Reserved("onnx", (f"{SERVER}.repository", f"{SERVER}.models.fuse", f"{SERVER}.runtime.probe", EXPORTER)),
+    Reserved("onnx", (f"{SERVER}.repository", f"{SERVER}.runtime.probe", EXPORTER)),
     Reserved("onnxscript", (EXPORTER,)),
     Reserved("matplotlib", (EXPORTER,)),
     Reserved("prometheus_client", (f"{SERVER}.observe",)),
-    Reserved("opentelemetry", (f"{SERVER}.observe",)),
     Reserved("structlog", (f"{SERVER}.observe",)),
     Reserved("safetensors", (f"{SERVER}.repository", EXPORTER)),
     Reserved("PIL", (f"{SERVER}.rpc", EXPORTER, CLIENT)),

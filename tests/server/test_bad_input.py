@@ -1,7 +1,7 @@
 """What is out of bounds is refused with the field and the bound, and the server goes on.
 
-The names A1 to A12 are those of the fault catalogue that the project keeps: counts, sizes, numbers that are not
-numbers, names, tokens, bytes that are not a message, nothing at all, contradictions.
+Counts, sizes, numbers that are not numbers, names, tokens, bytes that are not a message, nothing at all,
+contradictions.
 """
 
 from collections.abc import AsyncIterator, Callable

@@ -106,5 +106,22 @@ def test_no_words_make_anything_but_settings_or_a_config_error(argv: list[str], 
         assert isinstance(config.read(words, {"RHAPSODE_SLOTS": value})[1], Config)
 
 
-def test_a_variable_of_the_training_program_is_not_taken_for_a_mistake() -> None:
-    assert read(RHAPSODE_DATA="/somewhere") == Config()
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "RHAPSODE_DATA=/somewhere",
+        "RHAPSODE_SERVICE_HOST=10.0.0.1",
+        "RHAPSODE_SERVICE_PORT_GRPC=50051",
+        "RHAPSODE_PORT=tcp://10.0.0.1:50051",
+        "RHAPSODE_PORT_50051_TCP_ADDR=10.0.0.1",
+        "RHAPSODE_GPU_SERVICE_PORT=50051",
+    ],
+)
+def test_a_variable_of_another_program_is_not_taken_for_a_mistake(setting: str) -> None:
+    name, _, value = setting.partition("=")
+    assert read(**{name: value}) == Config()
+
+
+def test_a_port_that_is_no_service_of_kubernetes_is_a_mistake() -> None:
+    with pytest.raises(ConfigError, match="unknown variable: RHAPSODE_PORT"):
+        read(RHAPSODE_PORT="8080")

@@ -4,7 +4,6 @@ import asyncio
 import re
 import shutil
 import subprocess
-import urllib.request
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
@@ -31,19 +30,11 @@ async def server(loaded: Loaded) -> AsyncIterator[Running]:
         yield started
 
 
-async def page(server: Running) -> str:
-    def read() -> str:
-        with urllib.request.urlopen(f"http://{server.metrics_address}/metrics") as reply:
-            return str(reply.read(), "utf-8")
-
-    return await asyncio.to_thread(read)
-
-
 async def samples(server: Running) -> Samples:
     """Every sample by "name{label,value,…}", the values in the order of their labels' names."""
     return {
         f"{sample.name}{{{','.join(sample.labels[label] for label in sorted(sample.labels))}}}": sample.value
-        for family in text_string_to_metric_families(await page(server))
+        for family in text_string_to_metric_families(await server.page())
         for sample in family.samples
     }
 
@@ -176,7 +167,7 @@ def test_a_lane_reports_what_only_slow_machines_show() -> None:
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian's prometheus) is not installed")
 async def test_promtool_finds_nothing_to_complain_about(server: Running) -> None:
     await generate_text(server, text(3))
-    text_of_page = await page(server)
+    text_of_page = await server.page()
     checked = await asyncio.to_thread(
         subprocess.run,
         ["promtool", "check", "metrics"],
@@ -195,5 +186,5 @@ async def test_every_metric_in_the_documents_is_on_the_page(server: Running) -> 
         for name in re.findall(r"\b(?:rhapsode|grpc_server)_\w+", document.read_text())
         if name.endswith(("_total", "_seconds", "_info", "_depth", "_slots", "_per_run", "_fallback"))
     }
-    there = await page(server)
+    there = await server.page()
     assert [name for name in sorted(named) if f"# TYPE {name} " not in there] == []

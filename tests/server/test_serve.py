@@ -1,9 +1,12 @@
 """A server's life, as a process: it starts whole or not at all, and stops without losing a request."""
 
 import asyncio
+import contextlib
+import io
 import json
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import TypeAlias
@@ -12,11 +15,14 @@ import grpc
 import pytest
 
 from rhapsode.v1 import text_pb2
-from rhapsode.v1.model_pb2 import ListModelsRequest
+from rhapsode.v1.model_pb2 import GetModelRequest, ListModelsRequest
 from rhapsode.v1.model_pb2_grpc import ModelServiceStub
 from rhapsode.v1.text_pb2_grpc import TextServiceStub
 from rhapsode_server import main
+from rhapsode_server.config import Config
 from rhapsode_server.errors import ConfigError
+from rhapsode_server.observe.logs import open_log
+from rhapsode_server.serve import life
 from rhapsode_server.serve.processors import share
 from support.bundles import stepper
 from support.refusals import refusal
@@ -79,9 +85,43 @@ async def test_while_it_drains_it_serves_on_and_is_not_ready(one_model: Path) ->
             await asyncio.to_thread(server.until_logged, "draining")
             assert (await ModelServiceStub(channel).ListModels(ListModelsRequest())).models
         began = time.monotonic()
-        server.process.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(server.process.wait, 30) == 128 + signal.SIGTERM
+        assert await asyncio.to_thread(insist, server.process) == 128 + signal.SIGTERM
         assert time.monotonic() - began < 10
+
+
+def insist(process: subprocess.Popen[str]) -> int:
+    """Send SIGTERM until the process has ended."""
+    while True:
+        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(0.1)
+
+
+async def test_a_signal_that_comes_twice_at_once_is_one_wish(one_model: Path) -> None:
+    with process(one_model) as server:
+        async with grpc.aio.insecure_channel(server.address) as channel:
+            call = TextServiceStub(channel).StreamText(text_pb2.StreamTextRequest(generation=text(1500)))
+            first = await head(call)
+            for _ in range(2):
+                server.process.send_signal(signal.SIGTERM)
+            messages = [first, *await rest(call)]
+        assert await asyncio.to_thread(server.process.wait, 30) == 0
+    assert messages[-1].finished
+
+
+async def test_a_fallback_is_said_in_the_log_in_get_model_and_in_a_metric(one_model: Path) -> None:
+    said = io.StringIO()
+    config = Config(models=one_model, provider="auto", threads=1)
+    runtime, models = life.load(config, open_log("info", "json", "0", said))
+    reason = runtime.placement.fallback_reason
+    if not reason:
+        pytest.skip("ONNX Runtime runs a session on CUDA here: there is nothing to fall back from")
+    async with running(Loaded(runtime, models), metrics_address="127.0.0.1:0") as server:
+        told = (await server.model.GetModel(GetModelRequest(model="tiny-text"))).model.runtime
+        page = await server.page()
+    assert json.loads(said.getvalue().splitlines()[0])["fallback_reason"] == reason
+    assert (told.provider, told.provider_fallback_reason) == ("CPUExecutionProvider", reason)
+    assert 'rhapsode_provider_fallback{provider="CPUExecutionProvider"} 1.0' in page
 
 
 def test_a_server_leaves_no_socket_that_another_could_not_take(one_model: Path, tmp_path: Path) -> None:

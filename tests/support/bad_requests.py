@@ -52,27 +52,27 @@ def sampling_cases() -> list[Case]:
         "frequency_penalty": (NAN, -101.0, INF),
     }
     return [
-        text_case(f"A4 {name} {value}", f"generation.sampling.{name}", sampling=Sampling(**{name: value}))
+        text_case(f"{name} {value}", f"generation.sampling.{name}", sampling=Sampling(**{name: value}))
         for name, values in wrong.items()
         for value in values
     ]
 
 
 COUNTS = [
-    image_case("A1 no pictures", "generation.count", "[1, 100000]", count=0),
-    image_case("A1 a billion pictures", "generation.count", "[1, 100000]", count=10**9),
-    image_case("A1 minus one, as it would be sent", "generation.count", "[1, 100000]", count=2**32 - 1),
-    image_case("A1 more than this server streams", "generation.count", "[1, 5000]", count=5001),
-    text_case("A1 no candidates", "generation.candidate_count", "[1, 64]", candidate_count=0),
-    text_case("A1 65 candidates", "generation.candidate_count", "[1, 64]", candidate_count=65),
-    walk_case("A1 one keyframe", "keyframes", "2 to 256 elements", keyframes=[Keyframe(seed=1)]),
-    walk_case("A1 no frames", "frames_per_segment", "[1, 1000]", frames_per_segment=0),
-    walk_case("A1 a walk too long", "frames_per_segment", "5000", keyframes=[Keyframe()] * 7, frames_per_segment=1000),
+    image_case("no pictures", "generation.count", "[1, 100000]", count=0),
+    image_case("a billion pictures", "generation.count", "[1, 100000]", count=10**9),
+    image_case("minus one, as it would be sent", "generation.count", "[1, 100000]", count=2**32 - 1),
+    image_case("more than this server streams", "generation.count", "[1, 5000]", count=5001),
+    text_case("no candidates", "generation.candidate_count", "[1, 64]", candidate_count=0),
+    text_case("65 candidates", "generation.candidate_count", "[1, 64]", candidate_count=65),
+    walk_case("one keyframe", "keyframes", "2 to 256 elements", keyframes=[Keyframe(seed=1)]),
+    walk_case("no frames", "frames_per_segment", "[1, 1000]", frames_per_segment=0),
+    walk_case("a walk too long", "frames_per_segment", "5000", keyframes=[Keyframe()] * 7, frames_per_segment=1000),
 ]
 SIZES = [
-    image_case("A2 a reply too large", "generation.count", "StreamImages", "OUTPUT_TOO_LARGE", count=5000),
+    image_case("a reply too large", "generation.count", "StreamImages", "OUTPUT_TOO_LARGE", count=5000),
     text_case(
-        "A2 a text too large",
+        "a text too large",
         "generation",
         "StreamText",
         "OUTPUT_TOO_LARGE",
@@ -80,24 +80,24 @@ SIZES = [
         candidate_count=64,
         logprobs=20,
     ),
-    text_case("A3 no tokens", "generation.stopping.max_tokens", "[1, 1000000]", tokens=0),
-    text_case("A3 4 billion tokens", "generation.stopping.max_tokens", "[1, 1000000]", tokens=2**32 - 1),
-    text_case("A3 more than this server makes", "generation.stopping.max_tokens", "[1, 2000]", tokens=2001),
-    text_case("A3 a prompt too long", "generation.text", "at most 500 tokens", text="a" * 501),
-    text_case("A3 too many likeliest tokens", "generation.logprobs", "at most 20", logprobs=21),
+    text_case("no tokens", "generation.stopping.max_tokens", "[1, 1000000]", tokens=0),
+    text_case("4 billion tokens", "generation.stopping.max_tokens", "[1, 1000000]", tokens=2**32 - 1),
+    text_case("more than this server makes", "generation.stopping.max_tokens", "[1, 2000]", tokens=2001),
+    text_case("a prompt too long", "generation.text", "at most 500 tokens", text="a" * 501),
+    text_case("too many likeliest tokens", "generation.logprobs", "at most 20", logprobs=21),
 ]
 LATENTS = [
     image_case(
-        "A5 a short latent",
+        "a short latent",
         "generation.latents.latents[1].values",
         "8",
         count=None,
         latents=Latents(latents=[RIGHT, WRONG]),
     ),
-    image_case("A5 no latents", "generation.latents.latents", "1 to 4096", count=None, latents=Latents()),
+    image_case("no latents", "generation.latents.latents", "1 to 4096", count=None, latents=Latents()),
     *(
         image_case(
-            f"A5 a latent with {value}",
+            f"a latent with {value}",
             "generation.latents.latents[0].values[5]",
             count=None,
             latents=Latents(latents=[Latent(values=[0, 0, 0, 0, 0, value, NAN, 0])]),
@@ -105,21 +105,19 @@ LATENTS = [
         for value in (NAN, INF, -INF, 1e30)
     ),
     walk_case(
-        "A5 a keyframe of NaN",
+        "a keyframe of NaN",
         "keyframes[1].latent.values[7]",
         "finite",
         keyframes=[Keyframe(seed=1), Keyframe(latent=Latent(values=[0.0] * 7 + [NAN]))],
     ),
     walk_case(
-        "A5 a short keyframe", "keyframes[0].latent.values", "8", keyframes=[Keyframe(latent=WRONG), Keyframe(seed=1)]
+        "a short keyframe", "keyframes[0].latent.values", "8", keyframes=[Keyframe(latent=WRONG), Keyframe(seed=1)]
     ),
-    Case(
-        "A5 a short latent to decode", image_pb2.DecodeLatentsRequest(model=FACES, latents=[WRONG]), "latents[0].values"
-    ),
+    Case("a short latent to decode", image_pb2.DecodeLatentsRequest(model=FACES, latents=[WRONG]), "latents[0].values"),
 ]
 NAMES = [
     *(
-        Case(f"A7 the name {name[:20]!r}", text(model=name), "generation.model")
+        Case(f"the name {name[:20]!r}", text(model=name), "generation.model")
         for name in (
             "",
             "../etc",
@@ -133,120 +131,116 @@ NAMES = [
             "tiny text",
         )
     ),
-    Case("A7 an unknown model", text(model="nobody"), reason="MODEL_NOT_FOUND", code=grpc.StatusCode.NOT_FOUND),
-    Case("A7 an unknown version", text(model="tiny-text@2"), reason="MODEL_NOT_FOUND", code=grpc.StatusCode.NOT_FOUND),
+    Case("an unknown model", text(model="nobody"), reason="MODEL_NOT_FOUND", code=grpc.StatusCode.NOT_FOUND),
+    Case("an unknown version", text(model="tiny-text@2"), reason="MODEL_NOT_FOUND", code=grpc.StatusCode.NOT_FOUND),
     Case(
-        "A7 a text of a picture model",
+        "a text of a picture model",
         text(model=FACES),
         reason="UNSUPPORTED",
         code=grpc.StatusCode.FAILED_PRECONDITION,
     ),
     Case(
-        "A7 a picture of a text model",
+        "a picture of a text model",
         images(model="tiny-text"),
         reason="UNSUPPORTED",
         code=grpc.StatusCode.FAILED_PRECONDITION,
     ),
     Case(
-        "A7 a class of a model without",
+        "a class of a model without",
         images(image_class=ImageClass(id=0)),
         reason="UNSUPPORTED",
         code=grpc.StatusCode.FAILED_PRECONDITION,
     ),
     Case(
-        "A7 an encoding by a model without encoder",
+        "an encoding by a model without encoder",
         image_pb2.EncodeImagesRequest(model="tiny-digits", images=[InputImage(data=b"x")]),
         reason="UNSUPPORTED",
         code=grpc.StatusCode.FAILED_PRECONDITION,
     ),
     image_case(
-        "A7 an unknown class", "generation.image_class.name", model="tiny-shapes", image_class=ImageClass(name="x")
+        "an unknown class", "generation.image_class.name", model="tiny-shapes", image_class=ImageClass(name="x")
     ),
-    image_case(
-        "A7 a class too high", "generation.image_class.id", "3", model="tiny-shapes", image_class=ImageClass(id=3)
-    ),
-    image_case("A7 an empty class", "generation.image_class", model="tiny-shapes", image_class=ImageClass()),
+    image_case("a class too high", "generation.image_class.id", "3", model="tiny-shapes", image_class=ImageClass(id=3)),
+    image_case("an empty class", "generation.image_class", model="tiny-shapes", image_class=ImageClass()),
 ]
 TOKENS = [
-    text_case("A8 an emoji", "generation.text", "index 1", "UNKNOWN_TOKEN", text="a🙂b"),
-    text_case("A8 an upper-case letter", "generation.text", "index 0", "UNKNOWN_TOKEN", text="Abc"),
+    text_case("an emoji", "generation.text", "index 1", "UNKNOWN_TOKEN", text="a🙂b"),
+    text_case("an upper-case letter", "generation.text", "index 0", "UNKNOWN_TOKEN", text="Abc"),
     text_case(
-        "A8 an id too high", "generation.token_ids.ids", "index 2", "UNKNOWN_TOKEN", token_ids=TokenIds(ids=[1, 2, 30])
+        "an id too high", "generation.token_ids.ids", "index 2", "UNKNOWN_TOKEN", token_ids=TokenIds(ids=[1, 2, 30])
     ),
     text_case(
-        "A8 a received id too high",
+        "a received id too high",
         "generation.received_token_ids",
         "index 0",
         "UNKNOWN_TOKEN",
         received_token_ids=[30],
     ),
     text_case(
-        "A8 a bias of no token",
+        "a bias of no token",
         "generation.sampling.logit_bias[0].token_id",
         "30",
         sampling=Sampling(logit_bias=[LogitBias(token_id=30)]),
     ),
     text_case(
-        "A8 a bias twice",
+        "a bias twice",
         "generation.sampling.logit_bias[1].token_id",
         "twice",
         sampling=Sampling(logit_bias=[LogitBias(token_id=3), LogitBias(token_id=3, bias=1)]),
     ),
     text_case(
-        "A8 an infinite bias",
+        "an infinite bias",
         "generation.sampling.logit_bias[0].bias",
         "finite",
         sampling=Sampling(logit_bias=[LogitBias(token_id=3, bias=INF)]),
     ),
 ]
 NOTHING = [
-    text_case("A11 an empty prompt without start token", "generation.prompt", "start token", model="no-start", text=""),
-    Case("A11 no generation", text_pb2.GenerateTextRequest(), "generation", "must be set"),
-    Case("A11 no pictures to encode", image_pb2.EncodeImagesRequest(model=FACES), "images", "1 to 256"),
-    Case("A11 no latents to decode", image_pb2.DecodeLatentsRequest(model=FACES), "latents", "1 to 4096"),
-    Case("A11 an empty picture", image_pb2.EncodeImagesRequest(model=FACES, images=[InputImage()]), "images[0].data"),
-    walk_case("A11 an empty keyframe", "keyframes[1]", "must have", keyframes=[Keyframe(seed=1), Keyframe()]),
-    Case("A11 no model", model_pb2.GetModelRequest(), "model", "must be set"),
+    text_case("an empty prompt without start token", "generation.prompt", "start token", model="no-start", text=""),
+    Case("no generation", text_pb2.GenerateTextRequest(), "generation", "must be set"),
+    Case("no pictures to encode", image_pb2.EncodeImagesRequest(model=FACES), "images", "1 to 256"),
+    Case("no latents to decode", image_pb2.DecodeLatentsRequest(model=FACES), "latents", "1 to 4096"),
+    Case("an empty picture", image_pb2.EncodeImagesRequest(model=FACES, images=[InputImage()]), "images[0].data"),
+    walk_case("an empty keyframe", "keyframes[1]", "must have", keyframes=[Keyframe(seed=1), Keyframe()]),
+    Case("no model", model_pb2.GetModelRequest(), "model", "must be set"),
     text_case(
-        "A11 an empty stop sequence",
+        "an empty stop sequence",
         "generation.stopping.stop_sequences[1]",
         "empty",
         stopping=Stopping(max_tokens=9, stop_sequences=["a", ""]),
     ),
     text_case(
-        "A11 a long stop sequence",
+        "a long stop sequence",
         "generation.stopping.stop_sequences[0]",
         "256 bytes",
         stopping=Stopping(max_tokens=9, stop_sequences=["é" * 129]),
     ),
 ]
 CONTRADICTIONS = [
-    image_case("A12 3 pictures of 2 seeds", "generation.count", "2", count=3, seeds=Seeds(seeds=[1, 2])),
-    image_case("A12 2 pictures of 1 latent", "generation.count", "1", count=2, latents=Latents(latents=[RIGHT])),
+    image_case("3 pictures of 2 seeds", "generation.count", "2", count=3, seeds=Seeds(seeds=[1, 2])),
+    image_case("2 pictures of 1 latent", "generation.count", "1", count=2, latents=Latents(latents=[RIGHT])),
+    image_case("seeds and a first index", "generation.first_index", count=None, seeds=Seeds(seeds=[1]), first_index=4),
     image_case(
-        "A12 seeds and a first index", "generation.first_index", count=None, seeds=Seeds(seeds=[1]), first_index=4
-    ),
-    image_case(
-        "A12 latents without a class",
+        "latents without a class",
         "generation.image_class",
         count=None,
         model="tiny-shapes",
         latents=Latents(latents=[RIGHT]),
     ),
     text_case(
-        "A12 received tokens without a seed", "generation.received_token_ids", "seed", seed=None, received_token_ids=[1]
+        "received tokens without a seed", "generation.received_token_ids", "seed", seed=None, received_token_ids=[1]
     ),
     text_case(
-        "A12 received tokens of 2 candidates",
+        "received tokens of 2 candidates",
         "generation.received_token_ids",
         "candidate",
         candidate_count=2,
         received_token_ids=[1],
     ),
-    text_case("A12 more received than wanted", "generation.received_token_ids", "24", received_token_ids=[1] * 25),
-    image_case("A12 an unknown format", "generation.format", "enum", format=77),
-    walk_case("A12 an unknown way", "method", "enum", method=9),
-    walk_case("A12 a walk without a class", "image_class", "must be set", model="tiny-shapes"),
+    text_case("more received than wanted", "generation.received_token_ids", "24", received_token_ids=[1] * 25),
+    image_case("an unknown format", "generation.format", "enum", format=77),
+    walk_case("an unknown way", "method", "enum", method=9),
+    walk_case("a walk without a class", "image_class", "must be set", model="tiny-shapes"),
 ]
 PICTURES = [
     Case(

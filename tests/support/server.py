@@ -1,5 +1,6 @@
 """Real servers for tests: in this process on a unix socket, or as a process of their own."""
 
+import asyncio
 import io
 import json
 import os
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -70,6 +72,15 @@ class Running:
     @property
     def model(self) -> "ModelServiceAsyncStub":
         return ModelServiceStub(self.channel)
+
+    async def page(self) -> str:
+        """What the metrics endpoint says now."""
+
+        def fetch() -> str:
+            with urllib.request.urlopen(f"http://{self.metrics_address}/metrics", timeout=10) as reply:
+                return str(reply.read(), "utf-8")
+
+        return await asyncio.to_thread(fetch)
 
     def log_lines(self) -> list[LogLine]:
         """What it has logged so far."""

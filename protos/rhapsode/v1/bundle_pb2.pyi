@@ -150,9 +150,9 @@ class _StopReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_StopReason.
     STOP_REASON_STEPS: _StopReason.ValueType  # 1
     """The planned number of steps was taken."""
     STOP_REASON_ERROR: _StopReason.ValueType  # 2
-    """The error on held-out data fell below its threshold."""
+    """The error on validation data fell below its threshold."""
     STOP_REASON_CHANGE: _StopReason.ValueType  # 3
-    """The error on held-out data changed by less than its threshold between two evaluations."""
+    """The error on validation data changed by less than its threshold between two evaluations."""
     STOP_REASON_EQUILIBRIUM: _StopReason.ValueType  # 4
     """Neither player of an adversarial game gained when trained alone against the other, frozen."""
     STOP_REASON_INTERRUPTED: _StopReason.ValueType  # 5
@@ -166,9 +166,9 @@ STOP_REASON_UNSPECIFIED: StopReason.ValueType  # 0
 STOP_REASON_STEPS: StopReason.ValueType  # 1
 """The planned number of steps was taken."""
 STOP_REASON_ERROR: StopReason.ValueType  # 2
-"""The error on held-out data fell below its threshold."""
+"""The error on validation data fell below its threshold."""
 STOP_REASON_CHANGE: StopReason.ValueType  # 3
-"""The error on held-out data changed by less than its threshold between two evaluations."""
+"""The error on validation data changed by less than its threshold between two evaluations."""
 STOP_REASON_EQUILIBRIUM: StopReason.ValueType  # 4
 """Neither player of an adversarial game gained when trained alone against the other, frozen."""
 STOP_REASON_INTERRUPTED: StopReason.ValueType  # 5

@@ -318,8 +318,8 @@ class ImageGeneration(message.Message):
 
     @builtins.property
     def image_class(self) -> ImageClass:
-        """The class of every picture; absent means that each is drawn with the picture's noise. Refused on a model without
-        classes.
+        """The class of every picture; absent means that each is drawn with the picture's noise, so it is required beside
+        latents on a model with classes. Refused on a model without classes.
         """
 
     def __init__(

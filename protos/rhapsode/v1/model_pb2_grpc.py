@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ModelServiceStub(object):
-    """Says what is served. Both rpcs may always be retried.
+    """Says what is served. Both rpcs are idempotent.
     """
 
     def __init__(self, channel):
@@ -48,7 +48,7 @@ class ModelServiceStub(object):
 
 
 class ModelServiceServicer(object):
-    """Says what is served. Both rpcs may always be retried.
+    """Says what is served. Both rpcs are idempotent.
     """
 
     def ListModels(self, request, context):
@@ -88,7 +88,7 @@ def add_ModelServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ModelService(object):
-    """Says what is served. Both rpcs may always be retried.
+    """Says what is served. Both rpcs are idempotent.
     """
 
     @staticmethod

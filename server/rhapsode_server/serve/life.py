@@ -35,6 +35,7 @@ from rhapsode_server.serve.arguments import channel_arguments
 from rhapsode_server.serve.lag import watch_lag
 from rhapsode_server.serve.processors import share
 
+ECHO = 0.2  # seconds in which a signal that comes again is the same wish: timeout(1) tells the process and its group
 LAST_WORDS = 2.0  # seconds beyond the grace in which requests that are cut off still get their status
 
 
@@ -155,19 +156,21 @@ class Server:
 
 async def serve(config: Config, runtime: Runtime, models: Registry, log: Log) -> None:
     """Serve until SIGTERM or SIGINT, then stop gracefully; a second signal ends the process at once."""
-    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    asked: asyncio.Future[float] = loop.create_future()  # when
 
     def on_signal(number: signal.Signals) -> None:
-        if asked.is_set():
+        if not asked.done():
+            asked.set_result(loop.time())
+        elif loop.time() > asked.result() + ECHO:
             log.warning("second signal", signal=number.name)
             sys.stdout.flush()
             os._exit(128 + number)
-        asked.set()
 
     with _signals(on_signal):
         server = Server(config, runtime, models, log)
         await server.start()
-        await asked.wait()
+        await asked
         await server.stop()
 
 
