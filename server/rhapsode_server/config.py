@@ -72,7 +72,9 @@ class Config(BaseModel):
     message_bytes: Annotated[
         int, Field(ge=65_536, le=1 << 30, description="most bytes of a message, either way; clients expect 4 MiB")
     ] = 4 * 1024 * 1024
-    flush_tokens: Annotated[int, Field(ge=1, le=1024, description="events of a stream that make a message")] = 16
+    flush_tokens: Annotated[
+        int, Field(ge=1, le=1024, description="events of a stream that make a message when more than four are open")
+    ] = 16
     flush_interval_ms: Annotated[int, Field(ge=0, le=10_000, description="most that a made event waits for more")] = 50
 
     default_deadline: Annotated[Seconds, Field(gt=0, description="seconds for a request that names no deadline")] = 300

@@ -85,9 +85,10 @@ async def test_rpcs_are_counted_as_go_does(server: Running) -> None:
 
 async def test_a_full_queue_shows_and_refuses(server: Running) -> None:
     request = text_pb2.StreamTextRequest(generation=text(ENDLESS))
-    active, waiting = server.text.StreamText(request), server.text.StreamText(request)
+    active = server.text.StreamText(request)
     await active.read()
     await settled(server, f"rhapsode_active_slots{{{LANE}}}", 1)
+    waiting = server.text.StreamText(request)
     queued = asyncio.create_task(waiting.read())
     await settled(server, f"rhapsode_queue_depth{{{LANE}}}", 1)
     with pytest.raises(grpc.aio.AioRpcError) as caught:

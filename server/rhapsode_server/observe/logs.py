@@ -1,4 +1,4 @@
-"""The server's logs: one JSON object a line on standard output, or coloured lines for people."""
+"""The server's logs: one JSON object a line on standard output, or lines for people."""
 
 import logging
 import sys
@@ -21,7 +21,7 @@ def open_log(level: str, form: Format, version: str, stream: TextIO | None = Non
     wrapper = structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()])
     log: Log = structlog.wrap_logger(
         structlog.PrintLogger(target),
-        processors=[*processors, *_rendering(form, version)],
+        processors=[*processors, *_rendering(form, version, colours=target.isatty())],
         wrapper_class=wrapper,
         context_class=dict,
         cache_logger_on_first_use=True,
@@ -39,9 +39,12 @@ def forget() -> None:
     structlog.contextvars.clear_contextvars()
 
 
-def _rendering(form: Format, version: str) -> list[Processor]:
+def _rendering(form: Format, version: str, *, colours: bool) -> list[Processor]:
     if form == "console":
-        return [structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False), structlog.dev.ConsoleRenderer()]
+        return [
+            structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
+            structlog.dev.ConsoleRenderer(colors=colours),
+        ]
 
     def name_service(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         event["service"] = "rhapsode"

@@ -31,14 +31,19 @@ Frames = Annotated[int, typer.Option(min=1, help="Frames from each point to the 
 Method = Annotated[InterpolationMethod, typer.Option(help="In a straight line, or along an arc.")]
 Loop = Annotated[bool, typer.Option("--loop", help="Go on from the last point to the first.")]
 Speed = Annotated[float, typer.Option("--fps", min=0.1, max=50.0, help="Frames a second.")]
-Out = Annotated[Path, typer.Option(metavar="FILE", help="The animation: .gif, or .png or .apng (animated PNG).")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="The animation: .gif, or .png or .apng (animated PNG).", show_default="MODEL.gif"
+    ),
+]
 
 
 def morph(
     model: ModelName,
     start: From,
     end: To,
-    out: Out,
+    out: Out = None,
     keys: Keys = None,
     frames: Frames = 16,
     method: Method = InterpolationMethod.LERP,
@@ -59,7 +64,7 @@ def morph(
     - `rhapsode morph faces-vae --from 1 --key 7 --key 9 --to 2 --loop --method slerp --out faces.png`
     - `rhapsode morph faces-vae --from me.png --to you.png --frames 48 --scale 16 --out us.gif`
     """
-    if out.suffix.lower() not in SUFFIXES:
+    if out is not None and out.suffix.lower() not in SUFFIXES:
         raise typer.BadParameter(f"an animation's name ends with one of {', '.join(SUFFIXES)}")
     keyframes = [keyframe(point) for point in (start, *(keys or ()), end)]
     options: WalkOptions = {"method": method, "frames_per_segment": frames, "loop": loop}
@@ -69,11 +74,12 @@ def morph(
     with session(address, tls_ca) as client, client.interpolate(model, keyframes, timeout=timeout, **options) as walk:
         started = walk.started
         pictures = [scaled(picture.image(), scale) for picture in progress(walk, started.count, model)]
-        save_animation(pictures, out, fps)
+        path = out or Path(f"{started.model}.gif")
+        save_animation(pictures, path, fps)
         if as_json:
-            write_json({"file": str(out), "frames": len(pictures), "model": started.model, "version": started.version})
+            write_json({"file": str(path), "frames": len(pictures), "model": started.model, "version": started.version})
         else:
-            note(f"{out}: {len(pictures)} frames, {started.model}@{started.version}")
+            note(f"{path}: {len(pictures)} frames, {started.model}@{started.version}")
 
 
 def keyframe(written: str) -> Keyframe:

@@ -52,7 +52,7 @@ def save_sheet(
     if as_json:
         write_json({"file": str(path), "pictures": len(pictures), **_origin(started)})
     else:
-        note(f"{path}: {len(pictures)} picture(s), {labels.heading(started)}")
+        note(f"{path}: {len(pictures)} pictures, {labels.heading(started)}")
 
 
 def save_each(
@@ -68,7 +68,7 @@ def save_each(
             own = {"seed": labels.seeds[picture.index]} if labels.seeds else {}
             write_json({"file": str(path), "index": picture.index, **_origin(started), **own})
     if not as_json:
-        note(f"{folder}: {count} picture(s), {labels.heading(started)}")
+        note(f"{folder}: {count} pictures, {labels.heading(started)}")
 
 
 def _save(picture: Picture, stem: Path) -> Path:
