@@ -30,8 +30,27 @@ Seed = Annotated[int, typer.Option(min=0, help="The same seed on the same machin
 Steps = Annotated[int | None, typer.Option(min=1, help="Optimiser steps, instead of the family's own number.")]
 Runs = Annotated[Path, typer.Option(help="Where checkpoints, samples and loss curves are kept.")]
 Resume = Annotated[bool | None, typer.Option("--resume/--fresh", help="Go on from a checkpoint, or start anew.")]
-Threads = Annotated[int, typer.Option(min=1, help="Processor threads; more than one helps large networks only.")]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Processor threads; those of a small network mostly wait for each other on a busy machine.",
+        show_default="1 with --quick, else all cores",
+    ),
+]
 Schedule = Annotated[str | None, typer.Option(help="The way of training, where a family has several.")]
+ErrorBelow = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0,
+        help="Stop once the validation error is below this: nats per character of a text, mean squared error of "
+        "pictures with values in 0…1. Not for games, which measure no error.",
+    ),
+]
+ChangeBelow = Annotated[
+    float | None,
+    typer.Option(min=0.0, help="Stop once that error changes by less than this from one measurement to the next."),
+]
 
 
 def build_app(catalogue: Sequence[Family], console: Console) -> typer.Typer:
@@ -79,19 +98,32 @@ def _train_command(family: Family, console: Console) -> Callable[..., None]:
         steps: Steps = None,
         runs: Runs = Path("runs"),
         resume: Resume = None,
-        threads: Threads = 1,
+        threads: Threads = None,
         schedule: Schedule = None,
+        error_below: ErrorBelow = None,
+        change_below: ChangeBelow = None,
     ) -> None:
-        if schedule is not None and schedule not in family.schedules:
-            raise typer.BadParameter(
-                f"{family.name} has {', '.join(family.schedules) or 'none'}", param_hint="--schedule"
-            )
+        _refuse_schedule(family, schedule)
+        _refuse_error(family, "--error-below", error_below)
+        _refuse_error(family, "--change-below", change_below)
         refuse_existing(bundle_folder(out, family.name, version), overwrite)
-        # One unless asked: threads of small networks mostly wait for each other, on a busy machine for minutes.
-        torch.set_num_threads(threads)
+        torch.set_num_threads(threads or (1 if quick else os.cpu_count() or 1))
         with Interrupt() as interrupt:
-            cache = cache_folder(os.environ)
-            draft = family.train(Order(quick, seed, cache, runs, console, interrupt, data, steps, resume, schedule))
+            order = Order(
+                quick=quick,
+                seed=seed,
+                cache=cache_folder(os.environ),
+                runs=runs,
+                console=console,
+                interrupt=interrupt,
+                data=data,
+                steps=steps,
+                resume=resume,
+                schedule=schedule,
+                error_below=error_below,
+                change_below=change_below,
+            )
+            draft = family.train(order)
         if draft is None:
             console.print("interrupted; the same command with --resume goes on from the checkpoint")
             raise typer.Exit(INTERRUPTED)
@@ -100,7 +132,19 @@ def _train_command(family: Family, console: Console) -> Callable[..., None]:
     return command
 
 
+def _refuse_schedule(family: Family, schedule: str | None) -> None:
+    if schedule is not None and schedule not in family.schedules:
+        raise typer.BadParameter(f"{family.name} has {', '.join(family.schedules) or 'none'}", param_hint="--schedule")
+
+
+def _refuse_error(family: Family, option: str, value: float | None) -> None:
+    if value is not None and not family.measures_error:
+        raise typer.BadParameter(f"{family.name} is a game, which measures no error", param_hint=option)
+
+
 def _report(draft: BundleDraft, folder: Path, console: Console) -> None:
+    ended = f"stopped after {draft.training.steps:,} steps: {draft.training.stop_detail}"
+    console.print(ended, highlight=False, markup=False, soft_wrap=True)
     for metric in draft.metrics:
         beside = f"  ({metric.baseline_name}: {metric.baseline:.4g})" if metric.HasField("baseline") else ""
         console.print(f"{metric.name}  {metric.value:.4g}{beside}", highlight=False, markup=False, soft_wrap=True)

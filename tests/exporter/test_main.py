@@ -1,9 +1,12 @@
 """The command line says what it does, and refuses before it trains."""
 
 import io
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
@@ -13,7 +16,7 @@ from rhapsode_exporter.families.base import Order
 from rhapsode_exporter.families.catalogue import families
 from rhapsode_exporter.main import INTERRUPTED, build_app
 from rhapsode_exporter.run.folder import Position
-from rhapsode_exporter.run.stop import StopRule
+from rhapsode_exporter.run.stop import Equilibrium, StopRule
 
 
 class Eager:
@@ -23,12 +26,15 @@ class Eager:
     description = "a family for tests"
     schedules = ("usual", "other")
 
-    def __init__(self) -> None:
+    def __init__(self, *, measures_error: bool) -> None:
+        self.measures_error = measures_error
         self.orders: list[Order] = []
+        self.threads: list[int] = []
 
     def train(self, order: Order) -> BundleDraft | None:
         self.orders.append(order)
-        run = order.open_run(self.name, StopRule(order.steps or 10))
+        self.threads.append(torch.get_num_threads())
+        run = order.open_run(self.name, order.stop_rule(10))
         run.folder.save(Position(run.rule.steps, 0.0), {}, {})
         return None
 
@@ -36,8 +42,8 @@ class Eager:
 class Shell:
     """The command line over one family, in a folder of its own."""
 
-    def __init__(self, folder: Path) -> None:
-        self.family = Eager()
+    def __init__(self, folder: Path, *, measures_error: bool = True) -> None:
+        self.family = Eager(measures_error=measures_error)
         self.folder = folder
         self.console = Console(file=io.StringIO(), width=200)
 
@@ -49,6 +55,14 @@ class Shell:
     def said(self) -> str:
         assert isinstance(self.console.file, io.StringIO)
         return self.console.file.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def threads_as_before() -> Iterator[None]:
+    """The command sets the threads of the whole process."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -89,8 +103,51 @@ def test_an_existing_bundle_is_refused_before_training(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("--schedule", "unknown"), ("--seed", "-1"), ("--steps", "0"), ("--data", "missing")]
+    "words",
+    [
+        ("--schedule", "unknown"),
+        ("--seed", "-1"),
+        ("--steps", "0"),
+        ("--data", "missing"),
+        ("--threads", "0"),
+        ("--error-below", "-1"),
+        ("--change-below", "-1"),
+    ],
 )
 def test_bad_options_are_refused_before_training(words: tuple[str, ...], shell: Shell) -> None:
     assert shell.run("eager", *words).exit_code == 2
     assert shell.family.orders == []
+
+
+@pytest.mark.parametrize("option", ["--error-below", "--change-below"])
+def test_a_game_has_no_error_to_be_stopped_by(option: str, tmp_path: Path) -> None:
+    shell = Shell(tmp_path, measures_error=False)
+    refused = shell.run("eager", option, "0.5")
+    assert refused.exit_code == 2
+    assert option in refused.output
+    assert shell.family.orders == []
+
+
+def test_families_say_whether_they_measure_an_error() -> None:
+    assert {family.name: family.measures_error for family in families()} == {
+        "shakespeare-rnn": True,
+        "faces-vae": True,
+        "digits-gan": False,
+        "diagonals-gan": False,
+    }
+
+
+def test_the_stop_rule_is_what_was_asked_for_else_the_familys(shell: Shell) -> None:
+    shell.run("eager", "--error-below", "1.5", "--change-below", "0.01")
+    shell.run("eager", "--fresh", "--steps", "3")
+    asked, usual = shell.family.orders
+    equilibrium = Equilibrium(epsilon=0.1, steps=20)
+    assert asked.stop_rule(10) == StopRule(10, error_below=1.5, change_below=0.01)
+    assert usual.stop_rule(10, equilibrium) == StopRule(3, equilibrium=equilibrium)
+
+
+def test_quick_models_train_on_one_thread_and_others_on_all(shell: Shell) -> None:
+    shell.run("eager", "--quick")
+    shell.run("eager")
+    shell.run("eager", "--fresh", "--threads", "3")
+    assert shell.family.threads == [1, os.cpu_count(), 3]

@@ -125,7 +125,7 @@ def test_the_divergence_of_the_prior_from_itself_is_zero() -> None:
     assert divergence(one, log_variance).tolist() == pytest.approx([5 * float(expected)] * 2)
 
 
-def test_codes_are_drawn_around_their_mean() -> None:
+def test_latents_are_drawn_around_their_mean() -> None:
     mean, log_variance = torch.full((20_000, 1), 2.0), torch.full((20_000, 1), 0.25).log()
     drawn = reparameterise(mean, log_variance, torch.Generator().manual_seed(0))
     assert float(drawn.mean()) == pytest.approx(2.0, abs=0.02)

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import onnx
@@ -21,14 +22,16 @@ EXAMPLE_ROWS = 3  # neither 0 nor 1, which torch.export would take for constants
 RANDOM_OPERATORS = frozenset(
     {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
 )
-DATA_TYPES: dict[int, DataType.ValueType] = {
-    onnx.TensorProto.FLOAT: DataType.DATA_TYPE_FLOAT32,
-    onnx.TensorProto.INT64: DataType.DATA_TYPE_INT64,
-    onnx.TensorProto.INT32: DataType.DATA_TYPE_INT32,
-    onnx.TensorProto.UINT8: DataType.DATA_TYPE_UINT8,
-    onnx.TensorProto.FLOAT16: DataType.DATA_TYPE_FLOAT16,
-    onnx.TensorProto.BOOL: DataType.DATA_TYPE_BOOL,
-}
+DATA_TYPES: Mapping[int, DataType.ValueType] = MappingProxyType(
+    {
+        onnx.TensorProto.FLOAT: DataType.DATA_TYPE_FLOAT32,
+        onnx.TensorProto.INT64: DataType.DATA_TYPE_INT64,
+        onnx.TensorProto.INT32: DataType.DATA_TYPE_INT32,
+        onnx.TensorProto.UINT8: DataType.DATA_TYPE_UINT8,
+        onnx.TensorProto.FLOAT16: DataType.DATA_TYPE_FLOAT16,
+        onnx.TensorProto.BOOL: DataType.DATA_TYPE_BOOL,
+    }
+)
 
 
 def file_of(role: GraphRole.ValueType) -> str:

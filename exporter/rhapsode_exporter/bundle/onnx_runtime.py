@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+    from types import ModuleType
 
 Tensors = dict[str, NDArray[np.generic]]
 
@@ -19,10 +20,7 @@ class OnnxRuntime:
     """A graph on ONNX Runtime's CPU provider with one thread, so that a graph gives the same bits every time."""
 
     def __init__(self, path: Path) -> None:
-        # ONNX Runtime reads this when it is imported; telemetry is on by default in its newer releases.
-        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-        import onnxruntime
-
+        onnxruntime = _onnxruntime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -35,7 +33,13 @@ class OnnxRuntime:
 
 def version() -> str:
     """The version of ONNX Runtime."""
+    return str(_onnxruntime().__version__)
+
+
+def _onnxruntime() -> ModuleType:
+    # ONNX Runtime reads this when it is imported; telemetry is on by default in its newer releases.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
-    return str(onnxruntime.__version__)
+    module: ModuleType = onnxruntime
+    return module

@@ -99,9 +99,14 @@ def _beside(folder: Path) -> Iterator[Path]:
 
 
 def _replace(folder: Path, part: Path) -> None:
-    """Put `part` in the place of `folder`, which may be there already."""
+    """Put `part` in the place of `folder`, which may be there already and stays there where that fails."""
     old = part.with_suffix(".old")
     if folder.exists():
         folder.rename(old)
-    part.rename(folder)
+    try:
+        part.rename(folder)
+    except BaseException:
+        if old.exists():
+            old.rename(folder)
+        raise
     shutil.rmtree(old, ignore_errors=True)

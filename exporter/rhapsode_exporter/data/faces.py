@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import resvg_py
@@ -18,7 +19,7 @@ from PIL import Image
 
 SIDE = 16
 # Per cent of faces that wear each part; DiceBear's own defaults are too rare to learn an attribute from.
-OPTIONS = {"glassesProbability": 50, "hatProbability": 50, "beardProbability": 50}
+OPTIONS = MappingProxyType({"glassesProbability": 50, "hatProbability": 50, "beardProbability": 50})
 PARTS = ("accessories", "beard", "clothes", "eyes", "glasses", "hair", "hat", "mouth")
 PART = re.compile(r'<g id="([A-Za-z]+)-([A-Za-z0-9]+)-[0-9a-f]{8}"')
 
@@ -98,4 +99,4 @@ def _raster(svg: str) -> NDArray[np.uint8]:
 def _recipe() -> str:
     """Names all that decides the pixels, so that a new release of the artists' package is drawn afresh."""
     packages = {name: version(name) for name in ("dicebear-core", "dicebear-styles", "resvg-py")}
-    return hashlib.sha256(json.dumps([packages, OPTIONS], sort_keys=True).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps([packages, dict(OPTIONS)], sort_keys=True).encode()).hexdigest()[:12]

@@ -10,7 +10,7 @@ from rhapsode_exporter.bundle.draft import BundleDraft
 from rhapsode_exporter.errors import RunExistsError
 from rhapsode_exporter.run.folder import RunFolder
 from rhapsode_exporter.run.interrupt import Interrupt
-from rhapsode_exporter.run.stop import StopRule
+from rhapsode_exporter.run.stop import Equilibrium, StopRule
 from rhapsode_exporter.run.training import TrainingRun
 
 
@@ -20,7 +20,7 @@ class Order:
 
     `quick` trains a small network for seconds. `resume` is true to go on from a checkpoint, false to start anew, None
     if the user did not say. `steps` replaces the family's own number of steps; `data` its data set; `schedule` its way
-    of training, where it has several.
+    of training, where it has several; `error_below` and `change_below` end it early, where it measures an error.
     """
 
     quick: bool
@@ -33,6 +33,12 @@ class Order:
     steps: int | None = None
     resume: bool | None = None
     schedule: str | None = None
+    error_below: float | None = None
+    change_below: float | None = None
+
+    def stop_rule(self, steps: int, equilibrium: Equilibrium | None = None) -> StopRule:
+        """When a family stops that takes `steps` steps of itself, as far as the user did not ask otherwise."""
+        return StopRule(self.steps or steps, self.error_below, self.change_below, equilibrium)
 
     def open_run(self, name: str, rule: StopRule) -> TrainingRun:
         """The surroundings of a run of the family `name`, in `runs`/NAME or `runs`/NAME-quick.
@@ -66,6 +72,11 @@ class Family(Protocol):
     @property
     def schedules(self) -> tuple[str, ...]:
         """The ways of training that can be chosen, the usual one first; empty where there is only one."""
+        ...
+
+    @property
+    def measures_error(self) -> bool:
+        """Whether the training measures a validation error that it can be stopped by; games have none."""
         ...
 
     def train(self, order: Order) -> BundleDraft | None:

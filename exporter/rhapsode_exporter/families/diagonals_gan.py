@@ -1,6 +1,7 @@
 """The family diagonals-gan: a GAN of left diagonals that learns in seconds."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
+from types import MappingProxyType
 
 import torch
 from rich.table import Table
@@ -27,14 +28,16 @@ PLAYERS = PlayerSettings(LATENT_SIZE, batch=64, generator_rate=1e-3, critic_rate
 GAME = AdversarialSettings(pretraining=20, average_decay=0.99, evaluate_every=200, low=0.0)
 IN_GENERATIONS = GenerationSettings()
 # The game is small enough to be always quick.
-RULES = {
-    TOGETHER: StopRule(steps=2_000, equilibrium=Equilibrium(epsilon=0.1, steps=20)),
-    GENERATIONS: StopRule(steps=6),
-}
+RULES = MappingProxyType(
+    {
+        TOGETHER: StopRule(steps=2_000, equilibrium=Equilibrium(epsilon=0.1, steps=20)),
+        GENERATIONS: StopRule(steps=6),
+    }
+)
 TRAINING_PICTURES, HELD_OUT_PICTURES = 4_096, 1_024
 SHOWN, WATCHED_PICTURES, JUDGED_PICTURES = 100, 1_000, 10_000
 DESCRIPTION = (
-    f"Pictures of 6×6 grey pixels whose left diagonal is lit, drawn from codes of {LATENT_SIZE} numbers by a small "
+    f"Pictures of 6×6 grey pixels whose left diagonal is lit, drawn from latents of {LATENT_SIZE} numbers by a small "
     "perceptron; with the critic that it was trained against."
 )
 DATA = DataSet(
@@ -50,6 +53,7 @@ class DiagonalsGan:
     name = "diagonals-gan"
     description = "small GAN of 6×6 left diagonals that learns in seconds"
     schedules = (TOGETHER, GENERATIONS)
+    measures_error = False
 
     def train(self, order: Order) -> BundleDraft | None:
         """Play, count the true left diagonals, and describe both players."""
@@ -60,7 +64,8 @@ class DiagonalsGan:
         real = RealPictures(diagonals.draw(TRAINING_PICTURES, chance), diagonals.draw(HELD_OUT_PICTURES, chance))
         torch.manual_seed(order.seed)
         players = Players(DiagonalsGenerator(), DiagonalsCritic(), PLAYERS)
-        run = order.open_run(self.name, replace(RULES[schedule], steps=order.steps or RULES[schedule].steps))
+        rule = RULES[schedule]
+        run = order.open_run(self.name, order.stop_rule(rule.steps, rule.equilibrium))
         settings = _settings(schedule)
         identity = settings | {"seed": str(order.seed)}
         play = _play_in_generations if schedule == GENERATIONS else _play_together
@@ -70,6 +75,7 @@ class DiagonalsGan:
         return game_draft(
             self.name,
             DESCRIPTION,
+            DATA.licence,
             Exhibits(played.generator, with_plain_weights(players.critic), _latents(SHOWN, 0), real.training),
             ImageSpec(height=diagonals.SIDE, width=diagonals.SIDE, channels=1, low=0.0, high=1.0),
             training_record(DATA, settings, order.seed, played.outcome),

@@ -19,7 +19,6 @@ from rhapsode_exporter.loops.augment import shift
 from rhapsode_exporter.loops.players import Players, PlayerSettings
 from rhapsode_exporter.networks.dcgan import Critic, Generator
 from rhapsode_exporter.networks.plain import with_plain_weights
-from rhapsode_exporter.run.stop import StopRule
 
 SHOWN = 100
 # The critic sees every picture moved by up to so many pixels, as there are few.
@@ -59,11 +58,12 @@ class DigitsGan:
     name = "digits-gan"
     description = "deep convolutional GAN of 28×28 handwritten digits (or --data: your own folder of pictures)"
     schedules: tuple[str, ...] = ()
+    measures_error = False
 
     def train(self, order: Order) -> BundleDraft | None:
         """Play the game, have the generator judged by a classifier of real digits, and describe both players."""
         size = QUICK if order.quick else FULL
-        source = mnist(order.cache) if order.data is None else own_pictures(order.data)
+        source = mnist(order.cache, size.players.latent_size) if order.data is None else own_pictures(order.data)
         judge = _judge(source, size)
         settings = replace(size.players, bfloat16=has_bfloat16())
         shape = {"generator_width": size.generator_width, "critic_width": size.critic_width, "reach": REACH}
@@ -71,7 +71,7 @@ class DigitsGan:
         torch.manual_seed(order.seed)
         players = _players(size, settings, source)
         samples = torch.randn(SHOWN, settings.latent_size, generator=torch.Generator().manual_seed(0))
-        run = order.open_run(self.name, StopRule(order.steps or size.steps))
+        run = order.open_run(self.name, order.stop_rule(size.steps))
         real = RealPictures(source.training, source.held_out, source.labels)
         watch = judge.watch if judge else _unwatched
         played = train(run, players, real, size.game, identity | {"seed": str(order.seed)}, samples, watch)
@@ -85,6 +85,7 @@ class DigitsGan:
         return game_draft(
             self.name,
             source.description,
+            source.licence,
             Exhibits(played.generator, with_plain_weights(players.critic), samples, source.training),
             ImageSpec(height=SIDE, width=SIDE, channels=1, low=LOW, high=HIGH),
             record,

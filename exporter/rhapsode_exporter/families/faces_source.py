@@ -30,8 +30,11 @@ class Source:
     packages: tuple[str, ...] = ()
 
 
-def drawn_faces(count: int, cache: Path) -> Source:
-    """DiceBear's faces of the seeds 0 … count−1; the last twentieth of the seeds is held out."""
+def drawn_faces(count: int, cache: Path, latent_size: int) -> Source:
+    """DiceBear's faces of the seeds 0 … count−1; the last twentieth of the seeds is held out.
+
+    `latent_size` is that of the autoencoder, for the description.
+    """
     cut = faces.split(faces.load(count, cache / "faces"), count // SHARE, count // SHARE)
     return Source(
         training=_tensor(cut.training.images),
@@ -42,8 +45,9 @@ def drawn_faces(count: int, cache: Path) -> Source:
             licence="CC0-1.0",
             held_out=f"the {count // SHARE} faces of the last seeds",
         ),
-        description="Faces of 16×16 pixels in the manner of DiceBear's pixel-art style, whose parts an artist drew and "
-        "a program combines: an encoder to codes of 64 numbers and the decoder that turns codes into faces.",
+        description="Faces of 16×16 pixels in the manner of DiceBear's pixel-art style, whose parts an artist drew "
+        f"and a program combines: an encoder to latents of {latent_size} numbers and the decoder that turns these "
+        "into faces.",
         identity=f"pixel-art {count}",
         packages=("dicebear-core", "dicebear-styles", "resvg-py"),
     )

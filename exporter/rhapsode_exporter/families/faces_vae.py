@@ -24,7 +24,6 @@ from rhapsode_exporter.judge.pictures import mean_length, mean_psnr
 from rhapsode_exporter.loops.autoencoder import AutoencoderSettings, Pictures, train
 from rhapsode_exporter.networks.vae import CHANNELS, Autoencoder
 from rhapsode_exporter.run.sheets import png_sheet
-from rhapsode_exporter.run.stop import StopRule
 
 SHOWN = 100
 
@@ -56,18 +55,21 @@ class FacesVae:
     name = "faces-vae"
     description = "convolutional VAE of 16×16 pixel-art faces (or --data: your own folder of pictures)"
     schedules: tuple[str, ...] = ()
+    measures_error = True
 
     def train(self, order: Order) -> BundleDraft | None:
         """Train, measure on the held-out faces, and describe the encoder and the decoder."""
         size = QUICK if order.quick else FULL
-        source = drawn_faces(size.faces, order.cache) if order.data is None else own_pictures(order.data)
+        source = (
+            drawn_faces(size.faces, order.cache, size.latent_size) if order.data is None else own_pictures(order.data)
+        )
         settings = replace(size.training, bfloat16=has_bfloat16())
         shape = {"width": size.width, "latent_size": size.latent_size}
         identity = as_text(asdict(settings) | shape | {"data": source.identity})
         torch.manual_seed(order.seed)
         network = Autoencoder(size.width, size.latent_size)
         samples = torch.randn(SHOWN, size.latent_size, generator=torch.Generator().manual_seed(0))
-        run = order.open_run(self.name, StopRule(order.steps or size.steps))
+        run = order.open_run(self.name, order.stop_rule(size.steps))
         pictures = Pictures(source.training, source.validation)
         outcome = train(run, network, pictures, settings, identity | {"seed": str(order.seed)}, samples)
         if outcome.stop.reason == StopReason.STOP_REASON_INTERRUPTED:
@@ -111,6 +113,6 @@ def _figures(network: Autoencoder, source: Source) -> tuple[Metric, ...]:
             baseline=mean_psnr(mean_picture, source.held_out),
             baseline_name="the mean picture of the training set",
             description="mean over held-out pictures of each one's peak signal-to-noise ratio, "
-            "decoded from the mean of its code",
+            "decoded from the mean of its latent",
         ),
     )

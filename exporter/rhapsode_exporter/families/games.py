@@ -22,9 +22,15 @@ class Exhibits:
 
 
 def game_draft(
-    name: str, description: str, exhibits: Exhibits, image: ImageSpec, training: Training, metrics: tuple[Metric, ...]
+    name: str,
+    description: str,
+    licence: str,
+    exhibits: Exhibits,
+    image: ImageSpec,
+    training: Training,
+    metrics: tuple[Metric, ...],
 ) -> BundleDraft:
-    """The bundle of a generator and its critic; latents are standard normals."""
+    """The bundle of a generator and its critic; latents are standard normals, `licence` is that of the weights."""
     latents, size = exhibits.latents, exhibits.latents.shape[1]
     with torch.no_grad():
         pictures = exhibits.generator(latents)
@@ -32,7 +38,7 @@ def game_draft(
         name=name,
         kind=ModelKind.MODEL_KIND_GENERATOR,
         description=description,
-        licence=training.data.licence,
+        licence=licence,
         graphs=(
             GraphDraft(GraphRole.GRAPH_ROLE_DECODE, exhibits.generator, {"latent": latents[:GOLDEN_ROWS]}, ("image",)),
             GraphDraft(

@@ -24,7 +24,6 @@ from rhapsode_exporter.judge.passage import write_passage
 from rhapsode_exporter.judge.text import nats_per_character
 from rhapsode_exporter.loops.sequence import SequenceSettings, Texts, train
 from rhapsode_exporter.networks.recurrent import CharacterNetwork, RecurrentShape, StepCell, state_names
-from rhapsode_exporter.run.stop import StopRule
 
 START = "\n"
 PASSAGE_LENGTH = 600
@@ -57,6 +56,7 @@ class ShakespeareRnn:
     name = "shakespeare-rnn"
     description = "character LSTM on the complete works of Shakespeare (or --data: your own text)"
     schedules: tuple[str, ...] = ()
+    measures_error = True
 
     def train(self, order: Order) -> BundleDraft | None:
         """Train, measure on the held-out works beside a Kneser–Ney model, and describe the step graph."""
@@ -67,7 +67,7 @@ class ShakespeareRnn:
         identity = as_text({**asdict(shape), **asdict(settings), "seed": order.seed, "data": corpus.sha256})
         torch.manual_seed(order.seed)
         network = CharacterNetwork(shape, settings.dropout)
-        run = order.open_run(self.name, StopRule(order.steps or size.steps))
+        run = order.open_run(self.name, order.stop_rule(size.steps))
         outcome = train(run, network, _texts(corpus), settings, identity, lambda network: _passage(network, corpus))
         if outcome.stop.reason == StopReason.STOP_REASON_INTERRUPTED:
             return None
@@ -143,7 +143,7 @@ def _figures(network: CharacterNetwork, corpus: Corpus) -> tuple[Metric, ...]:
             value=value,
             higher_is_better=False,
             baseline=baseline,
-            baseline_name=f"modified Kneser–Ney of order {order}, unpruned, counted on the same training texts",
+            baseline_name=f"modified Kneser–Ney of order {order}, unpruned, counted on the training works",
             description=f"mean negative log-likelihood of a character in {corpus.held_out_words}",
         ),
     )

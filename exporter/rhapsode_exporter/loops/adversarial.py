@@ -60,10 +60,11 @@ class Figures:
         return asdict(self)
 
     def load_state_dict(self, state_dict: dict[str, Any], /) -> None:
-        """Take figures over."""
+        """Take figures over; those of an older checkpoint have no gains."""
         self.generator, self.critic = state_dict["generator"], state_dict["critic"]
         self.pretrained_accuracy = state_dict["pretrained_accuracy"]
-        self.gains = Gains(**state_dict["gains"]) if state_dict["gains"] else None
+        gains = state_dict.get("gains")
+        self.gains = Gains(**gains) if gains else None
 
 
 @dataclass(frozen=True, slots=True)

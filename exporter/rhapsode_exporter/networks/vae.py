@@ -61,7 +61,7 @@ class Decoder(nn.Module):
 
 
 class Autoencoder(nn.Module):
-    """An encoder with the decoder that reads its codes."""
+    """An encoder with the decoder that reads its latents."""
 
     def __init__(self, width: int = 32, latent_size: int = LATENT_SIZE) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class Autoencoder(nn.Module):
 
     @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:
-        """The means [N, D] of the codes of pictures [N, 3, 16, 16]."""
+        """The means [N, D] of the latents of pictures [N, 3, 16, 16]."""
         mean: Tensor = self.encoder(images)[0]
         return mean
 
@@ -81,7 +81,7 @@ class Autoencoder(nn.Module):
         return images
 
     def reconstruct(self, images: Tensor) -> Tensor:
-        """The pictures [N, 3, 16, 16] decoded from the means of their own codes."""
+        """The pictures [N, 3, 16, 16] decoded from the means of their own latents."""
         return self.decode(self.encode(images))
 
 
