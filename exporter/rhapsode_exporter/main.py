@@ -14,6 +14,7 @@ from rich.table import Table
 from rhapsode_exporter.bundle.draft import BundleDraft
 from rhapsode_exporter.bundle.write import bundle_folder, refuse_existing, write_bundle
 from rhapsode_exporter.data.archives import FOLDER_VARIABLE, cache_folder
+from rhapsode_exporter.data.pictures import FEWEST
 from rhapsode_exporter.errors import ExporterError
 from rhapsode_exporter.families.base import Family, Order
 from rhapsode_exporter.families.catalogue import families
@@ -22,7 +23,14 @@ from rhapsode_exporter.run.interrupt import Interrupt
 INTERRUPTED = 130  # the exit status of a command that Ctrl-C ended
 
 Quick = Annotated[bool, typer.Option("--quick", help="A small network, trained in under a minute.")]
-Data = Annotated[Path | None, typer.Option(exists=True, help="Your own data instead of the family's.")]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        help="Your own data instead of the family's: a text file, a folder of texts, or a folder of at least "
+        f"{FEWEST} pictures, which are cropped to squares and scaled.",
+    ),
+]
 Out = Annotated[Path, typer.Option(help="Where the bundle is written, as OUT/NAME/VERSION.")]
 Version = Annotated[int, typer.Option(min=1, help="The bundle's version.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a bundle of that version.")]

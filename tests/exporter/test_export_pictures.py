@@ -101,7 +101,7 @@ def test_a_folder_of_pictures_becomes_a_generator(tmp_path: Path) -> None:
     assert bundle.kind == ModelKind.MODEL_KIND_GENERATOR
     assert names(bundle) == {"decode.onnx": (["latent"], ["image"]), "critic.onnx": (["image"], ["realness"])}
     assert (bundle.image.low, bundle.image.high) == (-1.0, 1.0)
-    assert bundle.training.data.name == "mine"
+    assert bundle.training.data.name == "mine (100 pictures of the user's own)"
     assert bundle.training.settings["real_label"] == "0.9"
     assert [metric.name for metric in bundle.metrics] == ["pretrained_critic_accuracy_share"]
     assert_batch_invariant(bundle, folder)

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from rhapsode_exporter.errors import DataUnavailableError
 
 FEWEST = 100
+# What Pillow raises for files that are no pictures, are cut off, or would unpack to absurd sizes.
+_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 def load_own(folder: Path, side: int, channels: int) -> NDArray[np.uint8]:
@@ -29,5 +31,5 @@ def _read(path: Path, side: int, mode: str) -> NDArray[np.uint8] | None:
     try:
         with Image.open(path) as picture:
             return np.asarray(ImageOps.fit(picture.convert(mode), (side, side)))
-    except UnidentifiedImageError:
+    except _UNREADABLE:
         return None

@@ -84,7 +84,12 @@ def own_pictures(folder: Path) -> Source:
     return Source(
         training=_tensor(images[:-share]),
         held_out=_tensor(images[-share:]),
-        record=DataSet(name=folder.name, licence="not stated", sha256=digest, held_out=f"{share} pictures at random"),
+        record=DataSet(
+            name=f"{folder.name} ({len(images):,} pictures of the user's own)",
+            licence="not stated",
+            sha256=digest,
+            held_out=f"{share} pictures at random",
+        ),
         description=f"Grey pictures of 28×28 pixels in the manner of {folder.name}, with the critic of the game.",
         licence="not stated",
         identity=digest,

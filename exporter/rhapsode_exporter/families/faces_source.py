@@ -63,7 +63,12 @@ def own_pictures(folder: Path) -> Source:
         training=_tensor(images[: -2 * share]),
         validation=_tensor(images[-2 * share : -share]),
         held_out=_tensor(images[-share:]),
-        record=DataSet(name=folder.name, licence="not stated", sha256=digest, held_out=f"{share} pictures at random"),
+        record=DataSet(
+            name=f"{folder.name} ({len(images):,} pictures of the user's own)",
+            licence="not stated",
+            sha256=digest,
+            held_out=f"{share} pictures at random",
+        ),
         description=f"Pictures of 16×16 pixels in the manner of {folder.name}: an encoder with its decoder.",
         identity=digest,
     )
