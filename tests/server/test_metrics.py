@@ -9,12 +9,10 @@ from pathlib import Path
 
 import grpc
 import pytest
-from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from rhapsode.v1 import text_pb2
 from rhapsode.v1.text_pb2 import LogitBias, Sampling
-from rhapsode_server.observe.metrics import Metrics
 from support.refusals import refusal
 from support.requests import generate_images, generate_text, images, stream_text, text
 from support.server import Loaded, Running, running
@@ -153,16 +151,6 @@ async def test_what_the_server_is_made_of(server: Running) -> None:
 async def settled_at_least_once(server: Running, name: str) -> None:
     while not (await samples(server))[name]:
         await asyncio.sleep(0)
-
-
-def test_a_lane_reports_what_only_slow_machines_show() -> None:
-    registry = CollectorRegistry()
-    lane = Metrics(registry).lane("m", 1, "decode", slots=3)
-    lane.expired(2)
-    lane.stalled()
-    labels = {"model": "m", "version": "1", "role": "decode"}
-    assert registry.get_sample_value("rhapsode_expired_in_queue_total", labels) == 2
-    assert registry.get_sample_value("rhapsode_streams_stalled_total", labels) == 1
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian's prometheus) is not installed")

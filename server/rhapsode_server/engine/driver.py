@@ -163,7 +163,7 @@ class Driver(Generic[RowT, EventT]):
             if isinstance(report.error, NonFiniteOutput):
                 self._metrics.nonfinite()
             if isinstance(report.error, DeadlineExpired) and report.job.started is None:
-                self._metrics.expired(1)
+                self._metrics.expired()
             outbox = self._outboxes.get(report.job)
             if outbox is not None:
                 outbox.put(report)

@@ -45,9 +45,11 @@ class Metrics:
         self.cancelled = counter(
             "rhapsode_requests_cancelled_total", "Jobs whose reader left.", ("model", "version", "role", "stage")
         )
-        self.expired = counter("rhapsode_expired_in_queue_total", "Rows whose deadline passed before their first run.")
+        self.expired = counter("rhapsode_expired_in_queue_total", "Jobs whose deadline passed before their first run.")
         self.stalled = counter("rhapsode_streams_stalled_total", "Jobs parked because their reader was slow.")
-        self.nonfinite = counter("rhapsode_nonfinite_outputs_total", "Rows that ended because a model gave NaN.")
+        self.nonfinite = counter(
+            "rhapsode_nonfinite_outputs_total", "Jobs that ended because a model gave NaN or infinity."
+        )
         self.loop_lag = histogram("rhapsode_event_loop_lag_seconds", "Lateness of the event loop.", _SHORT, ())
         self.model_info = gauge(
             "rhapsode_model_info", "1 for each model.", ("model", "version", "sha256", "fingerprint", "provider")
@@ -128,9 +130,9 @@ class LaneMetrics:
         """Report a job whose reader left."""
         self._cancelled[stage].inc()
 
-    def expired(self, count: int) -> None:
-        """Report rows whose deadline passed before they ran."""
-        self._expired.inc(count)
+    def expired(self) -> None:
+        """Report a job whose deadline passed before its first run."""
+        self._expired.inc()
 
     def rejected(self, reason: str) -> None:
         """Report a job that was refused: the error's reason in lower case, one of three."""
@@ -141,5 +143,5 @@ class LaneMetrics:
         self._stalled.inc()
 
     def nonfinite(self) -> None:
-        """Report a row that ended because the model gave NaN or infinity."""
+        """Report a job that ended because the model gave NaN or infinity."""
         self._nonfinite.inc()
