@@ -12,10 +12,10 @@ GENERATED := protos/rhapsode
 PROTO_OUT ?= protos
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test check format protos bench clean promtool
+.PHONY: help install demo serve test test-gpu check format protos bench bench-rivals clean promtool
 
 help: ## say what each target does
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 install: $(STAMP) ## make .venv with everything in it
 
@@ -27,6 +27,11 @@ serve: $(STAMP) ## serve the shipped models on 127.0.0.1:50051
 
 test: check promtool ## run all checks, then the tests
 	$(BIN)/python -m pytest --ignore=tests/house
+
+test-gpu: $(STAMP) ## on a machine with a CUDA GPU: add CUDA's libraries, then run the tests that need it
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable '.[dev,cuda]'
+	$(BIN)/rhapsode-server --check --models models --require-gpu
+	$(BIN)/python -m pytest -m gpu
 
 check: $(STAMP) ## format, lint, types, protos, generated code, arrows between packages, size budgets
 	$(BIN)/ruff format --check $(CODE)
@@ -50,8 +55,11 @@ protos: $(STAMP) ## generate the Python code of the .proto files
 	$(BIN)/python -m grpc_tools.protoc -Iprotos --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
 		--grpc_python_out=$(PROTO_OUT) --mypy_grpc_out=quiet:$(PROTO_OUT) $(SERVICES)
 
-bench: $(STAMP) ## measure the server against ONNX Runtime alone (writes out/bench.json)
+bench: $(STAMP) ## measure the server against ONNX Runtime alone (writes out/bench.json and plots)
 	$(BIN)/python -m benchmarks.bench
+
+bench-rivals: $(STAMP) ## measure it beside PyTriton and MLServer, in environments of their own (writes out/bench-rivals.json)
+	$(BIN)/python -m benchmarks.bench --rivals
 
 clean: ## remove everything that was made here
 	rm -rf .venv .data out runs dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,83 +1,91 @@
-"""The same loads through a server in another process, by the generated stubs."""
+"""The same loads through a server in another process."""
 
 import asyncio
+import random
 import time
-from collections.abc import AsyncIterable, Callable
-from statistics import median
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import grpc
-from benchmarks.cases import Case, Measurement
+from benchmarks.cases import Case, Measurement, Way
 from benchmarks.cost import cpu_seconds
+from benchmarks.requests import Taken, send
 from deploy.local_server import LocalServer
 
-from rhapsode.v1 import image_pb2, image_pb2_grpc, text_pb2, text_pb2_grpc
-
-_DEADLINE_SECONDS = 300.0
-
-_Reply = TypeVar("_Reply")
+STREAMS_A_CONNECTION = 64
+_OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
 
 
-async def measure(server: LocalServer, case: Case, seed: int) -> Measurement:
+@asynccontextmanager
+async def connected(server: LocalServer, streams: int) -> AsyncIterator[Sequence["grpc.aio.Channel"]]:
+    """Open connections for so many streams at once."""
+    async with AsyncExitStack() as stack:
+        channels = [
+            await stack.enter_async_context(grpc.aio.insecure_channel(server.address, _OWN_CONNECTION))
+            for _ in range(0, streams, STREAMS_A_CONNECTION)
+        ]
+        await asyncio.gather(*(channel.channel_ready() for channel in channels))
+        yield channels
+
+
+async def measure(server: LocalServer, case: Case, way: Way, seed: int) -> Measurement:
     """Send a case's requests at once, wait for all of their answers, and account for both processes' CPU time."""
-    async with grpc.aio.insecure_channel(server.address) as channel:
-        await channel.channel_ready()
-        wall, own, theirs = time.perf_counter(), time.process_time(), cpu_seconds(server.process_id)
-        firsts: list[float] = []
+    async with connected(server, case.requests) as channels:
+        account = _Account(server)
+        taken: list[Taken] = []
         for repeat in range(case.repeats):
-            requests = (_request(channel, case, seed + repeat, number) for number in range(case.requests))
-            firsts += await asyncio.gather(*requests)
+            requests = (
+                send(channels[number // STREAMS_A_CONNECTION], case, seed + repeat, number)
+                for number in range(case.requests)
+            )
+            taken += await asyncio.gather(*requests)
+        return account.close(case, way, taken)
+
+
+async def measure_arrivals(server: LocalServer, case: Case, way: Way, seed: int, rate: float) -> Measurement:
+    """Send requests at random times, `rate` a second on average, whether or not earlier ones are done (open loop).
+
+    Times count from the planned arrival, so that a late client is not mistaken for a fast server.
+    """
+    gaps = random.Random(seed)
+    async with connected(server, case.requests) as channels:
+        account = _Account(server)
+        arrival, tasks = time.perf_counter(), []
+        for number in range(case.requests):
+            arrival += gaps.expovariate(rate)
+            await asyncio.sleep(max(0.0, arrival - time.perf_counter()))
+            channel = channels[number % len(channels)]
+            tasks.append(asyncio.create_task(_late(send(channel, case, seed, number), arrival)))
+        return account.close(case, way, await asyncio.gather(*tasks))
+
+
+class _Account:
+    """Clocks of both processes, read when it is opened and when it is closed."""
+
+    def __init__(self, server: LocalServer) -> None:
+        self._server = server
+        self._wall, self._own, self._theirs = self._read()
+
+    def close(self, case: Case, way: Way, taken: Sequence[Taken]) -> Measurement:
+        """What has been spent since."""
+        wall, own, theirs = self._read()
         return Measurement(
             case.name,
-            "served",
+            way,
             case.total,
-            time.perf_counter() - wall,
-            cpu_seconds(server.process_id) - theirs,
-            time.process_time() - own,
-            median(firsts),
+            wall - self._wall,
+            theirs - self._theirs,
+            own - self._own,
+            tuple(one.first for one in taken),
+            tuple(one.end for one in taken),
         )
 
-
-async def _request(channel: "grpc.aio.Channel", case: Case, seed: int, number: int) -> float:
-    if case.kind == "text":
-        return await _stream_text(channel, case, seed + number)
-    return await _stream_images(channel, case, seed, number)
+    def _read(self) -> tuple[float, float, float]:
+        return time.perf_counter(), time.process_time(), cpu_seconds(self._server.process_id)
 
 
-async def _stream_text(channel: "grpc.aio.Channel", case: Case, seed: int) -> float:
-    stopping = text_pb2.Stopping(max_tokens=case.items)
-    generation = text_pb2.TextGeneration(model=case.model, seed=seed, stopping=stopping)
-    call = text_pb2_grpc.TextServiceStub(channel).StreamText(
-        text_pb2.StreamTextRequest(generation=generation), timeout=_DEADLINE_SECONDS
-    )
-    first, tokens = await _first_and_total(call, lambda reply: sum(len(chunk.token_ids) for chunk in reply.chunks))
-    return _complete(first, tokens, case)
-
-
-async def _stream_images(channel: "grpc.aio.Channel", case: Case, seed: int, number: int) -> float:
-    generation = image_pb2.ImageGeneration(
-        model=case.model,
-        count=case.items,
-        seed=seed,
-        first_index=number * case.items,
-        format=image_pb2.IMAGE_FORMAT_RAW_UINT8,
-    )
-    call = image_pb2_grpc.ImageServiceStub(channel).StreamImages(
-        image_pb2.StreamImagesRequest(generation=generation), timeout=_DEADLINE_SECONDS
-    )
-    first, pictures = await _first_and_total(call, lambda reply: len(reply.images))
-    return _complete(first, pictures, case)
-
-
-async def _first_and_total(call: AsyncIterable[_Reply], count: Callable[[_Reply], int]) -> tuple[float, int]:
-    begun, first, items = time.perf_counter(), 0.0, 0
-    async for reply in call:
-        first = first or time.perf_counter() - begun
-        items += count(reply)
-    return first, items
-
-
-def _complete(first: float, items: int, case: Case) -> float:
-    if items != case.items:
-        raise RuntimeError(f"{case.name}: a request gave {items} of {case.items} {case.unit}s")
-    return first
+async def _late(answer: Awaitable[Taken], arrival: float) -> Taken:
+    """Count the time from `arrival` to the sending in."""
+    late = time.perf_counter() - arrival
+    taken = await answer
+    return Taken(taken.first + late, taken.end + late)

@@ -6,7 +6,11 @@ ExporterError
 ├── RunExistsError            a run folder holds a checkpoint and nobody said what to do with it
 ├── ExportFailedError         a network did not become the graph that a bundle needs
 ├── ParityFailedError         torch and ONNX Runtime disagree on the goldens
-└── BundleExistsError         a bundle of that name and version is already there
+├── GraphFailedError          ONNX Runtime cannot load or run a graph
+├── BundleExistsError         a bundle of that name and version is already there
+├── BundleUnreadableError     a folder does not hold a whole bundle
+├── QuantizationRefusedError  a graph has nothing to quantise, or cannot be quantised
+└── ImportRefusedError        a graph that was exported elsewhere does not fit the bundle contract
 """
 
 from collections.abc import Mapping
@@ -44,5 +48,21 @@ class ParityFailedError(ExporterError):
     """Torch and ONNX Runtime disagree on the goldens by more than the graph's tolerance."""
 
 
+class GraphFailedError(ExporterError):
+    """ONNX Runtime cannot load or run a graph; the message is its own, in one line."""
+
+
 class BundleExistsError(ExporterError):
     """A bundle of that name and version is already there."""
+
+
+class ImportRefusedError(ExporterError):
+    """A graph that was exported elsewhere, or its description, does not fit the bundle contract: a line a reason."""
+
+
+class BundleUnreadableError(ExporterError):
+    """A folder does not hold a whole bundle."""
+
+
+class QuantizationRefusedError(ExporterError):
+    """A graph has nothing to quantise, or cannot be quantised."""

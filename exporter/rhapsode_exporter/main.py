@@ -12,13 +12,20 @@ from rich.console import Console
 from rich.table import Table
 
 from rhapsode_exporter.bundle.draft import BundleDraft
+from rhapsode_exporter.bundle.quantize import Precision
+from rhapsode_exporter.bundle.variant import variant_folder
 from rhapsode_exporter.bundle.write import bundle_folder, refuse_existing, write_bundle
 from rhapsode_exporter.data.archives import FOLDER_VARIABLE, cache_folder
 from rhapsode_exporter.data.pictures import FEWEST
 from rhapsode_exporter.errors import ExporterError
 from rhapsode_exporter.families.base import Family, Order
 from rhapsode_exporter.families.catalogue import families
+from rhapsode_exporter.importer.command import HELP as IMPORT_HELP
+from rhapsode_exporter.importer.command import import_command
+from rhapsode_exporter.quantize_command import HELP as QUANTIZE_HELP
+from rhapsode_exporter.quantize_command import quantize_bundle, quantize_command
 from rhapsode_exporter.run.interrupt import Interrupt
+from rhapsode_exporter.run.report import say, say_figures
 
 INTERRUPTED = 130  # the exit status of a command that Ctrl-C ended
 
@@ -59,10 +66,16 @@ ChangeBelow = Annotated[
     float | None,
     typer.Option(min=0.0, help="Stop once that error changes by less than this from one measurement to the next."),
 ]
+Quantize = Annotated[
+    Precision | None,
+    typer.Option(
+        help="Write a variant with matrix weights of 8 or 4 bits beside the bundle (see the command quantize)."
+    ),
+]
 
 
 def build_app(catalogue: Sequence[Family], console: Console) -> typer.Typer:
-    """One command for each family, and `list`."""
+    """One command for each family, `list`, `quantize` and `import`."""
     app = typer.Typer(
         no_args_is_help=True,
         add_completion=False,
@@ -70,6 +83,8 @@ def build_app(catalogue: Sequence[Family], console: Console) -> typer.Typer:
         f"Data sets are downloaded once, by pinned hash, into .data (or the folder that {FOLDER_VARIABLE} names).",
     )
     app.command("list", help="Say what can be trained.")(_list_command(catalogue, console))
+    app.command("quantize", help=QUANTIZE_HELP)(quantize_command(console))
+    app.command("import", help=IMPORT_HELP)(import_command(console))
     for family in catalogue:
         app.command(family.name, help=f"Train: {family.description}.")(_train_command(family, console))
     return app
@@ -110,11 +125,14 @@ def _train_command(family: Family, console: Console) -> Callable[..., None]:
         schedule: Schedule = None,
         error_below: ErrorBelow = None,
         change_below: ChangeBelow = None,
+        quantize: Quantize = None,
     ) -> None:
         _refuse_schedule(family, schedule)
         _refuse_error(family, "--error-below", error_below)
         _refuse_error(family, "--change-below", change_below)
         refuse_existing(bundle_folder(out, family.name, version), overwrite)
+        if quantize is not None:
+            refuse_existing(variant_folder(out, family.name, version, quantize), overwrite)
         torch.set_num_threads(threads or (1 if quick else os.cpu_count() or 1))
         with Interrupt() as interrupt:
             order = Order(
@@ -135,7 +153,11 @@ def _train_command(family: Family, console: Console) -> Callable[..., None]:
         if draft is None:
             console.print("interrupted; the same command with --resume goes on from the checkpoint")
             raise typer.Exit(INTERRUPTED)
-        _report(draft, write_bundle(draft, out, version, overwrite=overwrite), console)
+        folder = write_bundle(draft, out, version, overwrite=overwrite)
+        _report(draft, folder, console)
+        if quantize is not None:
+            text = None if draft.sequence is None else data
+            quantize_bundle(folder, quantize, out, text, console, overwrite=overwrite)
 
     return command
 
@@ -151,12 +173,9 @@ def _refuse_error(family: Family, option: str, value: float | None) -> None:
 
 
 def _report(draft: BundleDraft, folder: Path, console: Console) -> None:
-    ended = f"stopped after {draft.training.steps:,} steps: {draft.training.stop_detail}"
-    console.print(ended, highlight=False, markup=False, soft_wrap=True)
-    for metric in draft.metrics:
-        beside = f"  ({metric.baseline_name}: {metric.baseline:.4g})" if metric.HasField("baseline") else ""
-        console.print(f"{metric.name}  {metric.value:.4g}{beside}", highlight=False, markup=False, soft_wrap=True)
-    console.print(f"wrote {folder}", highlight=False, markup=False, soft_wrap=True)
+    say(console, f"stopped after {draft.training.steps:,} steps: {draft.training.stop_detail}")
+    say_figures(console, draft.metrics)
+    say(console, f"wrote {folder}")
 
 
 if __name__ == "__main__":

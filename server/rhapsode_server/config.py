@@ -39,6 +39,13 @@ def _page(address: str) -> str:
     return address and _host_and_port(address)
 
 
+def _sizes(text: str) -> str:
+    """Refuse what is no list of batch sizes."""
+    if text and not all(word.isascii() and word.isdigit() and 1 <= int(word) <= 4096 for word in text.split(",")):
+        raise PydanticCustomError("sizes", "should be whole numbers from 1 to 4096 with commas between them")
+    return text
+
+
 class Config(BaseModel):
     """What an operator may set. Flag `--max-batch`, variable RHAPSODE_MAX_BATCH and field max_batch are one thing."""
 
@@ -64,6 +71,22 @@ class Config(BaseModel):
     threads: Annotated[int, Field(ge=0, le=1024, description="threads of a run; 0 for the cgroup's share")] = 0
 
     max_batch: Annotated[int, Field(ge=1, le=4096, description="most rows in one run")] = 64
+    run_steps: Annotated[int, Field(ge=1, le=1024, description="most tokens that one run makes for a row")] = 16
+    run_budget_ms: Annotated[
+        float, Field(ge=0.1, le=10_000, description="milliseconds that a run of several tokens may take")
+    ] = 25
+    step_form: Annotated[
+        Literal["auto", "loop", "unrolled", "plain"],
+        Field(description="how tokens are stepped; auto is loop on the CPU, unrolled elsewhere; plain: one a run"),
+    ] = "auto"
+    batch_buckets: Annotated[
+        str,
+        AfterValidator(_sizes),
+        Field(description="sizes that batches are padded to, as 8,64; empty: none on the CPU, max_batch elsewhere"),
+    ] = ""
+    batch_delay_ms: Annotated[
+        float, Field(ge=0, le=1000, description="milliseconds that a batch which is not full waits for more requests")
+    ] = 0
     slots: Annotated[Count, Field(description="requests on one graph that are stepped in turn")] = 1024
     queue: Annotated[Count, Field(description="requests on one graph that may wait for a slot")] = 1024
     max_tokens: Annotated[Count, Field(description="most tokens generated for a candidate")] = 8192
@@ -73,7 +96,10 @@ class Config(BaseModel):
         int, Field(ge=65_536, le=1 << 30, description="most bytes of a message, either way; clients expect 4 MiB")
     ] = 4 * 1024 * 1024
     flush_tokens: Annotated[
-        int, Field(ge=1, le=1024, description="events of a stream that make a message when more than four are open")
+        int,
+        Field(
+            ge=1, le=1024, description="tokens or pictures of a stream that make a message when more than four are open"
+        ),
     ] = 16
     flush_interval_ms: Annotated[int, Field(ge=0, le=10_000, description="most that a made event waits for more")] = 50
 

@@ -113,6 +113,15 @@ class ScriptedText(TextServiceServicer):
         reply.candidates.add(text=letters(ids), token_ids=ids)
         return reply
 
+    def ScoreText(  # noqa: N802
+        self, request: text_pb2.ScoreTextRequest, context: grpc.ServicerContext
+    ) -> text_pb2.ScoreTextResponse:
+        broken, fingerprint = self._script.begin(request)
+        if broken is not None:
+            fail(broken, context, self._script)
+        scores = [text_pb2.TextScore(scored_character_count=len(given.text)) for given in request.inputs]
+        return text_pb2.ScoreTextResponse(model="m", version=1, fingerprint=fingerprint, scores=scores)
+
     def StreamText(  # noqa: N802
         self, request: text_pb2.StreamTextRequest, context: grpc.ServicerContext
     ) -> Iterator[text_pb2.StreamTextResponse]:

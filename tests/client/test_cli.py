@@ -97,6 +97,27 @@ def test_several_candidates_and_logprobs_for_people(rhapsode: Runner) -> None:
     assert [row[:2] for row in rows] == [["0", str(index)] for index in range(5)]
 
 
+def test_scores(rhapsode: Runner, address: str) -> None:
+    with Client(address) as client:
+        expected = client.score("tiny-text", ["the end", "a\nb"], top_logprobs=2)
+    table = rhapsode("score", "tiny-text", "the end", "a\nb")
+    rows = [re.split(r"\s{2,}", line.strip()) for line in table.stdout.splitlines()[1:]]
+    assert rows == [
+        [repr(text), str(len(text)), f"{one.bits_per_character:.3f}", f"{one.perplexity:.4g}"]
+        for text, one in zip(("the end", "a\nb"), expected.scores, strict=True)
+    ]
+    single = rhapsode("score", "tiny-text", "the end", "a\nb", "--per-token", "--top", "2").stdout.splitlines()
+    assert [line.split("\t")[:3] for line in single[7:]] == [["1", "0", "'a'"], ["1", "1", "'\\n'"], ["1", "2", "'b'"]]
+    assert [line.split("\t")[3] for line in single[:7]] == [f"{one.logprob:.4f}" for one in expected.scores[0].logprobs]
+    assert len(single[0].split("\t")) == 6
+    (record,) = lines(rhapsode("score", "tiny-text", "the end", "--json").stdout)
+    assert (record["type"], record["text"], record["fingerprint"]) == ("score", "the end", expected.fingerprint)
+    assert record["bits_per_character"] == expected.scores[0].bits_per_character
+    assert as_list(record["token_ids"]) == list(expected.scores[0].token_ids)
+    (piped,) = lines(rhapsode("score", "tiny-text", "-", "--json", stdin="the end").stdout)
+    assert piped == record
+
+
 def test_endless_text_is_one_text_until_somebody_ends_it(rhapsode: Runner, address: str) -> None:
     command = words("text", "tiny-text", "the ", "--seed", "5", "--endless", "--max-tokens", "10", "--address", address)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean_environment()) as endless:
@@ -180,6 +201,8 @@ def test_morph(rhapsode: Runner, tmp_path: Path) -> None:
         (["models", "--address", "unix:/nowhere/at/all"], 1, "rhapsode-server"),
         (["text", "tiny-text", "--endless", "--candidates", "2"], 2, "endless"),
         (["text", "tiny-text", "--seed", "-1"], 2, "seed"),
+        (["score", "tiny-text", "a", "Ω"], 1, r"inputs\[1\]"),
+        (["score", "tiny-text", ""], 2, "nothing to score"),
         (["images", "tiny-digits", "--seed", "1", "--seeds", "2"], 2, "exclude"),
         (["images", "tiny-digits", "--out", "x.png", "--out-dir", "d"], 2, "exclude"),
         (["images", "tiny-digits", "--out", "x.xyz"], 2, "ends with"),
@@ -194,7 +217,7 @@ def test_errors_say_what_to_do(rhapsode: Runner, arguments: list[str], code: int
 
 
 def test_help_teaches(rhapsode: Runner) -> None:
-    for command in ("models", "text", "images", "morph"):
+    for command in ("models", "text", "score", "images", "morph"):
         done = rhapsode(command, "--help")
         assert done.exit_code == 0
         assert f"rhapsode {command}" in done.stdout

@@ -1,5 +1,6 @@
 """The parts of the command line that need no server."""
 
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +11,18 @@ import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageSequence
+from rich.console import Console
 
 from client.scripted import token
 from rhapsode_client.cli.animation import save_animation
 from rhapsode_client.cli.endless import SEEDS, first_leg, next_leg
 from rhapsode_client.cli.morph import keyframe
 from rhapsode_client.cli.options import image_class
+from rhapsode_client.cli.score import score_table
 from rhapsode_client.cli.seeds import seed_list
 from rhapsode_client.cli.sheet import Labelled, contact_sheet, scaled
 from rhapsode_client.cli.terminal import plain
-from rhapsode_client.types import FinishReason, ModelLimits
+from rhapsode_client.types import FinishReason, ModelLimits, TextScore
 
 LIMITS = ModelLimits(
     prompt_tokens=6,
@@ -78,6 +81,15 @@ def test_animations(tmp_path: Path, name: str) -> None:
         assert animation.info["duration"] == 100
         assert animation.info["loop"] == 0
     assert frames == [Image.new("RGB", (1, 1), colour).getpixel((0, 0)) for colour in colours]
+
+
+def test_a_table_of_scores_shows_the_beginning_of_a_text_as_it_is() -> None:
+    score = TextScore((1,), (), -2.0, 1, 1, 2.885, 7.389)
+    page = io.StringIO()
+    Console(file=page, width=120).print(score_table([score, score], ["[bold]\tx", "a" * 61]))
+    _, first, second = page.getvalue().splitlines()
+    assert first.split() == [r"'[bold]\tx'", "1", "2.885", "7.389"]
+    assert second.split()[0] == f"'{'a' * 60}'…"
 
 
 def test_plain_values() -> None:

@@ -74,7 +74,7 @@ def test_list_names_all_families() -> None:
     console = Console(file=io.StringIO(), width=200)
     CliRunner().invoke(build_app(families(), console), ["list"], catch_exceptions=False)
     assert isinstance(console.file, io.StringIO)
-    for name in ("shakespeare-rnn", "faces-vae", "digits-gan", "diagonals-gan"):
+    for name in ("shakespeare-rnn", "shakespeare-gru", "faces-vae", "digits-gan", "diagonals-gan"):
         assert name in console.file.getvalue()
 
 
@@ -131,6 +131,7 @@ def test_a_game_has_no_error_to_be_stopped_by(option: str, tmp_path: Path) -> No
 def test_families_say_whether_they_measure_an_error() -> None:
     assert {family.name: family.measures_error for family in families()} == {
         "shakespeare-rnn": True,
+        "shakespeare-gru": True,
         "faces-vae": True,
         "digits-gan": False,
         "diagonals-gan": False,

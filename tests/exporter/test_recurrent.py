@@ -1,41 +1,84 @@
 """The exported step computes what the trained network does."""
 
+from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
+import onnx
 import pytest
 import torch
 
+from rhapsode.v1.bundle_pb2 import GraphRole
+from rhapsode_exporter.bundle.draft import GraphDraft, StateNames
+from rhapsode_exporter.bundle.export import export_graph
+from rhapsode_exporter.bundle.onnx_runtime import OnnxRuntime
 from rhapsode_exporter.data.streams import Streams
 from rhapsode_exporter.judge.passage import write_passage
 from rhapsode_exporter.judge.text import nats_per_character
 from rhapsode_exporter.networks.recurrent import CharacterNetwork, RecurrentShape, StepCell, state_names
 
 SHAPE = RecurrentShape(vocabulary=11, embedding=5, width=7, layers=3)
+GRU = replace(SHAPE, cell="gru")
 
 
-@pytest.fixture
-def network() -> CharacterNetwork:
+@pytest.fixture(params=[SHAPE, GRU], ids=["lstm", "gru"])
+def network(request: pytest.FixtureRequest) -> CharacterNetwork:
     torch.manual_seed(0)
-    return CharacterNetwork(SHAPE, dropout=0.5).eval()
+    return CharacterNetwork(request.param, dropout=0.5).eval()
 
 
 @torch.no_grad()
 def test_steps_one_by_one_equal_the_layers(network: CharacterNetwork) -> None:
     tokens = torch.randint(SHAPE.vocabulary, (20, 4))
-    expected, (hidden, cell) = network(tokens, network.fresh_state(4))
+    expected, after = network(tokens, network.fresh_state(4))
     step = StepCell(network)
-    states = tuple(torch.zeros(4, SHAPE.width) for _ in state_names(SHAPE))
+    states = tuple(torch.zeros(4, SHAPE.width) for _ in state_names(network.shape))
     for token, wanted in zip(tokens, expected, strict=True):
         logits, *following = step(token, *states)
         states = tuple(following)
         torch.testing.assert_close(logits, wanted)
-    for layer in range(SHAPE.layers):
-        torch.testing.assert_close(states[2 * layer], hidden[layer])
-        torch.testing.assert_close(states[2 * layer + 1], cell[layer])
+    wanted_states = [state[layer] for layer in range(SHAPE.layers) for state in after]
+    for found, wanted in zip(states, wanted_states, strict=True):
+        torch.testing.assert_close(found, wanted)
+
+
+def step_draft(network: CharacterNetwork, tokens: torch.Tensor, states: torch.Tensor) -> GraphDraft:
+    """The step of a network, with tokens [33] and states [states, 33, width] as its goldens."""
+    names = [StateNames(f"{name}_in", f"{name}_out") for name in state_names(network.shape)]
+    inputs = {"token": tokens} | {pair.input: state for pair, state in zip(names, states, strict=True)}
+    outputs = ("logits", *(pair.output for pair in names))
+    return GraphDraft(GraphRole.GRAPH_ROLE_STEP, StepCell(network), inputs, outputs, tuple(names))
+
+
+@torch.no_grad()
+def test_the_exported_step_equals_the_layers(network: CharacterNetwork, tmp_path: Path) -> None:
+    tokens = torch.randint(SHAPE.vocabulary, (33,))
+    states = torch.randn(len(state_names(network.shape)), 33, SHAPE.width)
+    draft = step_draft(network, tokens, states)
+    export_graph(draft, tmp_path)
+    given = {name: value.numpy() for name, value in draft.golden_inputs.items()}
+    found = OnnxRuntime(tmp_path / "step.onnx").run(given)
+    kinds = len(network.shape.kinds)
+    before = tuple(states[kind::kinds].contiguous() for kind in range(kinds))
+    logits, after = network(tokens[None], before)
+    wanted = [logits[0], *(state[layer] for layer in range(SHAPE.layers) for state in after)]
+    for name, value in zip(draft.outputs, wanted, strict=True):
+        torch.testing.assert_close(torch.from_numpy(found[name]), value)
+
+
+@torch.no_grad()
+def test_a_gru_has_two_products_a_layer_and_no_shape_nodes(tmp_path: Path) -> None:
+    states = torch.zeros(GRU.layers, 33, GRU.width)
+    export_graph(step_draft(CharacterNetwork(GRU), torch.zeros(33, dtype=torch.int64), states), tmp_path)
+    nodes = Counter(node.op_type for node in onnx.load(tmp_path / "step.onnx").graph.node)
+    assert nodes.keys() == {"Add", "Gather", "Gemm", "Mul", "Sigmoid", "Split", "Sub", "Tanh"}
+    assert nodes["Gemm"] == 2 * GRU.layers + 1
 
 
 def test_states_are_named_by_kind_and_layer() -> None:
     assert state_names(SHAPE) == ("h0", "c0", "h1", "c1", "h2", "c2")
+    assert state_names(GRU) == ("h0", "h1", "h2")
 
 
 @torch.no_grad()

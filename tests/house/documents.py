@@ -19,7 +19,7 @@ METRIC = re.compile(r"\b(?:rhapsode|grpc_server)_[a-z_]*[a-z]\b")
 PACKAGE = re.compile(r"rhapsode_(?:client|server|exporter)\b")
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z_-]*[a-z]\b")
 VARIABLE = re.compile(r"\bRHAPSODE_[A-Z_]*[A-Z]\b")
-TARGET = re.compile(r"`make ([a-z]+)`|^\s*make ([a-z]+)\b", re.MULTILINE)
+TARGET = re.compile(r"`make ([a-z-]+)`|^\s*make ([a-z-]+)\b", re.MULTILINE)
 
 
 def documents() -> list[Path]:

@@ -41,7 +41,7 @@ CALLERS = tuple(
 RESERVED = (
     Reserved("onnxruntime", (f"{SERVER}.runtime", EXPORTER)),
     Reserved("torch", (EXPORTER,)),
-    Reserved("onnx", (f"{SERVER}.repository", f"{SERVER}.runtime.probe", EXPORTER)),
+    Reserved("onnx", (f"{SERVER}.repository", f"{SERVER}.models.fuse", f"{SERVER}.runtime.probe", EXPORTER)),
     Reserved("onnxscript", (EXPORTER,)),
     Reserved("matplotlib", (EXPORTER,)),
     Reserved("prometheus_client", (f"{SERVER}.observe",)),

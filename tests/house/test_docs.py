@@ -27,9 +27,12 @@ PROGRAMS = (
     ("rhapsode-server",),
     ("rhapsode-train",),
     ("rhapsode-train", "diagonals-gan"),
+    ("rhapsode-train", "import"),
+    ("rhapsode-train", "quantize"),
     ("rhapsode",),
     ("rhapsode", "models"),
     ("rhapsode", "text"),
+    ("rhapsode", "score"),
     ("rhapsode", "images"),
     ("rhapsode", "morph"),
 )

@@ -13,9 +13,9 @@ from rhapsode.v1 import bundle_pb2
 MODELS = ROOT / "models"
 MEGABYTE = 1_000_000
 TOTAL = 40 * MEGABYTE
-LARGEST = {"shakespeare-rnn": 14 * MEGABYTE}
+LARGEST = {"shakespeare-rnn": 14 * MEGABYTE, "shakespeare-rnn-int8": 5 * MEGABYTE}
 LARGEST_OTHER = 3 * MEGABYTE
-SHIPPED = ("digits-gan", "faces-vae", "shakespeare-rnn")
+SHIPPED = ("digits-gan", "faces-vae", "shakespeare-rnn", "shakespeare-rnn-int8")
 
 
 def bundles(models: Path) -> list[Path]:

@@ -14,6 +14,7 @@ import pytest_asyncio
 from rhapsode.v1 import image_pb2, model_pb2, text_pb2
 from rhapsode.v1.text_pb2 import LogitBias, Sampling
 from support.bad_requests import ALL, BAD, Case
+from support.bad_scores import SCORES
 from support.refusals import refusal
 from support.requests import generate_images, generate_text, text
 from support.server import Loaded, Running, running
@@ -35,6 +36,8 @@ async def send(server: Running, request: Any) -> None:
             await generate_images(server, request)
         case text_pb2.GenerateTextRequest():
             await server.text.GenerateText(request)
+        case text_pb2.ScoreTextRequest():
+            await server.text.ScoreText(request)
         case image_pb2.EncodeImagesRequest():
             await server.image.EncodeImages(request)
         case image_pb2.DecodeLatentsRequest():
@@ -60,7 +63,7 @@ async def assert_refused(server: Running, case: Case) -> None:
     assert len(good.candidates[0].token_ids) == 3
 
 
-@pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*ALL, *SCORES], ids=lambda case: case.name)
 async def test_it_is_refused_and_the_next_request_is_served(server: Running, case: Case) -> None:
     await assert_refused(server, case)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from rhapsode_server.models.decoder import ImageRow
 from rhapsode_server.repository import registry
+from rhapsode_server.repository.registry import Batching
 from rhapsode_server.runtime.providers import Runtime, RuntimeOptions
 
 PROJECT = Path(__file__).parents[2]
@@ -19,7 +20,7 @@ def test_the_script_writes_a_bundle_that_is_served(tmp_path: Path) -> None:
     (script,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     ran = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
-    served = registry.load(tmp_path / "models", Runtime(RuntimeOptions(provider="cpu")), max_batch=4)
+    served = registry.load(tmp_path / "models", Runtime(RuntimeOptions(provider="cpu")), Batching(max_batch=4))
     model = served.find("gradient")
     assert model.batch_invariant
     assert model.decoder is not None

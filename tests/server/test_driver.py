@@ -16,7 +16,7 @@ from rhapsode_server.models.base import Outcome
 from rhapsode_server.observe.metrics import Metrics
 
 Row = list[int]  # [steps left]
-EAGER = Pace(flush_events=1)
+EAGER = Pace(flush_items=1)
 
 
 class Countdown:
@@ -40,7 +40,8 @@ class Countdown:
         for row in rows:
             row[0] -= 1
         return [
-            Outcome([row[0]], done=row[0] <= 0, error=NonFiniteOutput("NaN") if row[0] < 0 else None) for row in rows
+            Outcome([row[0]], done=row[0] <= 0, error=NonFiniteOutput("NaN") if row[0] < 0 else None, made=1)
+            for row in rows
         ]
 
 
@@ -187,7 +188,7 @@ async def test_a_slow_reader_is_parked_and_resumed_and_others_are_not_held_up() 
 
 
 async def test_messages_are_flushed_by_count_when_there_is_a_crowd() -> None:
-    pace = Pace(flush_events=16, flush_interval=1000.0, few_streams=0)
+    pace = Pace(flush_items=16, flush_interval=1000.0, few_streams=0)
     async with bench() as b, b.submit(40, pace=pace) as outbox:
         sizes = [sum(len(delivery.events) for delivery in deliveries) async for deliveries in outbox]
         assert sizes[0] < 16 or len(sizes) < 3
@@ -197,7 +198,7 @@ async def test_messages_are_flushed_by_count_when_there_is_a_crowd() -> None:
 
 
 async def test_messages_are_flushed_by_time_when_few_events_come() -> None:
-    pace = Pace(flush_events=10**9, flush_interval=0.005, few_streams=0, bound=100)
+    pace = Pace(flush_items=10**9, flush_interval=0.005, few_streams=0, bound=100)
     async with bench() as b, b.submit(10**9, pace=pace) as endless:
         async with asyncio.timeout(60):
             sizes = [sum(len(delivery.events) for delivery in await anext(endless)) for _ in range(3)]

@@ -61,8 +61,9 @@ async def test_work_is_counted(server: Running) -> None:
     assert more(f"rhapsode_queue_wait_seconds_count{{{LANE}}}") == 2
     assert more(f"rhapsode_time_to_first_message_seconds_count{{{LANE}}}") == 2
     assert more(f"rhapsode_inter_message_seconds_count{{{LANE}}}") > 0
-    assert more(f"rhapsode_run_seconds_count{{{LANE}}}") == more(f"rhapsode_rows_per_run_count{{{LANE}}}") >= 60
-    assert more(f"rhapsode_rows_per_run_sum{{{LANE}}}") == 2 * (4 + 29)  # 4 tokens of prompt, the last gives the first
+    assert more(f"rhapsode_run_seconds_count{{{LANE}}}") == more(f"rhapsode_rows_per_run_count{{{LANE}}}") >= 2 * 3
+    # A run makes up to 16 tokens: each text takes one to its first, and two or more for the other 29.
+    assert more(f"rhapsode_rows_per_run_sum{{{LANE}}}") >= 2 * 3
     assert after[f"rhapsode_slots{{{LANE}}}"] == 1
 
 

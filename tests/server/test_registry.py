@@ -12,9 +12,9 @@ from rhapsode_server.models.encoder import EncodeRow
 from rhapsode_server.models.latents import Draw, Prior, draw
 from rhapsode_server.models.row import TextRow
 from rhapsode_server.models.sampling import Sampling
-from rhapsode_server.models.text import TextSpec, Token
+from rhapsode_server.models.text import TextSpec, Tokens
 from rhapsode_server.repository import registry
-from rhapsode_server.repository.registry import LoadedModel, Registry
+from rhapsode_server.repository.registry import Batching, LoadedModel, Registry
 from rhapsode_server.runtime.providers import Runtime, RuntimeOptions
 from support import graphs
 from support.breaking import edit
@@ -32,7 +32,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, runtime: Runtime) -> Regist
     write_all(models)
     stepper(version=2, seed=7).write(models)
     stepper(version=10, seed=8).write(models)
-    return registry.load(models, runtime, max_batch=16)
+    return registry.load(models, runtime, Batching(max_batch=16))
 
 
 def test_models_are_sorted_by_name_then_number(served: Registry) -> None:
@@ -87,7 +87,7 @@ def test_states_are_paired_by_name_and_begin_as_declared(served: Registry) -> No
     tokens: list[str] = []
     while True:
         (outcome,) = stepped.advance([row])
-        tokens += [event.text for event in outcome.events if isinstance(event, Token)]
+        tokens += [event.text for event in outcome.events if isinstance(event, Tokens)]
         if outcome.done:
             break
     assert "".join(tokens) == recurrence(seed=1, prompt=4, steps=40)
@@ -125,7 +125,7 @@ def test_an_empty_folder_says_what_to_do(tmp_path: Path, runtime: Runtime, exist
         (models / "README.md").touch()
         (models / ".half-written").mkdir()
     with pytest.raises(StartupError, match=r"name another with --models, or make one with 'rhapsode-train"):
-        registry.load(models, runtime, max_batch=1)
+        registry.load(models, runtime, Batching(max_batch=1))
 
 
 def test_the_problems_of_all_bundles_are_told_at_once(tmp_path: Path, runtime: Runtime) -> None:
@@ -135,7 +135,7 @@ def test_the_problems_of_all_bundles_are_told_at_once(tmp_path: Path, runtime: R
     stepper("fourth").write(tmp_path).rename(tmp_path / "fourth" / "v1")
     seen: list[str] = []
     with pytest.raises(BundleError) as caught:
-        registry.load(tmp_path, runtime, max_batch=1, progress=lambda model: seen.append(model.name))
+        registry.load(tmp_path, runtime, Batching(max_batch=1), progress=lambda model: seen.append(model.name))
     lines = caught.value.message.splitlines()
     assert [line.split(":")[0] for line in lines] == ["bundle first/1", "bundle fourth/v1", "bundle third/1"]
     assert seen == ["second"]
@@ -147,14 +147,14 @@ def test_plain_files_and_hidden_folders_are_passed_over(tmp_path: Path, runtime:
     (tmp_path / ".git").mkdir()
     (folder.parent / ".2.partial").mkdir()
     (folder.parent / "notes").touch()
-    assert repr(registry.load(tmp_path, runtime, max_batch=1)) == "Registry(tiny-text@1)"
+    assert repr(registry.load(tmp_path, runtime, Batching(max_batch=1))) == "Registry(tiny-text@1)"
 
 
 @pytest.mark.parametrize("name", ["missing", "file"])
 def test_a_place_that_is_no_folder_has_no_model(tmp_path: Path, runtime: Runtime, name: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StartupError, match="no model in the folder"):
-        registry.load(tmp_path / name, runtime, max_batch=1)
+        registry.load(tmp_path / name, runtime, Batching(max_batch=1))
 
 
 def test_a_link_in_place_of_a_name_is_refused(tmp_path: Path, runtime: Runtime) -> None:
@@ -163,4 +163,4 @@ def test_a_link_in_place_of_a_name_is_refused(tmp_path: Path, runtime: Runtime) 
     models.mkdir()
     (models / "tiny-text").symlink_to(tmp_path / "elsewhere" / "tiny-text")
     with pytest.raises(BundleError, match=r"is a link .*F3"):
-        registry.load(models, runtime, max_batch=1)
+        registry.load(models, runtime, Batching(max_batch=1))

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rhapsode_server.models.sampling import Floats, Sampling, likeliest, log_probabilities, sample
+from rhapsode_server.models.sampling import Floats, Sampling, sample
+from rhapsode_server.models.unfused import ranked
 
 SETTINGS = st.builds(
     Sampling,
@@ -35,7 +36,7 @@ def share(setting: Sampling, values: list[float], seen: list[int] | None = None)
     """How often each token is drawn from one row's logits, over evenly spread uniforms."""
     count = 4000
     batch = np.tile(np.array(values, dtype=np.float32), (count, 1))
-    counts: list[Any] = [None if seen is None else np.array(seen, dtype=np.int32)] * count
+    counts: list[Any] = [None if seen is None else np.array(seen, dtype=np.float32)] * count
     spread = ((np.arange(count) + 0.5) / count).astype(np.float32)
     return np.bincount(sample(batch, [setting] * count, counts, spread), minlength=len(values)) / count
 
@@ -97,7 +98,7 @@ def test_no_row_depends_on_its_company(settings: list[Sampling], seed: int, rand
     values = logits(seed, rows)
     draws = np.random.Generator(np.random.PCG64(seed + 1))
     uniforms = draws.uniform(0.001, 0.999, rows).astype(np.float32)
-    seen = [draws.integers(0, 3, 12).astype(np.int32) if setting.penalised else None for setting in settings]
+    seen = [draws.integers(0, 3, 12).astype(np.float32) if setting.penalised else None for setting in settings]
     together = sample(values, settings, seen, uniforms)
     order = list(range(rows))
     random.shuffle(order)
@@ -107,10 +108,11 @@ def test_no_row_depends_on_its_company(settings: list[Sampling], seed: int, rand
     assert shuffled.tolist() == together[order].tolist()
 
 
-def test_log_probabilities_sum_to_one_and_the_likeliest_come_first() -> None:
-    values = log_probabilities(logits(3, 1)[0])
-    assert np.exp(values).sum() == pytest.approx(1.0)
-    assert likeliest(values, 3).tolist() == np.argsort(-values)[:3].tolist()
-    assert likeliest(np.array([1.0, 2.0, 2.0, 0.0]), 2).tolist() == [1, 2]
-    assert likeliest(values, 0).size == 0
-    assert likeliest(values, 99).size == 12
+def test_what_ranks_tokens_gives_log_probabilities_that_sum_to_one_the_likeliest_first() -> None:
+    told = ranked(logits(3, 1), np.array([4]), 12)
+    every = told.of(0, 0, 12)
+    assert np.exp([value for _, value in every.top]).sum() == pytest.approx(1.0)
+    assert [identity for identity, _ in every.top] == np.argsort(-logits(3, 1)[0]).tolist()
+    assert dict(every.top)[4] == every.value
+    assert ranked(floats(1.0, 2.0, 2.0, 0.0)[None], np.array([0]), 2).top_ids.tolist() == [[[1, 2]]]
+    assert told.of(0, 0, 0).top == ()

@@ -12,8 +12,8 @@ from rhapsode_server.models.base import Outcome
 Jobs = Scheduler[str, str]
 
 
-def scheduler(max_batch: int = 4, slots: int = 8, queue: int = 8) -> Jobs:
-    return Scheduler(max_batch, Limits(slots, queue))
+def scheduler(max_batch: int = 4, slots: int = 8, queue: int = 8, turn: int = 1) -> Jobs:
+    return Scheduler(max_batch, Limits(slots, queue, turn=turn))
 
 
 def add(jobs: Jobs, rows: str, deadline: float | None = None, now: float = 0.0) -> Job[str]:
@@ -79,7 +79,7 @@ def test_a_row_is_not_planned_again_before_its_run_is_complete() -> None:
 
 
 def test_more_streams_than_fit_a_batch_take_turns() -> None:
-    jobs = scheduler(max_batch=2)
+    jobs = scheduler(max_batch=2, turn=1)
     for name in "abc":
         add(jobs, name)
     batches = []
@@ -88,6 +88,32 @@ def test_more_streams_than_fit_a_batch_take_turns() -> None:
         batches.append(rows(plan))
         step(jobs, plan)
     assert batches == ["ab", "ca", "bc"]
+
+
+def test_a_turn_is_a_few_runs_for_those_who_have_been_heard_of() -> None:
+    jobs = scheduler(max_batch=2, turn=3)
+    for name in "abcd":
+        add(jobs, name)
+    batches = []
+    for number in range(6):
+        plan = jobs.plan(0.0)
+        batches.append(rows(plan))
+        events = ["x"] if number else []  # the first run primes: nothing to tell, so its rows have no turn yet
+        jobs.complete(plan.batch, [Outcome(events) for _ in plan.batch], 0.0)
+    assert batches == ["ab", "cd", "cd", "cd", "ab", "ab"]
+
+
+def test_a_row_that_keeps_its_place_leaves_with_its_job_or_waits_with_it() -> None:
+    jobs = scheduler(max_batch=2, turn=9)
+    gone, slow, other = (add(jobs, name) for name in "abc")
+    plan = jobs.plan(0.0)
+    jobs.complete(plan.batch, [Outcome(["x"]), Outcome(["x"])], 0.0)
+    jobs.cancel(gone, 0.0)
+    jobs.park(slow)
+    assert rows(jobs.plan(1.0)) == "c"
+    jobs.unpark(slow)
+    assert rows(jobs.plan(2.0)) == "b"
+    assert other.running == slow.running == 1
 
 
 def test_the_queue_is_bounded_and_a_slot_that_is_freed_goes_to_the_next_in_line() -> None:
@@ -110,7 +136,7 @@ def test_a_job_that_is_late_is_refused_when_it_arrives() -> None:
 def test_expired_work_is_never_put_into_a_batch() -> None:
     jobs = scheduler(slots=1)
     running, waiting = add(jobs, "a", deadline=5.0), add(jobs, "b", deadline=3.0)
-    assert jobs.next_deadline == 3.0
+    assert jobs.next_event == 3.0
     plan = jobs.plan(4.0)
     assert [report.job for report in plan.expired] == [waiting]
     assert isinstance(plan.expired[0].error, DeadlineExpired)
@@ -178,6 +204,26 @@ def test_timings_are_of_arrival_first_run_first_event_and_end() -> None:
     assert plan.started == []
     jobs.complete(plan.batch, [Outcome(["x"], done=True)], 6.0)
     assert (job.timings.queue_seconds, job.timings.first_event_seconds, job.timings.total_seconds) == (2.0, 5.0, 5.0)
+
+
+def test_a_batch_that_is_not_full_waits_for_more_where_a_delay_is_set() -> None:
+    jobs: Jobs = Scheduler(3, Limits(8, 8, delay=0.5))
+    add(jobs, "a", now=1.0)
+    assert rows(jobs.plan(1.1)) == ""
+    assert jobs.next_event == 1.5
+    add(jobs, "b", now=1.2)
+    assert rows(jobs.plan(1.4)) == ""
+    plan = jobs.plan(1.5)
+    assert rows(plan) == "ab"
+    add(jobs, "c", now=1.6)
+    jobs.complete(plan.batch, [Outcome(), Outcome()], 1.7)
+    assert rows(jobs.plan(1.7)) == "cab"  # what has begun waits for nobody
+
+
+def test_a_full_batch_does_not_wait() -> None:
+    jobs: Jobs = Scheduler(2, Limits(8, 8, delay=0.5))
+    add(jobs, "abc", now=1.0)
+    assert rows(jobs.plan(1.0)) == "ab"
 
 
 def test_clearing_ends_queued_and_active_jobs_alike() -> None:

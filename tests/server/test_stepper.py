@@ -1,7 +1,6 @@
-"""Sequence models stepped for real: priming, drawing, ending, resuming, and keeping to themselves."""
+"""Sequence models stepped for real, in every way: priming, drawing, ending, resuming, and keeping to themselves."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,62 +8,32 @@ import pytest
 from rhapsode_server.errors import NonFiniteOutput
 from rhapsode_server.models.row import TextRow
 from rhapsode_server.models.sampling import Sampling
-from rhapsode_server.models.stepper import Alphabet, StateSpec, Stepper
-from rhapsode_server.models.text import Ended, EndReason, TextEvent, TextSpec, Token
-from rhapsode_server.runtime.providers import Runtime, RuntimeOptions
-from support import bundles, graphs
-
-STATES = [
-    StateSpec("alpha_in", "zeta_out", (graphs.WIDTH,), np.dtype(np.float32), 0.25),
-    StateSpec("beta_in", "eta_out", (graphs.WIDTH,), np.dtype(np.float32), 0.0),
-]
+from rhapsode_server.models.state import StateSpec
+from rhapsode_server.models.stepper import Stepper
+from rhapsode_server.models.text import Ended, EndReason, TextSpec
+from support import graphs
+from support.steppers import WAYS, Told, Way, generate, ids, make, run, tokens
 
 
-def make(nan_after: str | None = None, end_token: int | None = None, count_prompt: bool = False) -> Stepper:
-    poison = None if nan_after is None else bundles.CHARACTERS.index(nan_after)
-    graph = graphs.stepper(len(bundles.CHARACTERS), seed=1, nan_after=poison)
-    session = Runtime(RuntimeOptions(provider="cpu")).session(graph.SerializeToString())
-    return Stepper(session, STATES, Alphabet(bundles.CHARACTERS, end_token, count_prompt), max_batch=64)
+@pytest.fixture(scope="module", params=WAYS)
+def name(request: pytest.FixtureRequest) -> Way:
+    chosen: Way = request.param
+    return chosen
 
 
 @pytest.fixture(scope="module")
-def stepper() -> Stepper:
-    return make()
+def stepper(name: Way) -> Stepper:
+    return make(name)
 
 
-def ids(text: str) -> tuple[int, ...]:
-    return tuple(bundles.CHARACTERS.index(character) for character in text)
-
-
-def run(stepper: Stepper, rows: Sequence[TextRow]) -> list[list[TextEvent]]:
-    """Step all rows together until the last one is done: each one's events."""
-    events: list[list[TextEvent]] = [[] for _ in rows]
-    waiting = list(enumerate(rows))
-    while waiting:
-        outcomes = stepper.advance([row for _, row in waiting])
-        for (index, _), outcome in zip(waiting, outcomes, strict=True):
-            if outcome.error:
-                raise outcome.error
-            events[index] += outcome.events
-        waiting = [place for place, outcome in zip(waiting, outcomes, strict=True) if not outcome.done]
-    return events
-
-
-def generate(stepper: Stepper, spec: TextSpec, candidate: int = 0) -> tuple[list[Token], Ended]:
-    *tokens, end = run(stepper, [TextRow(spec, candidate)])[0]
-    assert isinstance(end, Ended)
-    return [token for token in tokens if isinstance(token, Token)], end
-
-
-def text(tokens: Sequence[Token]) -> str:
-    return "".join(token.text for token in tokens)
+def text(told: Sequence[Told]) -> str:
+    return "".join(token.text for token in told)
 
 
 def test_a_row_ends_at_max_tokens_and_says_what_it_generated(stepper: Stepper) -> None:
-    tokens, end = generate(stepper, TextSpec(ids("to be"), max_tokens=20, seed=3))
-    assert len(tokens) == 20
+    told, end = generate(stepper, TextSpec(ids("to be"), max_tokens=20, seed=3))
+    assert len(told) == 20
     assert end == Ended(EndReason.MAX_TOKENS, 20)
-    assert [bundles.CHARACTERS[token.id] for token in tokens] == [token.text for token in tokens]
 
 
 def test_seeds_and_candidates_draw_different_texts_and_equal_ones_equal_texts(stepper: Stepper) -> None:
@@ -82,26 +51,27 @@ def test_a_row_gives_the_same_tokens_alone_and_in_any_company(stepper: Stepper) 
         for i in range(33)
     ]
     together = run(stepper, [TextRow(spec) for spec in specs])
-    assert all(run(stepper, [TextRow(spec)])[0] == events for spec, events in zip(specs, together, strict=True))
+    for spec, events in zip(specs, together, strict=True):
+        assert generate(stepper, spec) == (tokens(events), events[-1])
 
 
 @pytest.mark.parametrize("cut", [0, 1, 7, 63, 64, 65, 99, 100])
 def test_a_resumed_row_goes_on_exactly_where_it_broke(stepper: Stepper, cut: int) -> None:
     sampling = Sampling(frequency_penalty=0.4, top_k=9)
     whole = TextSpec(ids("o"), max_tokens=100, seed=9, sampling=sampling, stop_sequences=("zzzzz",))
-    tokens, end = generate(stepper, whole)
-    received = tuple(token.id for token in tokens[:cut])
+    told, end = generate(stepper, whole)
+    received = tuple(token.id for token in told[:cut])
     rest, resumed_end = generate(stepper, TextSpec(ids("o"), received, sampling, 100, ("zzzzz",), 9))
-    assert rest == tokens[cut:]
+    assert rest == told[cut:]
     assert resumed_end == Ended(end.reason, 100 - cut)
 
 
-def test_the_end_token_ends_a_row_and_is_not_told() -> None:
-    stepper = make(end_token=ids(" ")[0])
-    tokens, end = generate(stepper, TextSpec(ids("a"), max_tokens=5000, seed=1))
+def test_the_end_token_ends_a_row_and_is_not_told(name: Way) -> None:
+    stepper = make(name, end_token=ids(" ")[0])
+    told, end = generate(stepper, TextSpec(ids("a"), max_tokens=5000, seed=1))
     assert end.reason is EndReason.END_TOKEN
-    assert " " not in text(tokens)
-    received = (*(token.id for token in tokens), ids(" ")[0])
+    assert " " not in text(told)
+    received = (*(token.id for token in told), ids(" ")[0])
     assert generate(stepper, TextSpec(ids("a"), received, max_tokens=5000, seed=1)) == (
         [],
         Ended(EndReason.END_TOKEN, 0),
@@ -111,27 +81,64 @@ def test_the_end_token_ends_a_row_and_is_not_told() -> None:
 def test_a_stop_sequence_is_cut_and_named(stepper: Stepper) -> None:
     whole = text(generate(stepper, TextSpec(ids("a"), max_tokens=60, seed=4))[0])
     stop = whole[30:33]
-    tokens, end = generate(stepper, TextSpec(ids("a"), max_tokens=60, seed=4, stop_sequences=(stop,)))
-    assert text(tokens) == whole[: whole.index(stop)]
-    assert end == Ended(EndReason.STOP_SEQUENCE, len(tokens), stop)
+    told, end = generate(stepper, TextSpec(ids("a"), max_tokens=60, seed=4, stop_sequences=(stop,)))
+    assert text(told) == whole[: whole.index(stop)]
+    assert end == Ended(EndReason.STOP_SEQUENCE, len(told), stop)
 
 
 def test_log_probabilities_are_the_models_own_whatever_the_sampling(stepper: Stepper) -> None:
-    plain, _ = generate(stepper, TextSpec(ids("a"), max_tokens=1, seed=1, logprobs=30))
-    greedy, _ = generate(stepper, TextSpec(ids("a"), max_tokens=1, sampling=Sampling(temperature=0.0), logprobs=1))
-    assert sum(np.exp(value) for _, value in plain[0].top) == pytest.approx(1.0)
-    assert [value for _, value in plain[0].top] == sorted((value for _, value in plain[0].top), reverse=True)
-    assert greedy[0].top == plain[0].top[:1] == ((greedy[0].id, greedy[0].logprob),)
+    plain = generate(stepper, TextSpec(ids("a"), max_tokens=1, seed=1, logprobs=20))[0][0].logprob
+    sampling = Sampling(temperature=0.0, logit_bias=((3, 1.0),))
+    greedy = generate(stepper, TextSpec(ids("a"), max_tokens=1, sampling=sampling, logprobs=1))[0][0]
+    assert plain is not None
+    assert greedy.logprob is not None
+    values = [value for _, value in plain.top]
+    assert len(values) == 20
+    assert 0.9 < np.exp(values).sum() < 1.0
+    assert values == sorted(values, reverse=True)
+    assert list(greedy.logprob.top) == list(plain.top[:1]) == [(greedy.id, greedy.logprob.value)]
 
 
-def test_penalties_count_the_prompt_only_where_the_bundle_says_so() -> None:
+def test_a_score_tells_every_token_of_the_prompt_but_the_first(stepper: Stepper) -> None:
+    spec = TextSpec(ids("the end, the end."), max_tokens=0, logprobs=2)
+    told, end = generate(stepper, spec)
+    assert text(told) == "he end, the end."
+    assert end == Ended(EndReason.SCORED, 16)
+    for place in (0, 7, 15):
+        drawn = TextSpec(ids("the end, the end."[: place + 1]), max_tokens=1, logprobs=20)
+        likely = generate(stepper, drawn)[0][0].logprob
+        logprob = told[place].logprob
+        assert likely is not None
+        assert logprob is not None
+        assert list(logprob.top) == list(likely.top[:2])
+        assert dict(likely.top).get(told[place].id, logprob.value) == logprob.value
+    assert generate(stepper, TextSpec(ids("t"), max_tokens=0, logprobs=0)) == ([], Ended(EndReason.SCORED, 0))
+
+
+def test_rows_that_sit_runs_out_go_on_where_they_were(stepper: Stepper) -> None:
+    specs = [TextSpec(ids("abcdefgh"[: 1 + i]), max_tokens=40, seed=i) for i in range(6)]
+    rows = [TextRow(spec) for spec in specs]
+    told: dict[TextRow, list[Told]] = {row: [] for row in rows}
+    going, turn = list(rows), 0
+    while going:
+        batch = [row for number, row in enumerate(going) if (number + turn) % 3 or len(going) == 1]
+        batch = batch[::-1] if turn % 2 else batch
+        for row, outcome in zip(batch, stepper.advance(batch), strict=True):
+            told[row] += tokens(outcome.events)
+            if outcome.done:
+                going.remove(row)
+        turn += 1
+    assert [told[row] for row in rows] == [generate(stepper, spec)[0] for spec in specs]
+
+
+def test_penalties_count_the_prompt_only_where_the_bundle_says_so(name: Way) -> None:
     spec = TextSpec(ids("aaaa"), max_tokens=40, seed=2, sampling=Sampling(repetition_penalty=3.0))
-    with_prompt, without = make(count_prompt=True), make(count_prompt=False)
+    with_prompt, without = make(name, count_prompt=True), make(name, count_prompt=False)
     assert generate(with_prompt, spec)[0] != generate(without, spec)[0]
 
 
-def test_nan_ends_its_row_and_leaves_the_others_as_they_were() -> None:
-    stepper = make(nan_after="q")
+def test_nan_ends_its_row_and_leaves_the_others_as_they_were(name: Way) -> None:
+    stepper = make(name, nan_after="q")
     good = TextSpec(ids("a"), max_tokens=1, seed=1)
     alone = run(stepper, [TextRow(good)])
     outcomes = stepper.advance([TextRow(TextSpec(ids("q"))), TextRow(good), TextRow(TextSpec(ids("qa")))])
@@ -139,13 +146,21 @@ def test_nan_ends_its_row_and_leaves_the_others_as_they_were() -> None:
     assert list(outcomes[1].events) == alone[0]
 
 
-def test_states_are_paired_by_name(tmp_path: Path, stepper: Stepper) -> None:
+def test_nan_in_mid_run_ends_the_row_after_the_tokens_before_it(name: Way) -> None:
+    stepper, healthy = make(name, nan_after="q"), make(name)
+    row = TextRow(TextSpec(ids("abcqabc"), max_tokens=0, logprobs=0))
+    (outcome,) = stepper.advance([row])
+    while not outcome.done:
+        assert name == "plain" or outcome.events
+        (outcome,) = stepper.advance([row])
+    assert isinstance(outcome.error, NonFiniteOutput)
+    assert text(generate(healthy, TextSpec(ids("abcqabc"), max_tokens=0, logprobs=0))[0]) == "bcqabc"
+
+
+def test_states_are_paired_by_name(name: Way, stepper: Stepper) -> None:
     swapped = [
         StateSpec("alpha_in", "eta_out", (graphs.WIDTH,), np.dtype(np.float32), 0.25),
         StateSpec("beta_in", "zeta_out", (graphs.WIDTH,), np.dtype(np.float32), 0.0),
     ]
-    graph = graphs.stepper(len(bundles.CHARACTERS), seed=1)
-    session = Runtime(RuntimeOptions(provider="cpu")).session(graph.SerializeToString())
-    wrong = Stepper(session, swapped, Alphabet(bundles.CHARACTERS), 64)
     spec = TextSpec(ids("a"), max_tokens=30, seed=1)
-    assert generate(wrong, spec) != generate(stepper, spec)
+    assert generate(make(name, states=swapped), spec) != generate(stepper, spec)

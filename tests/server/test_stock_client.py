@@ -31,6 +31,9 @@ assert len(model.ListModels(model_pb2.ListModelsRequest()).models) >= 4
 assert model.GetModel(model_pb2.GetModelRequest(model="tiny-text")).model.name == "tiny-text"
 assert len(text.GenerateText(text_pb2.GenerateTextRequest(generation=story)).candidates[0].token_ids) == 5
 assert [end for reply in text.StreamText(text_pb2.StreamTextRequest(generation=story)) for end in reply.finished]
+inputs = [text_pb2.ScoreInput(text="abc"), text_pb2.ScoreInput(text="to be")]
+scored = text.ScoreText(text_pb2.ScoreTextRequest(model="tiny-text", inputs=inputs))
+assert [one.scored_token_count for one in scored.scores] == [3, 5]
 pictures = image.GenerateImages(image_pb2.GenerateImagesRequest(generation=faces)).images
 assert len(pictures) == 2
 assert sum(len(reply.images) for reply in image.StreamImages(image_pb2.StreamImagesRequest(generation=faces))) == 2
@@ -42,7 +45,7 @@ latents = [picture.latent for picture in pictures]
 decoded = image.DecodeLatents(image_pb2.DecodeLatentsRequest(model="tiny-faces", latents=latents))
 assert [picture.data for reply in decoded for picture in reply.images] == [picture.data for picture in pictures]
 
-called = {"ListModels", "GetModel", "GenerateText", "StreamText", "GenerateImages", "StreamImages",
+called = {"ListModels", "GetModel", "GenerateText", "StreamText", "ScoreText", "GenerateImages", "StreamImages",
           "InterpolateImages", "EncodeImages", "DecodeLatents"}
 declared = {
     method.name

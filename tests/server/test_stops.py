@@ -4,18 +4,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rhapsode_server.models.stops import Stop, StopWatch
-from rhapsode_server.models.text import Token
 
 
 def feed(pieces: list[str], *stops: str) -> tuple[list[str], Stop | None, str]:
     """What is released token by token, the stop, and what is held at the end."""
-    watch, released = StopWatch(stops), []
-    for number, piece in enumerate(pieces):
-        free, stop = watch.push(Token(number, piece))
-        released.append("".join(token.text for token in free))
+    watch, released, gone = StopWatch(stops), [], 0
+    for piece in pieces:
+        free, stop = watch.push(piece)
+        released.append("".join(pieces[gone : gone + free]))
+        gone += free
         if stop is not None:
             return released, stop, ""
-    return released, None, "".join(token.text for token in watch.flush())
+    return released, None, "".join(pieces[gone:])
 
 
 def test_without_stop_sequences_everything_goes_at_once() -> None:

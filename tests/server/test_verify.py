@@ -10,6 +10,7 @@ from onnx import helper, numpy_helper
 from rhapsode_server.errors import BundleError
 from rhapsode_server.repository import loading, verify
 from rhapsode_server.repository.loading import LoadedModel
+from rhapsode_server.repository.stepping import Batching
 from rhapsode_server.runtime.providers import Runtime, RuntimeOptions
 from support.breaking import edit, edit_graph
 from support.bundles import DECODE, STEP, Draft, autoencoder, class_generator, grey_generator, stepper
@@ -21,7 +22,7 @@ def runtime() -> Runtime:
 
 
 def load(folder: Path, runtime: Runtime) -> LoadedModel:
-    return loading.load(folder, runtime, max_batch=64)
+    return loading.load(folder, runtime, Batching(max_batch=64))
 
 
 def test_the_permutation_moves_every_row_but_loses_none() -> None:

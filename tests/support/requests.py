@@ -31,6 +31,14 @@ async def stream_text(server: Running, asked: text_pb2.TextGeneration) -> list[t
     return [message async for message in server.text.StreamText(text_pb2.StreamTextRequest(generation=asked))]
 
 
+async def score(
+    server: Running, *inputs: str | text_pb2.ScoreInput, model: str = "tiny-text", top_logprobs: int = 0
+) -> text_pb2.ScoreTextResponse:
+    given = [text_pb2.ScoreInput(text=one) if isinstance(one, str) else one for one in inputs]
+    asked = text_pb2.ScoreTextRequest(model=model, inputs=given, top_logprobs=top_logprobs)
+    return await server.text.ScoreText(asked)
+
+
 async def generate_images(server: Running, asked: image_pb2.ImageGeneration) -> image_pb2.GenerateImagesResponse:
     return await server.image.GenerateImages(image_pb2.GenerateImagesRequest(generation=asked))
 

@@ -25,7 +25,7 @@ from rhapsode.v1.text_pb2_grpc import TextServiceStub
 from rhapsode_server.config import Config
 from rhapsode_server.observe.logs import open_log
 from rhapsode_server.repository import registry
-from rhapsode_server.repository.registry import Registry
+from rhapsode_server.repository.registry import Batching, Registry
 from rhapsode_server.runtime.providers import Runtime, RuntimeOptions
 from rhapsode_server.serve.life import Server
 
@@ -48,7 +48,7 @@ class Loaded:
 def load(folder: Path) -> Loaded:
     """Load bundles on the CPU, with one thread a run."""
     runtime = Runtime(RuntimeOptions(provider="cpu", threads=1))
-    return Loaded(runtime, registry.load(folder, runtime, max_batch=16))
+    return Loaded(runtime, registry.load(folder, runtime, Batching(max_batch=16)))
 
 
 @dataclass(frozen=True)

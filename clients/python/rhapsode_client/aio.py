@@ -14,7 +14,7 @@ from rhapsode.v1.text_pb2_grpc import TextServiceStub
 from rhapsode_client.aio_streams import AsyncImageStream, AsyncTextStream
 from rhapsode_client.calls import Call, new_call
 from rhapsode_client.channel import DEFAULT_ADDRESS, DEFAULT_SETTINGS, ChannelSettings, open_aio_channel
-from rhapsode_client.convert import images, models, scalars, text
+from rhapsode_client.convert import images, models, scalars, score, text
 from rhapsode_client.failures import aio_failures
 from rhapsode_client.resume.images import ImagesPlan, rest_of_decoding, rest_of_generation, rest_of_walk
 from rhapsode_client.resume.text import TextPlan
@@ -29,6 +29,7 @@ from rhapsode_client.types import (
     Model,
     PictureInput,
     Prompt,
+    ScoreResult,
     TextOptions,
     TextResult,
     WalkOptions,
@@ -87,6 +88,13 @@ class AsyncClient:
         """Text as it comes. A broken stream goes on by itself, exactly where it broke; see AsyncStream."""
         request = text_pb2.StreamTextRequest(generation=text.generation(model, prompt, options))
         return AsyncTextStream(self._text.StreamText, TextPlan(request), self._call(timeout))
+
+    async def score(
+        self, model: str, inputs: Sequence[Prompt], *, top_logprobs: int = 0, timeout: float | None = None
+    ) -> ScoreResult:
+        """How likely texts are, each text or token ids; with the `top_logprobs` likeliest tokens in each place."""
+        request = score.request(model, inputs, top_logprobs)
+        return score.result(await self._unary(self._text.ScoreText, request, timeout))
 
     async def generate_images(
         self, model: str, *, timeout: float | None = None, **options: Unpack[ImageOptions]

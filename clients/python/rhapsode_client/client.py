@@ -11,7 +11,7 @@ from rhapsode.v1.model_pb2_grpc import ModelServiceStub
 from rhapsode.v1.text_pb2_grpc import TextServiceStub
 from rhapsode_client.calls import Call, new_call
 from rhapsode_client.channel import DEFAULT_ADDRESS, DEFAULT_SETTINGS, ChannelSettings, open_channel
-from rhapsode_client.convert import images, models, scalars, text
+from rhapsode_client.convert import images, models, scalars, score, text
 from rhapsode_client.failures import failures
 from rhapsode_client.resume.images import ImagesPlan, rest_of_decoding, rest_of_generation, rest_of_walk
 from rhapsode_client.resume.text import TextPlan
@@ -27,6 +27,7 @@ from rhapsode_client.types import (
     Model,
     PictureInput,
     Prompt,
+    ScoreResult,
     TextOptions,
     TextResult,
     WalkOptions,
@@ -87,6 +88,13 @@ class Client:
         """Text as it comes. A broken stream goes on by itself, exactly where it broke; see Stream."""
         request = text_pb2.StreamTextRequest(generation=text.generation(model, prompt, options))
         return TextStream(self._text.StreamText, TextPlan(request), self._call(timeout))
+
+    def score(
+        self, model: str, inputs: Sequence[Prompt], *, top_logprobs: int = 0, timeout: float | None = None
+    ) -> ScoreResult:
+        """How likely texts are, each text or token ids; with the `top_logprobs` likeliest tokens in each place."""
+        request = score.request(model, inputs, top_logprobs)
+        return score.result(self._unary(self._text.ScoreText, request, timeout))
 
     def generate_images(
         self, model: str, *, timeout: float | None = None, **options: Unpack[ImageOptions]

@@ -29,6 +29,8 @@ def _head(bundle: Bundle) -> Iterator[str]:
 
 
 def _data(bundle: Bundle) -> Iterator[str]:
+    if not bundle.training.HasField("data"):  # trained elsewhere
+        return
     training, data = bundle.training, bundle.training.data
     reason = StopReason.Name(training.stop_reason).removeprefix("STOP_REASON_").lower()
     yield ""
@@ -53,8 +55,9 @@ def _sorted(values: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
 
 
 def _table(title: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    yield from ("", f"## {title}", "", _row(columns), _row("---" for _ in columns))
-    yield from map(_row, rows)
+    lines = [_row(row) for row in rows]
+    if lines:
+        yield from ("", f"## {title}", "", _row(columns), _row("---" for _ in columns), *lines)
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -53,14 +53,14 @@ def export_graph(draft: GraphDraft, folder: Path) -> Graph:
     path = folder / file_of(draft.role)
     _export(draft, path)
     model = onnx.load(path, load_external_data=False)
-    _strip(model)
+    strip(model)
     _check(draft, model)
     onnx.save(model, path)
     return Graph(
         role=draft.role,
         file=path.name,
-        inputs=[_tensor(value) for value in model.graph.input],
-        outputs=[_tensor(value) for value in model.graph.output],
+        inputs=[tensor_spec(value) for value in model.graph.input],
+        outputs=[tensor_spec(value) for value in model.graph.output],
         states=[StatePair(input=names.input, output=names.output) for names in draft.states],
         tolerance=draft.tolerance,
     )
@@ -114,7 +114,7 @@ def _quiet() -> Iterator[None]:
         log.setLevel(level)
 
 
-def _strip(model: onnx.ModelProto) -> None:
+def strip(model: onnx.ModelProto) -> None:
     """Drop what torch notes beside the graph: stack traces with paths of this machine, names of modules."""
     graph = model.graph
     del graph.value_info[:]
@@ -155,7 +155,8 @@ def _check_axes(name: str, value: onnx.ValueInfoProto) -> None:
         raise ExportFailedError(f"{value.name} in {name} has an element type that a bundle cannot name")
 
 
-def _tensor(value: onnx.ValueInfoProto) -> TensorSpec:
+def tensor_spec(value: onnx.ValueInfoProto) -> TensorSpec:
+    """How a bundle declares a tensor whose axes are sizes or names, and whose type is one of DATA_TYPES."""
     kind = value.type.tensor_type
     axes = [Axis(size=axis.dim_value) if axis.dim_value else Axis(name=axis.dim_param) for axis in kind.shape.dim]
     return TensorSpec(name=value.name, dtype=DATA_TYPES[kind.elem_type], shape=axes)

@@ -3,37 +3,55 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rhapsode_exporter.errors import GraphFailedError
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
     from types import ModuleType
 
 Tensors = dict[str, NDArray[np.generic]]
+_FATAL_ONLY = 4
 
 
 class OnnxRuntime:
-    """A graph on ONNX Runtime's CPU provider with one thread, so that a graph gives the same bits every time."""
+    """A graph on ONNX Runtime's CPU provider with one thread, so that a graph gives the same bits every time.
 
-    def __init__(self, path: Path) -> None:
+    GraphFailedError where ONNX Runtime cannot load or run it; nothing is printed.
+    """
+
+    def __init__(self, model: Path | bytes) -> None:
         onnxruntime = _onnxruntime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        options.log_severity_level = _FATAL_ONLY
+        with _typed():
+            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
     def run(self, inputs: Mapping[str, NDArray[np.generic]]) -> Tensors:
         """All outputs by name."""
         names = [output.name for output in self._session.get_outputs()]
-        return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
+        with _typed():
+            return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
 
 
 def version() -> str:
     """The version of ONNX Runtime."""
     return str(_onnxruntime().__version__)
+
+
+@contextmanager
+def _typed() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # ONNX Runtime's errors have no common base below Exception
+        raise GraphFailedError(" ".join(str(error).split())) from error
 
 
 def _onnxruntime() -> ModuleType:

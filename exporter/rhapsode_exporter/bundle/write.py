@@ -1,14 +1,8 @@
-"""A bundle folder, written whole or not at all."""
+"""A trained network's bundle: exported, proved and written."""
 
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from google.protobuf.json_format import MessageToJson
-
-from rhapsode.v1.bundle_pb2 import Bundle, BundleFile
+from rhapsode.v1.bundle_pb2 import Bundle
 from rhapsode_exporter.bundle.card import FILE as CARD
 from rhapsode_exporter.bundle.card import render_card
 from rhapsode_exporter.bundle.draft import BundleDraft
@@ -16,10 +10,9 @@ from rhapsode_exporter.bundle.export import export_graph
 from rhapsode_exporter.bundle.goldens import Golden, write_goldens
 from rhapsode_exporter.bundle.onnx_runtime import version as onnx_runtime_version
 from rhapsode_exporter.bundle.parity import prove
-from rhapsode_exporter.data.archives import sha256_of
+from rhapsode_exporter.bundle.whole import seal, whole
 from rhapsode_exporter.errors import BundleExistsError
 
-MANIFEST = "bundle.json"
 SCHEMA_VERSION = 1
 
 
@@ -41,7 +34,7 @@ def write_bundle(draft: BundleDraft, out: Path, version: int, *, overwrite: bool
     """
     folder = bundle_folder(out, draft.name, version)
     refuse_existing(folder, overwrite)
-    with _beside(folder) as part:
+    with whole(folder) as part:
         bundle = _describe(draft, version)
         goldens = []
         for graph in draft.graphs:
@@ -52,9 +45,7 @@ def write_bundle(draft: BundleDraft, out: Path, version: int, *, overwrite: bool
         write_goldens(goldens, part)
         (part / draft.preview.filename).write_bytes(draft.preview.content)
         (part / CARD).write_text(render_card(bundle), encoding="utf-8")
-        bundle.files.extend(_file(path) for path in sorted(part.iterdir()))
-        content = MessageToJson(bundle, preserving_proto_field_name=True, indent=2, ensure_ascii=False)
-        (part / MANIFEST).write_text(content + "\n", encoding="utf-8")
+        seal(bundle, part)
     return folder
 
 
@@ -76,37 +67,3 @@ def _describe(draft: BundleDraft, version: int) -> Bundle:
     )
     bundle.training.software["onnxruntime"] = onnx_runtime_version()
     return bundle
-
-
-def _file(path: Path) -> BundleFile:
-    return BundleFile(path=path.name, size=path.stat().st_size, sha256=sha256_of(path))
-
-
-@contextmanager
-def _beside(folder: Path) -> Iterator[Path]:
-    """An empty folder beside `folder` that takes its place at the end, or vanishes where an error is raised."""
-    made = [parent for parent in (folder.parent, folder.parent.parent) if not parent.exists()]
-    part = folder.parent / f".{folder.name}.{os.getpid()}.part"
-    part.mkdir(parents=True)
-    try:
-        yield part
-        _replace(folder, part)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        for parent in made:
-            parent.rmdir()
-        raise
-
-
-def _replace(folder: Path, part: Path) -> None:
-    """Put `part` in the place of `folder`, which may be there already and stays there where that fails."""
-    old = part.with_suffix(".old")
-    if folder.exists():
-        folder.rename(old)
-    try:
-        part.rename(folder)
-    except BaseException:
-        if old.exists():
-            old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)

@@ -9,4 +9,4 @@ from rhapsode_exporter.families.shakespeare_rnn import ShakespeareRnn
 
 def families() -> tuple[Family, ...]:
     """All families, in the order in which they are listed."""
-    return ShakespeareRnn(), FacesVae(), DigitsGan(), DiagonalsGan()
+    return ShakespeareRnn(), ShakespeareRnn("shakespeare-gru", "gru"), FacesVae(), DigitsGan(), DiagonalsGan()

@@ -1,4 +1,4 @@
-"""The family shakespeare-rnn: a character network that writes on in the manner of a text."""
+"""The families shakespeare-rnn and shakespeare-gru: character networks that write on in the manner of a text."""
 
 from dataclasses import asdict, dataclass, replace
 
@@ -16,6 +16,7 @@ from rhapsode.v1.bundle_pb2 import (
     Vocabulary,
 )
 from rhapsode_exporter.bundle.draft import GOLDEN_ROWS, BundleDraft, GraphDraft, Preview, StateNames
+from rhapsode_exporter.bundle.preview import PASSAGE_LENGTH, PASSAGE_TEMPERATURE
 from rhapsode_exporter.data.shakespeare import Corpus, load_own, load_works
 from rhapsode_exporter.families.base import Order
 from rhapsode_exporter.families.records import as_text, has_bfloat16, training_record
@@ -23,11 +24,9 @@ from rhapsode_exporter.judge.kneser_ney import count
 from rhapsode_exporter.judge.passage import write_passage
 from rhapsode_exporter.judge.text import nats_per_character
 from rhapsode_exporter.loops.sequence import SequenceSettings, Texts, train
-from rhapsode_exporter.networks.recurrent import CharacterNetwork, RecurrentShape, StepCell, state_names
+from rhapsode_exporter.networks.recurrent import Cell, CharacterNetwork, RecurrentShape, StepCell, state_names
 
 START = "\n"
-PASSAGE_LENGTH = 600
-PASSAGE_TEMPERATURE = 0.8
 GOLDEN_CONTEXT = 64
 
 
@@ -51,19 +50,22 @@ QUICK = Size(
 
 
 class ShakespeareRnn:
-    """LSTM character model; by default of the complete works of Shakespeare."""
+    """Character model of LSTM or GRU layers; by default of the complete works of Shakespeare."""
 
-    name = "shakespeare-rnn"
-    description = "character LSTM on the complete works of Shakespeare (or --data: your own text)"
     schedules: tuple[str, ...] = ()
     measures_error = True
+
+    def __init__(self, name: str = "shakespeare-rnn", cell: Cell = "lstm") -> None:
+        self.name = name
+        self.cell: Cell = cell
+        self.description = f"character {cell.upper()} on the complete works of Shakespeare (or --data: your own text)"
 
     def train(self, order: Order) -> BundleDraft | None:
         """Train, measure on the held-out works beside a Kneser–Ney model, and describe the step graph."""
         corpus = load_works(order.cache) if order.data is None else load_own(order.data)
         size = QUICK if order.quick else FULL
         settings = replace(size.training, bfloat16=has_bfloat16())
-        shape = RecurrentShape(len(corpus.alphabet), size.embedding, size.width)
+        shape = RecurrentShape(len(corpus.alphabet), size.embedding, size.width, cell=self.cell)
         identity = as_text({**asdict(shape), **asdict(settings), "seed": order.seed, "data": corpus.sha256})
         torch.manual_seed(order.seed)
         network = CharacterNetwork(shape, settings.dropout)
@@ -101,11 +103,12 @@ def _data_set(corpus: Corpus) -> DataSet:
 
 def _draft(name: str, network: CharacterNetwork, corpus: Corpus, training: Training) -> BundleDraft:
     vocabulary = Vocabulary(tokens=corpus.alphabet, start_token=corpus.alphabet.index(START))
+    shape = network.shape
     return BundleDraft(
         name=name,
         kind=ModelKind.MODEL_KIND_SEQUENCE,
         description=f"Text written on character by character in the manner of {corpus.title}, "
-        f"by a recurrent network of {network.shape.layers} LSTM layers with {network.shape.width} units each.",
+        f"by a recurrent network of {shape.layers} {shape.cell.upper()} layers with {shape.width} units each.",
         licence="Apache-2.0" if corpus.public else corpus.licence,
         graphs=(_step_graph(network, corpus),),
         training=training,
@@ -124,9 +127,10 @@ def _step_graph(network: CharacterNetwork, corpus: Corpus) -> GraphDraft:
     places = starts + torch.arange(context + 1)[:, None]  # [context + 1, 33]
     *read, token = text[places]
     token[0] = corpus.alphabet.index(START)
-    _, (hidden, cell) = network.eval()(torch.stack(read), network.fresh_state(GOLDEN_ROWS))
-    hidden[:, 0], cell[:, 0] = 0.0, 0.0
-    states = [state[layer] for layer in range(network.shape.layers) for state in (hidden, cell)]
+    _, after = network.eval()(torch.stack(read), network.fresh_state(GOLDEN_ROWS))
+    for state in after:
+        state[:, 0] = 0.0
+    states = [state[layer] for layer in range(network.shape.layers) for state in after]
     names = [StateNames(f"{name}_in", f"{name}_out") for name in state_names(network.shape)]
     inputs = {"token": token} | {pair.input: state for pair, state in zip(names, states, strict=True)}
     outputs = ("logits", *(pair.output for pair in names))

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from rhapsode_exporter.data.streams import Segment, Streams
 from rhapsode_exporter.judge.text import nats_per_character
-from rhapsode_exporter.networks.recurrent import CharacterNetwork
+from rhapsode_exporter.networks.recurrent import CharacterNetwork, State
 from rhapsode_exporter.run.curves import draw_curves
 from rhapsode_exporter.run.folder import HistoryRow, Position, Stateful
 from rhapsode_exporter.run.stop import Reading
@@ -47,18 +47,18 @@ class Texts:
 class _Carried:
     """The recurrent state that one segment leaves to the next."""
 
-    state: tuple[Tensor, Tensor]
+    state: State
 
-    def forget(self, fresh: Tensor) -> tuple[Tensor, Tensor]:
+    def forget(self, fresh: Tensor) -> State:
         """The state with the rows zeroed that start anew."""
         kept = (~fresh)[:, None]
-        return self.state[0] * kept, self.state[1] * kept
+        return tuple(part * kept for part in self.state)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"hidden": self.state[0], "cell": self.state[1]}
+        return dict(zip(("hidden", "cell"), self.state, strict=False))  # a GRU has no cell
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.state = state_dict["hidden"], state_dict["cell"]
+        self.state = tuple(state_dict[name] for name in self.state_dict())
 
 
 @dataclass(slots=True)
@@ -162,5 +162,5 @@ def _learn(
     loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
     nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
     optimiser.step()
-    carried.state = state[0].detach().float(), state[1].detach().float()
+    carried.state = tuple(part.detach().float() for part in state)
     return loss.item()

@@ -1,25 +1,36 @@
-"""The recurrent character network: LSTM layers for training, and its single step for export."""
+"""The recurrent character network: LSTM or GRU layers for training, and its single step for export."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-State = tuple[Tensor, Tensor]  # (hidden, cell), each [layers, B, width]
+State = tuple[Tensor, ...]  # (hidden, cell) of an LSTM, (hidden,) of a GRU, each [layers, B, width]
+Cell = Literal["lstm", "gru"]
 
 
 @dataclass(frozen=True, slots=True)
 class RecurrentShape:
-    """Sizes of the network: V characters, embedded in `embedding` numbers, `layers` LSTM layers of `width` units."""
+    """Sizes of the network: V characters, embedded in `embedding` numbers, `layers` layers of `width` units."""
 
     vocabulary: int
     embedding: int = 64
     width: int = 512
     layers: int = 2
+    cell: Cell = "lstm"
+
+    @property
+    def kinds(self) -> str:
+        """The states of a layer, a letter each: hidden, and an LSTM's cell."""
+        return "hc" if self.cell == "lstm" else "h"
 
 
 class CharacterNetwork(nn.Module):
-    """Embedding → LSTM (Hochreiter & Schmidhuber 1997) → logits, with dropout between the layers (Zaremba 2014)."""
+    """Embedding → recurrent layers → logits, with dropout between the layers (Zaremba 2014).
+
+    The layers are LSTM (Hochreiter & Schmidhuber 1997) or GRU (Cho 2014), as the shape says.
+    """
 
     def __init__(self, shape: RecurrentShape, dropout: float = 0.0) -> None:
         super().__init__()
@@ -27,58 +38,96 @@ class CharacterNetwork(nn.Module):
         self.embedding = nn.Embedding(shape.vocabulary, shape.embedding)
         self.dropout = nn.Dropout(dropout)
         between = dropout if shape.layers > 1 else 0.0
-        self.layers = nn.LSTM(shape.embedding, shape.width, shape.layers, dropout=between)
+        layers = nn.LSTM if shape.cell == "lstm" else nn.GRU
+        self.layers = layers(shape.embedding, shape.width, shape.layers, dropout=between)
         self.output = nn.Linear(shape.width, shape.vocabulary)
 
     def forward(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """Logits [T, B, V] for the character after each of `tokens` [T, B], and the state after the last."""
         inputs = self.dropout(self.embedding(tokens))  # [T, B, embedding]
-        hidden, state = self.layers(inputs, state)  # [T, B, width]
-        return self.output(self.dropout(hidden)), state
+        hidden, following = self.layers(inputs, state if len(state) > 1 else state[0])  # [T, B, width]
+        return self.output(self.dropout(hidden)), following if isinstance(following, tuple) else (following,)
 
     def fresh_state(self, rows: int) -> State:
         """The state before the first character: zeros."""
-        zeros = torch.zeros(self.shape.layers, rows, self.shape.width)
-        return zeros, zeros.clone()
+        return tuple(torch.zeros(self.shape.layers, rows, self.shape.width) for _ in self.shape.kinds)
 
 
 class StepCell(nn.Module):
-    """One step of a CharacterNetwork with its weights: (token, h0, c0, h1, c1, …) → (logits, h0, c0, h1, c1, …).
+    """One step of a CharacterNetwork with its weights: (token, states …) → (logits, states …), in that order.
 
-    Each layer is one matrix product over [input, hidden] with torch's gate order (input, forget, cell, output),
-    and the gates are cut at constant places, so that the graph has no node that computes a shape.
+    The gates are cut at constant places, so that the graph has no node that computes a shape.
     """
 
     def __init__(self, network: CharacterNetwork) -> None:
         super().__init__()
-        self.width = network.shape.width
+        self.kinds = len(network.shape.kinds)
         self.embedding = network.embedding
         self.output = network.output
-        self.gates = nn.ModuleList(_merged(network.layers, layer) for layer in range(network.shape.layers))
+        layer_step = _LstmStep if network.shape.cell == "lstm" else _GruStep
+        self.steps = nn.ModuleList(layer_step(network.layers, layer) for layer in range(network.shape.layers))
 
     def forward(self, token: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-        """Logits [B, V] and the next states, for `token` [B] and states [B, width] in the order h0, c0, h1, c1, …"""
+        """Logits [B, V] and the next states, for `token` [B] and states [B, width] in the order of state_names."""
         below = self.embedding(token)
         following: list[Tensor] = []
-        for layer, gates in enumerate(self.gates):
-            hidden, cell = states[2 * layer], states[2 * layer + 1]
-            admit, keep, new, show = torch.split(gates(torch.cat((below, hidden), dim=1)), self.width, dim=1)
-            cell = torch.sigmoid(keep) * cell + torch.sigmoid(admit) * torch.tanh(new)
-            below = torch.sigmoid(show) * torch.tanh(cell)
-            following += [below, cell]
+        for layer, step in enumerate(self.steps):
+            after = step(below, *states[self.kinds * layer : self.kinds * (layer + 1)])
+            below = after[0]
+            following += after
         return self.output(below), *following
 
 
 def state_names(shape: RecurrentShape) -> tuple[str, ...]:
-    """The names of a step's state tensors, in the order of StepCell."""
-    return tuple(f"{kind}{layer}" for layer in range(shape.layers) for kind in "hc")
+    """The names of a step's state tensors, in the order of StepCell: h0, c0, h1, c1, … or h0, h1, …"""
+    return tuple(f"{kind}{layer}" for layer in range(shape.layers) for kind in shape.kinds)
 
 
-def _merged(layers: nn.LSTM, layer: int) -> nn.Linear:
-    """Layer number `layer` as one Linear over [input, hidden]."""
-    weights = torch.cat((getattr(layers, f"weight_ih_l{layer}"), getattr(layers, f"weight_hh_l{layer}")), dim=1)
-    linear = nn.Linear(weights.shape[1], weights.shape[0])
-    with torch.no_grad():
-        linear.weight.copy_(weights)
-        linear.bias.copy_(getattr(layers, f"bias_ih_l{layer}") + getattr(layers, f"bias_hh_l{layer}"))
+class _LstmStep(nn.Module):
+    """A layer as one matrix product over [input, hidden], with torch's gate order (input, forget, cell, output)."""
+
+    def __init__(self, layers: nn.RNNBase, layer: int) -> None:
+        super().__init__()
+        self.width = layers.hidden_size
+        from_input, from_hidden = _linear(layers, "ih", layer), _linear(layers, "hh", layer)
+        weight = torch.cat((from_input.weight, from_hidden.weight), dim=1)
+        self.gates = _holding(weight, from_input.bias + from_hidden.bias)
+
+    def forward(self, below: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+        admit, keep, new, show = torch.split(self.gates(torch.cat((below, hidden), dim=1)), self.width, dim=1)
+        cell = torch.sigmoid(keep) * cell + torch.sigmoid(admit) * torch.tanh(new)
+        return torch.sigmoid(show) * torch.tanh(cell), cell
+
+
+class _GruStep(nn.Module):
+    """A layer as two matrix products, with torch's gate order (reset, update, new).
+
+    They cannot be one: the reset gate stands between what the new gate takes from the hidden state and from the input.
+    """
+
+    def __init__(self, layers: nn.RNNBase, layer: int) -> None:
+        super().__init__()
+        self.width = layers.hidden_size
+        self.from_input, self.from_hidden = _linear(layers, "ih", layer), _linear(layers, "hh", layer)
+
+    def forward(self, below: Tensor, hidden: Tensor) -> tuple[Tensor]:
+        sizes = [2 * self.width, self.width]
+        gates_of_input, new_of_input = torch.split(self.from_input(below), sizes, dim=1)
+        gates_of_hidden, new_of_hidden = torch.split(self.from_hidden(hidden), sizes, dim=1)
+        reset, update = torch.split(torch.sigmoid(gates_of_input + gates_of_hidden), self.width, dim=1)
+        new = torch.tanh(new_of_input + reset * new_of_hidden)
+        return (new + update * (hidden - new),)
+
+
+def _linear(layers: nn.RNNBase, kind: str, layer: int) -> nn.Linear:
+    """One of the two products of torch's layer number `layer`: "ih" of the input, "hh" of the hidden state."""
+    return _holding(getattr(layers, f"weight_{kind}_l{layer}"), getattr(layers, f"bias_{kind}_l{layer}"))
+
+
+@torch.no_grad()
+def _holding(weight: Tensor, bias: Tensor) -> nn.Linear:
+    """A Linear with a copy of these numbers."""
+    linear = nn.Linear(weight.shape[1], weight.shape[0])
+    linear.weight.copy_(weight)
+    linear.bias.copy_(bias)
     return linear

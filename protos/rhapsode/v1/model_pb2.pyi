@@ -29,7 +29,7 @@ class _CapabilityEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Capability.
     CAPABILITY_UNSPECIFIED: _Capability.ValueType  # 0
     """Never sent."""
     CAPABILITY_GENERATE_TEXT: _Capability.ValueType  # 1
-    """GenerateText and StreamText."""
+    """GenerateText, StreamText and ScoreText."""
     CAPABILITY_GENERATE_IMAGES: _Capability.ValueType  # 2
     """GenerateImages, StreamImages and DecodeLatents."""
     CAPABILITY_INTERPOLATE_IMAGES: _Capability.ValueType  # 3
@@ -43,7 +43,7 @@ class Capability(_Capability, metaclass=_CapabilityEnumTypeWrapper):
 CAPABILITY_UNSPECIFIED: Capability.ValueType  # 0
 """Never sent."""
 CAPABILITY_GENERATE_TEXT: Capability.ValueType  # 1
-"""GenerateText and StreamText."""
+"""GenerateText, StreamText and ScoreText."""
 CAPABILITY_GENERATE_IMAGES: Capability.ValueType  # 2
 """GenerateImages, StreamImages and DecodeLatents."""
 CAPABILITY_INTERPOLATE_IMAGES: Capability.ValueType  # 3
@@ -65,7 +65,7 @@ class ModelLimits(message.Message):
     REQUEST_BYTES_FIELD_NUMBER: builtins.int
     RESPONSE_BYTES_FIELD_NUMBER: builtins.int
     prompt_tokens: builtins.int
-    """Tokens in a prompt."""
+    """Tokens in a prompt, or in a text to score."""
     generated_tokens: builtins.int
     """Tokens generated for a candidate."""
     candidates: builtins.int
@@ -107,6 +107,8 @@ class ModelRuntime(message.Message):
     BATCH_INVARIANT_FIELD_NUMBER: builtins.int
     FINGERPRINT_FIELD_NUMBER: builtins.int
     MAX_BATCH_ROWS_FIELD_NUMBER: builtins.int
+    STEP_FORM_FIELD_NUMBER: builtins.int
+    UNFUSED_REASON_FIELD_NUMBER: builtins.int
     provider: builtins.str
     """ONNX Runtime's name of the execution provider that its sessions run on ("CPUExecutionProvider")."""
     provider_fallback_reason: builtins.str
@@ -119,6 +121,12 @@ class ModelRuntime(message.Message):
     """Hash of the bytes that the bundle's goldens gave in this process: equal fingerprints, equal bytes."""
     max_batch_rows: builtins.int
     """Most rows in one run."""
+    step_form: builtins.str
+    """How a step graph is stepped: "loop" or "unrolled" (several tokens a run, sampled inside the graph) or "plain" (one
+    token a run); empty where the model has none.
+    """
+    unfused_reason: builtins.str
+    """Why a step graph is stepped plainly though another form was meant; empty where it is not."""
     def __init__(
         self,
         *,
@@ -128,10 +136,12 @@ class ModelRuntime(message.Message):
         batch_invariant: builtins.bool = ...,
         fingerprint: builtins.str = ...,
         max_batch_rows: builtins.int = ...,
+        step_form: builtins.str = ...,
+        unfused_reason: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["batch_invariant", b"batch_invariant", "fingerprint", b"fingerprint", "max_batch_rows", b"max_batch_rows", "onnxruntime_version", b"onnxruntime_version", "provider", b"provider", "provider_fallback_reason", b"provider_fallback_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["batch_invariant", b"batch_invariant", "fingerprint", b"fingerprint", "max_batch_rows", b"max_batch_rows", "onnxruntime_version", b"onnxruntime_version", "provider", b"provider", "provider_fallback_reason", b"provider_fallback_reason", "step_form", b"step_form", "unfused_reason", b"unfused_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

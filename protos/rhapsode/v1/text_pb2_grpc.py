@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class TextServiceStub(object):
-    """Generates text. Equal requests with equal seeds give equal tokens, alone or in company, unary or streamed,
-    on every server that reports the same fingerprint.
+    """Generates text, and says how likely a given text is. Equal requests with equal seeds give equal tokens and
+    log-probabilities, alone or in company, unary or streamed, on every server that reports the same fingerprint.
     """
 
     def __init__(self, channel):
@@ -46,11 +46,16 @@ class TextServiceStub(object):
                 request_serializer=rhapsode_dot_v1_dot_text__pb2.StreamTextRequest.SerializeToString,
                 response_deserializer=rhapsode_dot_v1_dot_text__pb2.StreamTextResponse.FromString,
                 _registered_method=True)
+        self.ScoreText = channel.unary_unary(
+                '/rhapsode.v1.TextService/ScoreText',
+                request_serializer=rhapsode_dot_v1_dot_text__pb2.ScoreTextRequest.SerializeToString,
+                response_deserializer=rhapsode_dot_v1_dot_text__pb2.ScoreTextResponse.FromString,
+                _registered_method=True)
 
 
 class TextServiceServicer(object):
-    """Generates text. Equal requests with equal seeds give equal tokens, alone or in company, unary or streamed,
-    on every server that reports the same fingerprint.
+    """Generates text, and says how likely a given text is. Equal requests with equal seeds give equal tokens and
+    log-probabilities, alone or in company, unary or streamed, on every server that reports the same fingerprint.
     """
 
     def GenerateText(self, request, context):
@@ -75,6 +80,20 @@ class TextServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ScoreText(self, request, context):
+        """Says how likely texts are under the model: the log-probability of each token given those before it.
+
+        Every input stands alone, and begins after the vocabulary's start token where it names one: its numbers are those
+        that GenerateText tells when it generates the same tokens from an empty prompt. Where it names none, the first
+        token of an input has no log-probability and is not scored; the others are scored given it.
+
+        Statuses: as GenerateText; INVALID_ARGUMENT also where the reply could outgrow a message (never retry; send fewer
+        inputs at a time). Nothing is drawn, so every request is idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TextServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -88,6 +107,11 @@ def add_TextServiceServicer_to_server(servicer, server):
                     request_deserializer=rhapsode_dot_v1_dot_text__pb2.StreamTextRequest.FromString,
                     response_serializer=rhapsode_dot_v1_dot_text__pb2.StreamTextResponse.SerializeToString,
             ),
+            'ScoreText': grpc.unary_unary_rpc_method_handler(
+                    servicer.ScoreText,
+                    request_deserializer=rhapsode_dot_v1_dot_text__pb2.ScoreTextRequest.FromString,
+                    response_serializer=rhapsode_dot_v1_dot_text__pb2.ScoreTextResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'rhapsode.v1.TextService', rpc_method_handlers)
@@ -97,8 +121,8 @@ def add_TextServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TextService(object):
-    """Generates text. Equal requests with equal seeds give equal tokens, alone or in company, unary or streamed,
-    on every server that reports the same fingerprint.
+    """Generates text, and says how likely a given text is. Equal requests with equal seeds give equal tokens and
+    log-probabilities, alone or in company, unary or streamed, on every server that reports the same fingerprint.
     """
 
     @staticmethod
@@ -145,6 +169,33 @@ class TextService(object):
             '/rhapsode.v1.TextService/StreamText',
             rhapsode_dot_v1_dot_text__pb2.StreamTextRequest.SerializeToString,
             rhapsode_dot_v1_dot_text__pb2.StreamTextResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ScoreText(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rhapsode.v1.TextService/ScoreText',
+            rhapsode_dot_v1_dot_text__pb2.ScoreTextRequest.SerializeToString,
+            rhapsode_dot_v1_dot_text__pb2.ScoreTextResponse.FromString,
             options,
             channel_credentials,
             insecure,

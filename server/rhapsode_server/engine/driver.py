@@ -129,8 +129,8 @@ class Driver(Generic[RowT, EventT]):
         return None
 
     def _patience(self) -> float | None:
-        deadline = self._scheduler.next_deadline
-        return None if deadline is None else max(0.0, deadline - self._clock())
+        event = self._scheduler.next_event
+        return None if event is None else max(0.0, event - self._clock())
 
     def _run(self, batch: Sequence[Place[RowT]]) -> list[Report[RowT, EventT]]:
         began = self._clock()

@@ -32,6 +32,7 @@ class Job(Generic[RowT]):
     def __init__(self, rows: Iterable[RowT], arrived: float, deadline: float | None = None) -> None:
         self.ready = deque(rows)
         self.running = 0
+        """Rows that have a place in the run under way or in the next one."""
         self.stage = Stage.QUEUED
         self.parked = False
         self.listed = False

@@ -19,14 +19,14 @@ EventT = TypeVar("EventT")
 class Pace:
     """When a reader is handed what waits for it: messages, not events, are what costs."""
 
-    flush_events: int = 16
-    """Events that are worth a message."""
+    flush_items: int = 16
+    """Tokens, pictures or latents that are worth a message."""
     flush_interval: float = 0.05
-    """Seconds after which any event is worth a message."""
+    """Seconds after which any of them is worth a message."""
     few_streams: int = 4
-    """With at most this many jobs open, every event is handed over at once."""
+    """With at most this many jobs open, what a run made is handed over at once."""
     bound: int = 1024
-    """Events that may wait before the job's rows are parked; they go on when the reader has taken them."""
+    """Items that may wait before the job's rows are parked; they go on when the reader has taken them."""
 
 
 class Desk(Protocol[RowT]):
@@ -67,7 +67,7 @@ class Outbox(Generic[RowT, EventT]):
         self._pace = pace
         self._clock = clock
         self._waiting: deque[Delivery[RowT, EventT]] = deque()
-        self._events = 0
+        self._items = 0
         self._closed = False
         self._error: RhapsodeError | None = None
         self._handed = 0
@@ -83,9 +83,9 @@ class Outbox(Generic[RowT, EventT]):
     def put(self, report: Report[RowT, EventT]) -> None:
         """Take what a run told; called by the driver, in the event loop."""
         self._waiting.extend(report.deliveries)
-        self._events += sum(len(delivery.events) for delivery in report.deliveries)
+        self._items += sum(delivery.made for delivery in report.deliveries)
         self._closed, self._error = report.closed, report.error
-        if self._events > self._pace.bound and not self._closed and not self._job.parked:
+        if self._items > self._pace.bound and not self._closed and not self._job.parked:
             self._desk.park(self._job)
         self._call_reader()
 
@@ -121,7 +121,7 @@ class Outbox(Generic[RowT, EventT]):
         self._desk.taken(self._job, not self._handed, now - self._last_handed)
         deliveries = list(self._waiting)
         self._waiting.clear()
-        self._events = 0
+        self._items = 0
         self._handed += 1
         self._last_handed = now
         if self._job.parked:
@@ -136,7 +136,7 @@ class Outbox(Generic[RowT, EventT]):
             return False
         return (
             not self._handed
-            or self._events >= self._pace.flush_events
+            or self._items >= self._pace.flush_items
             or self._desk.crowd <= self._pace.few_streams
             or self._waiting[-1].done
             or self._clock() >= self._last_handed + self._pace.flush_interval

@@ -12,11 +12,41 @@ RowT_contra = TypeVar("RowT_contra", contravariant=True)
 EventT = TypeVar("EventT")
 
 
+class Tensor(Protocol):
+    """A tensor that lies where the session computes: on the GPU, where that is one."""
+
+    def numpy(self) -> NDArray[Any]:
+        """A copy in host memory."""
+        ...
+
+
 class Session(Protocol):
     """A graph that can be run."""
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
         """Compute every output from every input, both by name. Raises RunFailed."""
+        ...
+
+
+class ResidentRuns(Protocol):
+    """Runs of one graph whose outputs can stay where they were computed, to be fed again from there."""
+
+    @property
+    def inputs(self) -> Mapping[str, object]:
+        """What the graph takes, by name."""
+        ...
+
+    def run(
+        self,
+        feeds: Mapping[str, NDArray[Any]],
+        resident: Mapping[str, Any],
+        outputs: Sequence[str],
+        staying: Sequence[str],
+    ) -> tuple[Mapping[str, NDArray[Any]], Mapping[str, Tensor]]:
+        """Compute from arrays and from tensors of an earlier run: `outputs` as arrays, `staying` left where they lie.
+
+        An array that is fed again must not have been changed. Raises RunFailed.
+        """
         ...
 
 

@@ -1,16 +1,28 @@
-"""One candidate text on its way: what to feed next, what was drawn, what may be told."""
+"""One text on its way: what to feed, what was made, what may be told."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rhapsode_server.models.base import Outcome
 from rhapsode_server.models.noise import token_uniforms
 from rhapsode_server.models.stops import StopWatch
-from rhapsode_server.models.text import Ended, EndReason, TextEvent, TextSpec, Token
+from rhapsode_server.models.text import Ended, EndReason, Logprob, TextEvent, TextSpec, Tokens
 
-State = tuple[NDArray[np.generic], ...]
-NOISE_AHEAD = 64  # uniforms drawn at a time: one Philox call costs about as much for 64 as for one
+State = tuple[NDArray[Any], ...]
+NOISE_AHEAD = 128  # uniforms drawn at a time: one Philox call costs about as much for 128 as for one
+
+
+@dataclass(frozen=True, slots=True)
+class Alphabet:
+    """What a row has to know of a vocabulary."""
+
+    tokens: tuple[str, ...]
+    end_token: int | None = None
+    penalties_count_prompt: bool = False
 
 
 class TextRow:
@@ -22,68 +34,131 @@ class TextRow:
 
     def __init__(self, spec: TextSpec, candidate: int = 0) -> None:
         self.spec = spec
+        self.columns = spec.sampling.columns
         self.candidate = candidate
         self.state: State | None = None
-        self.seen: NDArray[np.int32] | None = None
+        """The state after the last step, where it is not kept by the model; None before the first step."""
+        self.seen: NDArray[np.float32] | None = None
+        self.token = spec.prompt[0]
+        """The token to feed next."""
         self._forced = (*spec.prompt, *spec.received)
-        self._fed = 0
-        self._drawn = 0
+        self._position = 0  # of the token to feed next, among all of the row's
+        self._last = len(spec.prompt) + spec.max_tokens - 1  # position of the last token wanted
         self._told = 0
-        self._last = 0
         self._stops = StopWatch(spec.stop_sequences)
+        self._pending: list[tuple[int, Logprob | None]] = []
         self._noise = np.empty(0, dtype=np.float32)
+        self._noise_from = 0
 
     @property
-    def next_input(self) -> int:
-        """The token to feed now."""
-        return self._forced[self._fed] if self._fed < len(self._forced) else self._last
+    def left(self) -> int:
+        """Steps until the last token wanted, where nothing ends the row before."""
+        return self._last - self._position
 
     @property
-    def draws(self) -> bool:
-        """Whether the logits after `next_input` are to be drawn from: the last forced token is being fed, or passed."""
-        return self._fed >= len(self._forced) - 1
+    def to_first(self) -> int:
+        """Steps until there is something to tell; 0 for a row that has been told of."""
+        return 0 if self._told or self.spec.scores else max(0, len(self._forced) - self._position)
 
-    @property
-    def uniform(self) -> np.float32:
-        """The uniform of the token to draw now."""
-        ahead = self._drawn % NOISE_AHEAD
-        if not ahead:
-            first = len(self.spec.received) + self._drawn
-            self._noise = token_uniforms(self.spec.seed, self.candidate, first, NOISE_AHEAD)
-        return np.float32(self._noise[ahead])
+    def forced(self, steps: int) -> Sequence[int]:
+        """The forced ones among the next tokens: they come before all that are drawn."""
+        first = self._position + 1
+        return self._forced[first : first + steps]
 
-    def count(self, vocabulary_size: int, prompt_too: bool) -> None:
-        """Begin to count the tokens that have occurred, for the penalties."""
-        counted = (*self.spec.prompt, *self.spec.received) if prompt_too else self.spec.received
-        self.seen = np.bincount(np.array(counted, dtype=np.int64), minlength=vocabulary_size).astype(np.int32)
+    def uniforms(self, steps: int) -> NDArray[np.float32]:
+        """The uniforms of the next tokens: float32 [steps]; those of forced tokens mean nothing."""
+        first = self._position + 1 - len(self.spec.prompt)
+        if first < 0:  # the prompt's own tokens are drawn by nothing
+            unused = min(-first, steps)
+            drawn = self._drawn(0, steps - unused) if unused < steps else ()
+            return np.concatenate([np.full(unused, 0.5, np.float32), drawn], dtype=np.float32)
+        return self._drawn(first, steps)
 
-    def advance(self, state: State) -> None:
-        """The step has consumed `next_input` and left this state."""
-        self.state = state
-        self._fed += 1
+    def _drawn(self, first: int, count: int) -> NDArray[np.float32]:
+        """The uniforms of generated tokens `first` to `first + count`; first at most where noise was drawn to."""
+        start = first - self._noise_from
+        if start < 0 or start + count > len(self._noise):
+            ahead = max(count, min(NOISE_AHEAD, self.left))
+            self._noise, self._noise_from, start = (
+                token_uniforms(self.spec.seed, self.candidate, first, ahead),
+                first,
+                0,
+            )
+        return self._noise[start : start + count]
 
-    def already_ended(self, end_token: int | None) -> Ended | None:
-        """The end, where the tokens received already reach it."""
+    def count(self, alphabet: Alphabet) -> NDArray[np.float32]:
+        """How often each token has occurred, for the penalties: float32 [vocabulary]."""
+        if self.seen is None:
+            counted = self._forced if alphabet.penalties_count_prompt else self.spec.received
+            occurred = np.bincount(np.array(counted, dtype=np.int64), minlength=len(alphabet.tokens))
+            self.seen = occurred.astype(np.float32)
+        return self.seen
+
+    def already_ended(self, alphabet: Alphabet) -> Ended | None:
+        """The end, where the tokens received already reach it, or nothing follows the token to score."""
         received = self.spec.received
-        if received and received[-1] == end_token:
+        if received and received[-1] == alphabet.end_token:
             return Ended(EndReason.END_TOKEN, 0)
-        return Ended(EndReason.MAX_TOKENS, 0) if len(received) >= self.spec.max_tokens else None
+        if self.left > 0:
+            return None
+        return Ended(EndReason.SCORED if self.spec.scores else EndReason.MAX_TOKENS, 0)
 
-    def accept(self, token: Token, end_token: int | None) -> tuple[Sequence[TextEvent], bool]:
-        """Take the token that was drawn: what may be told now, and whether the row has ended."""
-        self._drawn += 1
-        self._last = token.id
+    def take(self, ids: Sequence[int], logprobs: Sequence[Logprob], alphabet: Alphabet) -> Outcome[TextEvent]:
+        """Take the next tokens as a run has made them, forced ones included: what may be told now, and the end.
+
+        `logprobs` is empty, or has one for each token.
+        """
+        forced = len(self.forced(len(ids)))
+        self._position += len(ids)
+        self.token = ids[-1]
+        if self.spec.scores:
+            return self._tell_score(ids, logprobs, alphabet)
+        return self._tell_drawn(ids[forced:] if forced else ids, logprobs[forced:] if forced else logprobs, alphabet)
+
+    def _tell_score(self, ids: Sequence[int], logprobs: Sequence[Logprob], alphabet: Alphabet) -> Outcome[TextEvent]:
+        told = Tokens(ids, "".join(alphabet.tokens[token] for token in ids), logprobs)
+        self._told += len(ids)
+        ended = [Ended(EndReason.SCORED, self._told)] if self.left <= 0 else []
+        return Outcome([told, *ended], done=bool(ended), made=len(ids))
+
+    def _tell_drawn(self, ids: Sequence[int], logprobs: Sequence[Logprob], alphabet: Alphabet) -> Outcome[TextEvent]:
         if self.seen is not None:
-            self.seen[token.id] += 1
-        if token.id == end_token:
-            return self._end(EndReason.END_TOKEN, self._stops.flush()), True
-        free, stop = self._stops.push(token)
-        if stop is not None:
-            return self._end(EndReason.STOP_SEQUENCE, free, stop.sequence, stop.tail), True
-        if len(self.spec.received) + self._drawn >= self.spec.max_tokens:
-            return self._end(EndReason.MAX_TOKENS, [*free, *self._stops.flush()]), True
-        self._told += len(free)
-        return free, False
+            np.add.at(self.seen, ids, 1.0)
+        if not self.spec.stop_sequences and alphabet.end_token not in ids:
+            return self._tell_all(ids, logprobs, alphabet)
+        free = 0
+        for index, token in enumerate(ids):
+            self._pending.append((token, logprobs[index] if logprobs else None))
+            if token == alphabet.end_token:
+                self._pending.pop()
+                return self._end(EndReason.END_TOKEN, len(self._pending), index + 1, alphabet)
+            released, stop = self._stops.push(alphabet.tokens[token])
+            free += released
+            if stop is not None:
+                return self._end(EndReason.STOP_SEQUENCE, free, index + 1, alphabet, stop.sequence, stop.tail)
+        if self.left <= 0:
+            return self._end(EndReason.MAX_TOKENS, len(self._pending), len(ids), alphabet)
+        return Outcome(self._release(free, alphabet), made=len(ids))
 
-    def _end(self, reason: EndReason, free: Sequence[Token], stop: str = "", tail: str = "") -> Sequence[TextEvent]:
-        return [*free, Ended(reason, self._told + len(free), stop, tail)]
+    def _tell_all(self, ids: Sequence[int], logprobs: Sequence[Logprob], alphabet: Alphabet) -> Outcome[TextEvent]:
+        """Nothing is held back where nothing can stop the text."""
+        self._told += len(ids)
+        told = [Tokens(ids, "".join([alphabet.tokens[token] for token in ids]), logprobs)] if ids else []
+        if self.left > 0:
+            return Outcome(told, made=len(ids))
+        return Outcome([*told, Ended(EndReason.MAX_TOKENS, self._told)], done=True, made=len(ids))
+
+    def _end(
+        self, reason: EndReason, free: int, made: int, alphabet: Alphabet, stop: str = "", tail: str = ""
+    ) -> Outcome[TextEvent]:
+        events = self._release(free, alphabet)
+        return Outcome([*events, Ended(reason, self._told, stop, tail)], done=True, made=made)
+
+    def _release(self, free: int, alphabet: Alphabet) -> Sequence[Tokens]:
+        if not free:
+            return []
+        going, self._pending = self._pending[:free], self._pending[free:]
+        self._told += free
+        ids = [token for token, _ in going]
+        logprobs = [logprob for _, logprob in going if logprob is not None]
+        return [Tokens(ids, "".join([alphabet.tokens[token] for token in ids]), logprobs)]

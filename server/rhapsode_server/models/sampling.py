@@ -36,17 +36,23 @@ class Sampling:
     """Token ids and what is added to their logits."""
 
     @property
+    def columns(self) -> tuple[float, ...]:
+        """Temperature, top_p, min_p, the three penalties and top_k, in this order: a row of options."""
+        penalties = (self.repetition_penalty, self.presence_penalty, self.frequency_penalty)
+        return (self.temperature, self.top_p, self.min_p, *penalties, float(self.top_k))
+
+    @property
     def penalised(self) -> bool:
         """Whether the draw depends on the tokens that have occurred."""
         return self.repetition_penalty != 1.0 or self.presence_penalty != 0.0 or self.frequency_penalty != 0.0
 
 
 def sample(
-    logits: Floats, settings: Sequence[Sampling], counts: Sequence[NDArray[np.int32] | None], uniforms: Floats
+    logits: Floats, settings: Sequence[Sampling], counts: Sequence[NDArray[np.float32] | None], uniforms: Floats
 ) -> NDArray[np.int64]:
     """Draw one token a row: logits float32 [batch, vocabulary], uniforms float32 [batch] in (0, 1) → int64 [batch].
 
-    `counts[i]`, int32 [vocabulary], says how often each token has occurred in row i; None where no penalty asks.
+    `counts[i]`, float32 [vocabulary], says how often each token has occurred in row i; None where no penalty asks.
     A logit of −∞ forbids its token; a row has at least one finite logit and no NaN.
     """
     adjusted = _adjust(logits, settings, counts)
@@ -58,7 +64,7 @@ def sample(
     return np.where(temperatures[:, 0] > 0.0, drawn, shifted.argmax(axis=1))
 
 
-def _adjust(logits: Floats, settings: Sequence[Sampling], counts: Sequence[NDArray[np.int32] | None]) -> Floats:
+def _adjust(logits: Floats, settings: Sequence[Sampling], counts: Sequence[NDArray[np.float32] | None]) -> Floats:
     """Logits after bias and penalties; the input is not changed."""
     adjusted = logits.copy()
     for row, setting, seen in zip(adjusted, settings, counts, strict=True):
@@ -69,12 +75,12 @@ def _adjust(logits: Floats, settings: Sequence[Sampling], counts: Sequence[NDArr
     return adjusted
 
 
-def _penalise(row: Floats, setting: Sampling, seen: NDArray[np.int32]) -> None:
+def _penalise(row: Floats, setting: Sampling, seen: NDArray[np.float32]) -> None:
     penalty = np.float32(setting.repetition_penalty)
     occurred = seen > 0
     row[occurred] = np.where(row[occurred] > 0.0, row[occurred] / penalty, row[occurred] * penalty)
     row -= np.float32(setting.presence_penalty) * occurred
-    row -= np.float32(setting.frequency_penalty) * seen.astype(np.float32)
+    row -= np.float32(setting.frequency_penalty) * seen
 
 
 def _mask(weights: Floats, settings: Sequence[Sampling]) -> Floats:
@@ -84,8 +90,10 @@ def _mask(weights: Floats, settings: Sequence[Sampling]) -> Floats:
             row[row < np.partition(row, -setting.top_k)[-setting.top_k]] = 0.0
         if setting.top_p < 1.0:
             falling = np.sort(row)[::-1]
-            reached = np.cumsum(falling, dtype=np.float32)
-            row[row < falling[np.argmax(reached >= np.float32(setting.top_p) * reached[-1])]] = 0.0
+            wanted = np.float32(setting.top_p) * np.cumsum(row, dtype=np.float32)[-1]
+            reached = np.flatnonzero(np.cumsum(falling, dtype=np.float32) >= wanted)
+            if reached.size:  # summed in another order, all together may fall short of nearly all
+                row[row < falling[reached[0]]] = 0.0
         if setting.min_p > 0.0:
             row[row < np.float32(setting.min_p)] = 0.0
     return weights
@@ -98,19 +106,3 @@ def _invert(weights: Floats, uniforms: Floats) -> NDArray[np.int64]:
     passed = (reached <= uniforms[:, None] * total).sum(axis=1)
     # uniform × total can round up to total: the draw is then the last token that has any weight.
     return np.asarray(np.minimum(passed, (reached < total).sum(axis=1)))
-
-
-def log_probabilities(logits: Floats) -> NDArray[np.float64]:
-    """Log-softmax of one row: float32 [vocabulary] → float64 [vocabulary]."""
-    wide = logits.astype(np.float64)
-    shifted = wide - wide.max()
-    return np.asarray(shifted - np.log(np.exp(shifted).sum()))
-
-
-def likeliest(values: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-    """Indices of the `count` largest of one row, largest first, lower index first among equals: int64 [count]."""
-    if not count:
-        return np.empty(0, dtype=np.int64)
-    kept = min(count, values.size)
-    candidates = np.flatnonzero(values >= np.partition(values, -kept)[-kept])
-    return candidates[np.argsort(-values[candidates], kind="stable")][:kept]

@@ -3,8 +3,6 @@
 from collections import deque
 from dataclasses import dataclass
 
-from rhapsode_server.models.text import Token
-
 
 @dataclass(frozen=True, slots=True)
 class Stop:
@@ -36,40 +34,36 @@ class _Pattern:
 
 
 class StopWatch:
-    """Holds tokens back for as long as their text may be the beginning of a stop sequence."""
+    """Says how many tokens are certain to be sent: those whose text cannot be the beginning of a stop sequence."""
 
     def __init__(self, sequences: tuple[str, ...]) -> None:
         self._patterns = [_Pattern(sequence) for sequence in sequences]
-        self._held: deque[tuple[Token, int]] = deque()  # with the offset at which the token's text ends
+        self._held: deque[tuple[int, str]] = deque()  # the tokens held back: where the text ends, and the text
         self._length = 0
 
-    def push(self, token: Token) -> tuple[list[Token], Stop | None]:
-        """Take a token: the tokens that may go now, and the stop if the text has reached one.
+    def push(self, text: str) -> tuple[int, Stop | None]:
+        """Take a token's text: how many of the tokens held back may go now, and the stop if the text has reached one.
 
         The sequence that is complete first wins, the longest among those complete at the same character.
         """
         if not self._patterns:
-            return [token], None
-        self._held.append((token, self._length + len(token.text)))
-        for character in token.text:
-            self._length += 1
+            return 1, None
+        self._held.append((self._length + len(text), text))
+        for index, character in enumerate(text, 1):
             complete = [pattern.sequence for pattern in self._patterns if pattern.feed(character)]
             if complete:
-                return self._stop(max(complete, key=len))
+                return self._stop(max(complete, key=len), self._length + index)
+        self._length += len(text)
         return self._release(self._length - max(pattern.matched for pattern in self._patterns)), None
 
-    def flush(self) -> list[Token]:
-        """All that is held back: the row has ended otherwise."""
-        return self._release(self._length)
+    def _release(self, offset: int) -> int:
+        before = len(self._held)
+        while self._held and self._held[0][0] <= offset:
+            self._held.popleft()
+        return before - len(self._held)
 
-    def _release(self, offset: int) -> list[Token]:
-        free: list[Token] = []
-        while self._held and self._held[0][1] <= offset:
-            free.append(self._held.popleft()[0])
-        return free
-
-    def _stop(self, sequence: str) -> tuple[list[Token], Stop]:
-        cut = self._length - len(sequence)
+    def _stop(self, sequence: str, end: int) -> tuple[int, Stop]:
+        cut = end - len(sequence)
         free = self._release(cut)
-        token, end = self._held[0]
-        return free, Stop(sequence, token.text[: len(token.text) - (end - cut)])
+        token_end, text = self._held[0]
+        return free, Stop(sequence, text[: len(text) - (token_end - cut)])

@@ -1,5 +1,6 @@
 """What is asked of a sequence model, and what it tells: plain values."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -12,6 +13,7 @@ class EndReason(Enum):
     STOP_SEQUENCE = "stop_sequence"
     MAX_TOKENS = "max_tokens"
     END_TOKEN = "end_token"  # noqa: S105 - a reason, not a password
+    SCORED = "scored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,23 +26,35 @@ class TextSpec:
     """Generated tokens that the client already has: forced after the prompt, not told again."""
     sampling: Sampling = field(default_factory=Sampling)
     max_tokens: int = 1
-    """Most generated tokens, those received included."""
+    """Most generated tokens, those received included; 0 asks for the prompt's own log-probabilities instead."""
     stop_sequences: tuple[str, ...] = ()
     seed: int = 0
     logprobs: int | None = None
     """How many of the likeliest tokens to tell beside each token; None: no log-probabilities at all."""
 
+    @property
+    def scores(self) -> bool:
+        """Whether the prompt is told with its log-probabilities, and nothing is drawn."""
+        return not self.max_tokens
+
 
 @dataclass(frozen=True, slots=True)
-class Token:
-    """A generated token that is certain to be sent."""
+class Logprob:
+    """A token's log-probability under the model itself, before bias, penalties, temperature and filters."""
 
-    id: int
-    text: str
-    logprob: float | None = None
-    """Under the model itself, before bias, penalties, temperature and filters."""
-    top: tuple[tuple[int, float], ...] = ()
+    value: float
+    top: Sequence[tuple[int, float]] = ()
     """The likeliest tokens and their log-probabilities, likeliest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Tokens one after another that are certain to be sent, and their text."""
+
+    ids: Sequence[int]
+    text: str
+    logprobs: Sequence[Logprob] = ()
+    """One for each token, where they are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,4 +69,4 @@ class Ended:
     """What stands before the stop sequence inside the token in which it begins."""
 
 
-TextEvent = Token | Ended
+TextEvent = Tokens | Ended

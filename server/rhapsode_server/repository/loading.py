@@ -11,13 +11,13 @@ from rhapsode_server.errors import RunFailed
 from rhapsode_server.models.decoder import Decoder
 from rhapsode_server.models.encoder import Encoder
 from rhapsode_server.models.latents import Prior
-from rhapsode_server.models.stepper import Alphabet, StateSpec, Stepper
+from rhapsode_server.models.stepper import Stepper
 from rhapsode_server.repository import bundle as bundles
 from rhapsode_server.repository import rehearsal, verify
 from rhapsode_server.repository.bundle import Manifest
 from rhapsode_server.repository.problems import Problem, refusal
 from rhapsode_server.repository.schema import DECODE, ENCODE, STEP
-from rhapsode_server.repository.tensors import DTYPES
+from rhapsode_server.repository.stepping import Batching, Stepping, stepping
 from rhapsode_server.runtime.providers import Runtime
 from rhapsode_server.runtime.session import Session
 
@@ -38,6 +38,10 @@ class LoadedModel:
     batch_invariant: bool
     """Whether the goldens found a row's bytes independent of its batch and its place in it."""
     stepper: Stepper | None
+    form: str
+    """How a step graph is stepped: "loop", "unrolled" or "plain"; empty where there is none."""
+    unfused_reason: str
+    """Why it is stepped one token a run though more were meant; empty where it is not."""
     decoder: Decoder | None
     encoder: Encoder | None
     load_seconds: float
@@ -54,25 +58,36 @@ class LoadedModel:
         return self.bundle.version
 
 
-def load(folder: Path, runtime: Runtime, max_batch: int) -> LoadedModel:
+def load(folder: Path, runtime: Runtime, batching: Batching) -> LoadedModel:
     """Load models/<name>/<version>/; BundleError where anything is wrong with it."""
     begun = time.perf_counter()
     manifest = bundles.read(folder)
     sessions = _sessions(manifest, runtime)
-    stepper = _stepper(manifest.bundle, sessions[STEP], max_batch) if STEP in sessions else None
-    decoder = _decoder(manifest.bundle, sessions[DECODE], max_batch) if DECODE in sessions else None
+    most = batching.max_batch
+    decoder = _decoder(manifest.bundle, sessions[DECODE], most) if DECODE in sessions else None
+    # The goldens come first: nothing is worth fusing that does not do what it says.
+    verified = verify.goldens(manifest, sessions)
+    stepped = _stepped(manifest, sessions[STEP], runtime, batching) if STEP in sessions else None
     # A critic is verified like the rest and then let go: no rpc uses it.
-    verified = verify.check(manifest, sessions, _rehearsal(manifest, stepper, decoder))
+    fingerprint = verify.fingerprint(manifest, verified, _rehearsal(stepped, decoder))
     return LoadedModel(
         bundle=manifest.bundle,
         digest=manifest.digest,
-        fingerprint=verified.fingerprint,
-        batch_invariant=verified.batch_invariant,
-        stepper=stepper,
+        fingerprint=fingerprint,
+        batch_invariant=verified.batch_invariant and (stepped is None or stepped.batch_invariant),
+        stepper=stepped.stepper if stepped else None,
+        form=stepped.form if stepped else "",
+        unfused_reason=stepped.unfused_reason if stepped else "",
         decoder=decoder,
-        encoder=Encoder(sessions[ENCODE], max_batch) if ENCODE in sessions else None,
+        encoder=Encoder(sessions[ENCODE], most) if ENCODE in sessions else None,
         load_seconds=time.perf_counter() - begun,
     )
+
+
+def _stepped(manifest: Manifest, session: Session, runtime: Runtime, batching: Batching) -> Stepping:
+    prompts = manifest.goldens[STEP].inputs["token"].tolist()
+    with verify.runs(manifest, "step.onnx"):
+        return stepping(manifest.bundle, manifest.graphs[STEP], session, runtime, batching, prompts)
 
 
 def _sessions(manifest: Manifest, runtime: Runtime) -> Mapping[int, Session]:
@@ -85,32 +100,13 @@ def _sessions(manifest: Manifest, runtime: Runtime) -> Mapping[int, Session]:
     return sessions
 
 
-def _stepper(bundle: bundle_pb2.Bundle, session: Session, max_batch: int) -> Stepper:
-    graph = next(graph for graph in bundle.graphs if graph.role == STEP)
-    inputs = {spec.name: spec for spec in graph.inputs}
-    states = [
-        StateSpec(
-            input=pair.input,
-            output=pair.output,
-            shape=tuple(axis.size for axis in inputs[pair.input].shape[1:]),
-            dtype=DTYPES[inputs[pair.input].dtype],
-            initial_value=pair.initial_value,
-        )
-        for pair in graph.states
-    ]
-    vocabulary = bundle.sequence.vocabulary
-    end = vocabulary.end_token if vocabulary.HasField("end_token") else None
-    alphabet = Alphabet(tuple(vocabulary.tokens), end, bundle.sequence.penalties_count_prompt)
-    return Stepper(session, states, alphabet, max_batch)
-
-
 def _decoder(bundle: bundle_pb2.Bundle, session: Session, max_batch: int) -> Decoder:
     prior = _PRIORS[bundle.latent.prior]
     return Decoder(session, bundle.latent.size, prior, len(bundle.classes), max_batch)
 
 
-def _rehearsal(manifest: Manifest, stepper: Stepper | None, decoder: Decoder | None) -> Iterator[bytes]:
-    if stepper is not None:
-        yield from rehearsal.recite(stepper, manifest.goldens[STEP].inputs["token"].tolist())
+def _rehearsal(stepped: Stepping | None, decoder: Decoder | None) -> Iterator[bytes]:
+    if stepped is not None:
+        yield from stepped.recital.parts()
     if decoder is not None:
         yield from rehearsal.paint(decoder)

@@ -6,9 +6,10 @@ from pathlib import Path
 from rhapsode_server.errors import BundleError, ModelNotFound, StartupError
 from rhapsode_server.repository import loading
 from rhapsode_server.repository.loading import LoadedModel
+from rhapsode_server.repository.stepping import Batching
 from rhapsode_server.runtime.providers import Runtime
 
-__all__ = ["LoadedModel", "Registry", "load"]
+__all__ = ["Batching", "LoadedModel", "Registry", "load"]
 
 
 class Registry:
@@ -33,7 +34,7 @@ class Registry:
 
 
 def load(
-    models: Path, runtime: Runtime, max_batch: int, progress: Callable[[LoadedModel], None] = lambda _: None
+    models: Path, runtime: Runtime, batching: Batching, progress: Callable[[LoadedModel], None] = lambda _: None
 ) -> Registry:
     """Load every bundle models/<name>/<version>/, telling each to `progress`.
 
@@ -50,7 +51,7 @@ def load(
         )
     for folder in folders:
         try:
-            model = loading.load(folder, runtime, max_batch)
+            model = loading.load(folder, runtime, batching)
         except BundleError as error:
             problems.append(error.message)
         else:

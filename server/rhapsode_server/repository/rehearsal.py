@@ -1,6 +1,7 @@
 """A short performance of a model as it will be served: what it gives goes into the fingerprint."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -9,11 +10,12 @@ from rhapsode_server.models.latents import Draw
 from rhapsode_server.models.row import TextRow
 from rhapsode_server.models.sampling import Sampling
 from rhapsode_server.models.stepper import Stepper
-from rhapsode_server.models.text import TextSpec, Token
+from rhapsode_server.models.text import TextSpec, Tokens
 
 _SEED = 0x5EED
 _TOKENS = 32
 _PICTURES = 4
+_NEARLY = 1e-3  # in nats: what another order of sums may move a log-probability by
 # Every part of the sampler is heard at least once.
 _SETTINGS = (
     Sampling(temperature=0.0),
@@ -24,8 +26,37 @@ _SETTINGS = (
 )
 
 
-def recite(stepper: Stepper, prompts: Sequence[int]) -> Iterator[bytes]:
-    """32 tokens under each of five settings, all rows in one batch: ids, log-probabilities and errors, as bytes.
+@dataclass(frozen=True, slots=True)
+class RecitedRow:
+    """What one row gave: token ids, their log-probabilities, and the name of the error that ended it, if one did."""
+
+    ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recital:
+    """What all rows gave."""
+
+    rows: Sequence[RecitedRow]
+
+    def agrees(self, other: "Recital") -> bool:
+        """Whether the tokens are the same, and the log-probabilities nearly."""
+        return all(
+            (mine.ids, mine.error) == (theirs.ids, theirs.error)
+            and np.allclose(mine.logprobs, theirs.logprobs, rtol=0.0, atol=_NEARLY)
+            for mine, theirs in zip(self.rows, other.rows, strict=True)
+        )
+
+    def parts(self) -> Iterator[bytes]:
+        """Everything, to be hashed."""
+        for row in self.rows:
+            yield np.array(row.ids, "<i8").tobytes() + np.array(row.logprobs, "<f8").tobytes() + row.error.encode()
+
+
+def recite(stepper: Stepper, prompts: Sequence[int], only: int | None = None) -> Recital:
+    """32 tokens under each of five settings, all rows in one batch, or one of them alone.
 
     Row i begins with token `prompts[i]`. A row whose logits are not finite ends with its error's name.
     """
@@ -33,15 +64,23 @@ def recite(stepper: Stepper, prompts: Sequence[int]) -> Iterator[bytes]:
         TextRow(TextSpec((prompt,), sampling=sampling, max_tokens=_TOKENS, seed=_SEED, logprobs=1), number)
         for number, (prompt, sampling) in enumerate(zip(prompts, _SETTINGS, strict=False))
     ]
-    while rows:
-        outcomes = stepper.advance(rows)
-        for outcome in outcomes:
-            for event in outcome.events:
-                if isinstance(event, Token):
-                    yield np.array([event.id], "<i8").tobytes() + np.array([event.logprob], "<f8").tobytes()
+    cast = rows if only is None else [rows[only]]
+    given: dict[TextRow, list[Tokens]] = {row: [] for row in cast}
+    errors: dict[TextRow, str] = {}
+    going = cast
+    while going:
+        outcomes = stepper.advance(going)
+        for row, outcome in zip(going, outcomes, strict=True):
+            given[row] += [event for event in outcome.events if isinstance(event, Tokens)]
             if outcome.error is not None:
-                yield outcome.error.reason.encode()
-        rows = [row for row, outcome in zip(rows, outcomes, strict=True) if not outcome.done]
+                errors[row] = outcome.error.reason
+        going = [row for row, outcome in zip(going, outcomes, strict=True) if not outcome.done]
+    return Recital([_recited(given[row], errors.get(row, "")) for row in cast])
+
+
+def _recited(events: Sequence[Tokens], error: str) -> RecitedRow:
+    ids = tuple(identity for event in events for identity in event.ids)
+    return RecitedRow(ids, tuple(logprob.value for event in events for logprob in event.logprobs), error)
 
 
 def paint(decoder: Decoder) -> Iterator[bytes]:

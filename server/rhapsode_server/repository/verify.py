@@ -28,36 +28,43 @@ _WHOLE = BATCHES.index(ROWS)
 class Verified:
     """What the goldens showed."""
 
-    fingerprint: str
-    """SHA-256 of all that the goldens and the rehearsal gave in this process: 64 hexadecimal digits."""
+    digest: bytes
+    """SHA-256 of all that they gave in this process."""
     batch_invariant: bool
     """Whether every row gave the same bits in every batch and at every place."""
 
 
-def check(manifest: Manifest, sessions: Mapping[int, Session], rehearsal: Iterable[bytes]) -> Verified:
-    """Run every graph's goldens; BundleError where a run fails or an output is beyond its tolerance.
-
-    `rehearsal` is what the model gives when it is driven as it will be served; it is only hashed.
-    """
-    digest = hashlib.sha256(_meaning(manifest.bundle))
+def goldens(manifest: Manifest, sessions: Mapping[int, Session]) -> Verified:
+    """Run every graph's goldens; BundleError where a run fails or an output is beyond its tolerance."""
+    digest = hashlib.sha256()
     invariant = True
     for graph in sorted(manifest.bundle.graphs, key=lambda graph: graph.role):
         golden = manifest.goldens[graph.role]
-        with _runs(manifest, graph.file):
+        with runs(manifest, graph.file):
             results = [_run(sessions[graph.role], golden, rows) for rows in RUNS]
         refuse(manifest.label, _problems(graph, golden, results))
         invariant = invariant and _invariant(results)
         for result in results:
             for spec in graph.outputs:
                 digest.update(result[spec.name].tobytes())
-    with _runs(manifest, "the model"):
+    return Verified(digest.digest(), invariant)
+
+
+def fingerprint(manifest: Manifest, verified: Verified, rehearsal: Iterable[bytes]) -> str:
+    """SHA-256 of what the goldens gave, and of what the model gives as it will be served: 64 hexadecimal digits.
+
+    Raises BundleError where a run of the rehearsal fails.
+    """
+    digest = hashlib.sha256(_meaning(manifest.bundle) + verified.digest)
+    with runs(manifest, "the model"):
         for part in rehearsal:
             digest.update(part)
-    return Verified(digest.hexdigest(), invariant)
+    return digest.hexdigest()
 
 
 @contextmanager
-def _runs(manifest: Manifest, where: str) -> Iterator[None]:
+def runs(manifest: Manifest, where: str) -> Iterator[None]:
+    """Turn a run that fails into the refusal of the bundle."""
     try:
         yield
     except RunFailed as error:

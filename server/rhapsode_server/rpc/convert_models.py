@@ -84,4 +84,6 @@ def _runtime(served: Served, ground: Ground, config: Config) -> model_pb2.ModelR
         batch_invariant=served.loaded.batch_invariant,
         fingerprint=served.loaded.fingerprint,
         max_batch_rows=config.max_batch,
+        step_form=served.loaded.form,
+        unfused_reason=served.loaded.unfused_reason,
     )

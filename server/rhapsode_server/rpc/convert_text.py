@@ -41,9 +41,9 @@ class TextJob:
 
 def text_job(asked: text_pb2.TextGeneration, served: Served, config: Config) -> TextJob:
     """Read a request that is within its bounds. Raises RequestError where it does not fit the model or itself."""
-    if served.text is None or served.tokenizer is None:
-        raise Unsupported(f"{served.loaded.bundle.name} does not generate text")
-    prompt = _prompt(asked, served, served.tokenizer, config)
+    driver, _ = text_parts(served)
+    given = asked.token_ids if asked.WhichOneof("prompt") == "token_ids" else asked.text
+    prompt = tokens_of(given, "generation", served, config)
     candidates = asked.candidate_count if asked.HasField("candidate_count") else 1
     max_tokens = _max_tokens(asked, config)
     spec = TextSpec(
@@ -55,7 +55,7 @@ def text_job(asked: text_pb2.TextGeneration, served: Served, config: Config) -> 
         seed=asked.seed if asked.HasField("seed") else secrets.randbits(SEED_BITS),
         logprobs=asked.logprobs if asked.HasField("logprobs") else None,
     )
-    return TextJob(served.text, spec, candidates, prompt, asked.echo)
+    return TextJob(driver, spec, candidates, prompt, asked.echo)
 
 
 def check_fits(job: TextJob, served: Served, config: Config) -> None:
@@ -71,8 +71,15 @@ def check_fits(job: TextJob, served: Served, config: Config) -> None:
         raise OutputTooLarge("generation", rule, {"bytes": str(size), "max": str(config.message_bytes)})
 
 
+def text_parts(served: Served) -> tuple[TextDriver, Tokenizer]:
+    """What makes text of a model. Raises Unsupported where it makes none."""
+    if served.text is None or served.tokenizer is None:
+        raise Unsupported(f"{served.loaded.bundle.name} does not generate text")
+    return served.text, served.tokenizer
+
+
 def longest_prompt(served: Served, config: Config) -> int:
-    """Most tokens in a prompt: the bundle's limit or the server's, whichever is less."""
+    """Most tokens in a prompt, or in a text to score: the bundle's limit or the server's, whichever is less."""
     return min(config.max_prompt_tokens, served.loaded.bundle.sequence.longest_prompt or config.max_prompt_tokens)
 
 
@@ -80,20 +87,25 @@ def _vocabulary_size(served: Served) -> int:
     return len(served.loaded.bundle.sequence.vocabulary.tokens)
 
 
-def _prompt(asked: text_pb2.TextGeneration, served: Served, tokenizer: Tokenizer, config: Config) -> tuple[int, ...]:
+def tokens_of(given: str | text_pb2.TokenIds, path: str, served: Served, config: Config) -> tuple[int, ...]:
+    """The tokens of a text, or of the ids beside it in a message at `path`.
+
+    Raises UnknownToken, or InvalidField where there are more than a prompt may have.
+    """
+    _, tokenizer = text_parts(served)
     longest = longest_prompt(served, config)
     too_long = f"must have at most {longest} tokens", {"max_tokens": str(longest)}
-    if asked.WhichOneof("prompt") == "token_ids":
-        field, prompt = "generation.token_ids.ids", tuple(asked.token_ids.ids)
-        _known(prompt, served, field)
-    else:
-        field = "generation.text"
-        if len(asked.text) > longest * tokenizer.longest:  # known without a look at it
+    if isinstance(given, str):
+        field = f"{path}.text"
+        if len(given) > longest * tokenizer.longest:  # known without a look at it
             raise InvalidField(field, *too_long)
-        prompt = tokenizer.encode(asked.text, field)
-    if len(prompt) > longest:
+        tokens = tokenizer.encode(given, field)
+    else:
+        field, tokens = f"{path}.token_ids.ids", tuple(given.ids)
+        _known(tokens, served, field)
+    if len(tokens) > longest:
         raise InvalidField(field, *too_long)
-    return prompt
+    return tokens
 
 
 def _start(served: Served) -> tuple[int, ...]:

@@ -81,8 +81,8 @@ class Darkroom:
     def _pace_of(self, job: ImageJob) -> Pace:
         """Slow readers are measured in bytes, since pictures are of all sizes."""
         spec = job.writer.spec
-        bound = max(self._pace.flush_events, WAITING_BYTES // (4 * spec.height * spec.width * spec.channels))
-        return Pace(self._pace.flush_events, self._pace.flush_interval, bound=min(bound, self._pace.bound))
+        bound = max(self._pace.flush_items, WAITING_BYTES // (4 * spec.height * spec.width * spec.channels))
+        return Pace(self._pace.flush_items, self._pace.flush_interval, bound=min(bound, self._pace.bound))
 
 
 def _take_some(fields: Sequence[Field], served: Served) -> Sequence[Taken]:

@@ -1,23 +1,28 @@
 """rhapsode.v1.TextService."""
 
+import asyncio
+
 from rhapsode.v1 import text_pb2
 from rhapsode_server.config import Config
 from rhapsode_server.engine.outbox import Outbox, Pace
 from rhapsode_server.models.row import TextRow
 from rhapsode_server.models.text import TextEvent
 from rhapsode_server.observe.logs import note
+from rhapsode_server.rpc import convert_score
 from rhapsode_server.rpc.call import Call
 from rhapsode_server.rpc.catalog import Catalog, Served
+from rhapsode_server.rpc.convert_score import ScoreJob
 from rhapsode_server.rpc.convert_text import TextJob, check_fits, text_job
 from rhapsode_server.rpc.deadlines import deadline
 from rhapsode_server.rpc.routes import Service, service
+from rhapsode_server.rpc.score_reply import ScoreReply
 from rhapsode_server.rpc.text_reply import TextReply, gather
 
-GATHERING = Pace(flush_events=Pace().bound, flush_interval=1.0)  # a unary reply is one message however often we look
+GATHERING = Pace(flush_items=Pace().bound, flush_interval=1.0)  # a unary reply is one message however often we look
 
 
 class TextService:
-    """Generates text: the same job for both rpcs, sent as it comes or gathered."""
+    """Generates text, sent as it comes or gathered, and scores it."""
 
     def __init__(self, catalog: Catalog, config: Config) -> None:
         self._catalog = catalog
@@ -36,7 +41,7 @@ class TextService:
         reply = TextReply(job, served.loaded)
         async with self._submit(job, call, GATHERING) as outbox:
             messages = [message async for news in outbox for message in reply.messages(news, outbox.timings)]
-        _note(reply, outbox)
+        _note(reply.generated, outbox)
         return gather(messages, job)
 
     async def StreamText(self, request: text_pb2.StreamTextRequest, call: Call) -> None:
@@ -48,17 +53,37 @@ class TextService:
             async for news in outbox:
                 for message in reply.messages(news, outbox.timings):
                     await call.write(message)
-        _note(reply, outbox)
+        _note(reply.generated, outbox)
+
+    async def ScoreText(self, request: text_pb2.ScoreTextRequest, call: Call) -> text_pb2.ScoreTextResponse:
+        """Say how likely texts are, when all are scored."""
+        served = self._find(request.model)
+        job = await self._read(request, served)
+        reply = ScoreReply(job, served.loaded)
+        async with self._submit(job, call, GATHERING) as outbox:
+            async for news in outbox:
+                reply.take(news)
+        _note(reply.scored, outbox)
+        return reply.message()
+
+    async def _read(self, request: text_pb2.ScoreTextRequest, served: Served) -> ScoreJob:
+        """Each text in a turn of its own: all together could hold up the event loop for a good part of a second."""
+        convert_score.check_fits(request, served, self._config)
+        tokens: list[tuple[int, ...]] = []
+        for place, given in enumerate(request.inputs):
+            tokens.append(convert_score.scored_tokens(given, f"inputs[{place}]", served, self._config))
+            await asyncio.sleep(0)
+        return convert_score.score_job(request, tokens, served, self._config)
 
     def _find(self, reference: str) -> Served:
         served = self._catalog.find(reference)
         note(model=served.loaded.bundle.name)
         return served
 
-    def _submit(self, job: TextJob, call: Call, pace: Pace) -> Outbox[TextRow, TextEvent]:
+    def _submit(self, job: TextJob | ScoreJob, call: Call, pace: Pace) -> Outbox[TextRow, TextEvent]:
         return job.driver.submit(job.rows, deadline(call, self._config), pace)
 
 
-def _note(reply: TextReply, outbox: Outbox[TextRow, TextEvent]) -> None:
+def _note(items: int, outbox: Outbox[TextRow, TextEvent]) -> None:
     queued = outbox.timings.queue_seconds or 0.0
-    note(items=reply.generated, queue_ms=round(queued * 1000, 3))
+    note(items=items, queue_ms=round(queued * 1000, 3))

@@ -7,7 +7,7 @@ from rhapsode.v1 import text_pb2
 from rhapsode_server.engine.job import Timings
 from rhapsode_server.engine.scheduler import Delivery
 from rhapsode_server.models.row import TextRow
-from rhapsode_server.models.text import Ended, EndReason, TextEvent, Token
+from rhapsode_server.models.text import Ended, EndReason, Logprob, TextEvent
 from rhapsode_server.repository.registry import LoadedModel
 from rhapsode_server.rpc.convert_text import TextJob
 
@@ -73,12 +73,14 @@ class TextReply:
         return [chunk for chunk in chunks.values() if chunk.text or chunk.token_ids]
 
     def _extend(self, chunk: text_pb2.TextChunk, events: Sequence[TextEvent]) -> None:
-        tokens = [event for event in events if isinstance(event, Token)]
-        tails = (event.tail for event in events if isinstance(event, Ended))
-        chunk.text += "".join((*(token.text for token in tokens), *tails))
-        chunk.token_ids.extend(token.id for token in tokens)
-        chunk.logprobs.extend(_logprobs(token) for token in tokens if token.logprob is not None)
-        self._told[chunk.candidate] += len(tokens)
+        for event in events:
+            if isinstance(event, Ended):
+                chunk.text += event.tail
+            else:
+                chunk.text += event.text
+                chunk.token_ids.extend(event.ids)
+                chunk.logprobs.extend(map(position_logprobs, event.logprobs))
+                self._told[chunk.candidate] += len(event.ids)
 
 
 def _finished(news: News, timings: Timings, job: TextJob) -> Iterator[text_pb2.TextFinished]:
@@ -103,9 +105,10 @@ def _seconds(timings: Timings) -> text_pb2.TextTimings:
     )
 
 
-def _logprobs(token: Token) -> text_pb2.PositionLogprobs:
-    top = [text_pb2.TokenLogprob(token_id=other, logprob=logprob) for other, logprob in token.top]
-    return text_pb2.PositionLogprobs(logprob=token.logprob or 0.0, top=top)
+def position_logprobs(logprob: Logprob) -> text_pb2.PositionLogprobs:
+    """A position's log-probabilities for the wire."""
+    top = [text_pb2.TokenLogprob(token_id=other, logprob=value) for other, value in logprob.top]
+    return text_pb2.PositionLogprobs(logprob=logprob.value, top=top)
 
 
 def gather(messages: Sequence[text_pb2.StreamTextResponse], job: TextJob) -> text_pb2.GenerateTextResponse:

@@ -19,7 +19,7 @@ from rhapsode_server.observe.logs import Log
 from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.observe.rpcs import RpcMetrics
 from rhapsode_server.repository import registry
-from rhapsode_server.repository.registry import LoadedModel, Registry
+from rhapsode_server.repository.registry import Batching, LoadedModel, Registry
 from rhapsode_server.rpc.catalog import Catalog
 from rhapsode_server.rpc.convert_models import Ground
 from rhapsode_server.rpc.darkroom import Darkroom
@@ -30,7 +30,7 @@ from rhapsode_server.rpc.models import ModelService
 from rhapsode_server.rpc.reflection import Reflection
 from rhapsode_server.rpc.routes import Service
 from rhapsode_server.rpc.text import TextService
-from rhapsode_server.runtime.providers import Runtime, RuntimeOptions
+from rhapsode_server.runtime.providers import CPU, Runtime, RuntimeOptions
 from rhapsode_server.serve.arguments import channel_arguments
 from rhapsode_server.serve.lag import watch_lag
 from rhapsode_server.serve.processors import share
@@ -64,10 +64,21 @@ def load(config: Config, log: Log) -> tuple[Runtime, Registry]:
             model_version=model.version,
             fingerprint=model.fingerprint,
             batch_invariant=model.batch_invariant,
+            form=model.form,
             duration_ms=round(model.load_seconds * 1000, 3),
         )
+        if model.unfused_reason:
+            log.warning("steps not fused", model=model.name, model_version=model.version, reason=model.unfused_reason)
 
-    return runtime, registry.load(config.models, runtime, config.max_batch, tell)
+    return runtime, registry.load(config.models, runtime, _batching(config, runtime), tell)
+
+
+def _batching(config: Config, runtime: Runtime) -> Batching:
+    """Take the settings; a GPU is given batches of one size, because it chooses its algorithms by their shape."""
+    sizes = tuple(int(word) for word in config.batch_buckets.split(",") if word)
+    if not sizes and runtime.placement.provider != CPU:
+        sizes = (config.max_batch,)
+    return Batching(config.max_batch, config.run_steps, config.run_budget_ms / 1000, sizes, config.step_form)
 
 
 class Server:

@@ -11,12 +11,14 @@ import typer
 from rhapsode_client.cli.images import images
 from rhapsode_client.cli.models import models
 from rhapsode_client.cli.morph import morph
+from rhapsode_client.cli.score import score
 from rhapsode_client.cli.text import text
 
 HELP = """Text and pictures from a Rhapsode server.
 
 - `rhapsode models` lists what is served
 - `rhapsode text shakespeare-rnn "ROMEO:" --seed 1` shows text as it comes
+- `rhapsode score shakespeare-rnn "To be, or not to be"` says how likely a text is
 - `rhapsode images digits-gan --count 64` draws a labelled sheet of pictures
 - `rhapsode morph faces-vae --from 1 --to 2 --out faces.gif` animates the way from one face to another
 
@@ -44,7 +46,7 @@ def build() -> typer.Typer:
         name="rhapsode", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown"
     )
     app.callback(help=HELP)(_options)
-    for command in (models, text, images, morph):
+    for command in (models, text, score, images, morph):
         app.command()(command)
     return app
 

@@ -98,6 +98,8 @@ def _facts(model: Model) -> Iterator[tuple[str, str]]:
     yield "runs on", f"{provider(model)}, ONNX Runtime {runtime.onnxruntime_version}"
     if runtime.provider_fallback_reason:
         yield "because", runtime.provider_fallback_reason
+    if runtime.step_form:
+        yield "steps", runtime.step_form + (f": {runtime.unfused_reason}" if runtime.unfused_reason else "")
     yield "same bytes", "in any batch" if runtime.batch_invariant else "not promised: depends on the batch"
     yield "fingerprint", runtime.fingerprint
     yield "licence", model.licence

@@ -85,6 +85,8 @@ def _runtime(message: model_pb2.ModelRuntime) -> ModelRuntime:
         batch_invariant=message.batch_invariant,
         fingerprint=message.fingerprint,
         max_batch_rows=message.max_batch_rows,
+        step_form=message.step_form,
+        unfused_reason=message.unfused_reason,
     )
 
 

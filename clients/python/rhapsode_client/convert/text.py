@@ -76,14 +76,18 @@ def chunk(message: pb.TextChunk) -> TextChunk:
         candidate=message.candidate,
         text=message.text,
         token_ids=tuple(message.token_ids),
-        logprobs=tuple(_position(position) for position in message.logprobs),
+        logprobs=positions(message.logprobs),
         first_token_index=message.first_token_index,
         echoed=message.echoed,
     )
 
 
-def _position(message: pb.PositionLogprobs) -> PositionLogprobs:
-    return PositionLogprobs(message.logprob, tuple(TokenLogprob(top.token_id, top.logprob) for top in message.top))
+def positions(messages: Iterable[pb.PositionLogprobs]) -> tuple[PositionLogprobs, ...]:
+    """The log-probabilities at consecutive tokens."""
+    return tuple(
+        PositionLogprobs(message.logprob, tuple(TokenLogprob(top.token_id, top.logprob) for top in message.top))
+        for message in messages
+    )
 
 
 def finished(message: pb.TextFinished) -> TextFinished:

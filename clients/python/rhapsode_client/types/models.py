@@ -98,6 +98,10 @@ class ModelRuntime:
     batch_invariant: bool
     fingerprint: str
     max_batch_rows: int
+    step_form: str
+    """"loop", "unrolled" or "plain": how a sequence model is stepped; empty for other models."""
+    unfused_reason: str
+    """Why it is stepped plainly though another form was meant; empty where it is not."""
 
 
 @dataclass(frozen=True, slots=True)

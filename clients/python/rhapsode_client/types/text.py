@@ -1,4 +1,4 @@
-"""The values of text generation."""
+"""The values of text generation and of scoring."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ class TokenLogprob:
 
 @dataclass(frozen=True, slots=True)
 class PositionLogprobs:
-    """The log-probability of a generated token, and the likeliest tokens in its place, likeliest first."""
+    """The log-probability of a token, and the likeliest tokens in its place, likeliest first."""
 
     logprob: float
     top: tuple[TokenLogprob, ...]
@@ -142,3 +142,31 @@ class TextResult:
     def text(self) -> str:
         """The first candidate's text."""
         return self.candidates[0].text
+
+
+@dataclass(frozen=True, slots=True)
+class TextScore:
+    """How likely one text is under the model.
+
+    `logprobs` has one element for each scored token: all of `token_ids`, or all but the first where the model names no
+    start token. `total_logprob` is their sum in nats, `perplexity` that of a token. Characters are Unicode code points;
+    an unknown token counts as one.
+    """
+
+    token_ids: tuple[int, ...]
+    logprobs: tuple[PositionLogprobs, ...]
+    total_logprob: float
+    scored_token_count: int
+    scored_character_count: int
+    bits_per_character: float
+    perplexity: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreResult:
+    """The scores of all texts of a request, in order."""
+
+    model: str
+    version: int
+    fingerprint: str
+    scores: tuple[TextScore, ...]

@@ -1,0 +1,89 @@
+"""`rhapsode score`: how likely texts are under a model."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from rhapsode_client.channel import DEFAULT_ADDRESS
+from rhapsode_client.cli.options import Address, AsJson, ModelName, Timeout, TlsRoots
+from rhapsode_client.cli.prompt import read_prompt
+from rhapsode_client.cli.session import session
+from rhapsode_client.cli.terminal import results, write_json
+from rhapsode_client.cli.text_views import Logprobs
+from rhapsode_client.client import Client
+from rhapsode_client.types import ScoreResult, TextChunk, TextScore
+
+Texts = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="TEXT", help='What to score; "-" or nothing reads a pipe.', show_default=False),
+]
+PerToken = Annotated[bool, typer.Option("--per-token", help="A line for each token instead of the table.")]
+Top = Annotated[
+    int, typer.Option(min=0, help="With --per-token or --json: so many of the likeliest tokens beside each.")
+]
+
+SHOWN = 60  # characters of a text in the table
+
+
+def score(
+    model: ModelName,
+    texts: Texts = None,
+    per_token: PerToken = False,
+    top: Top = 0,
+    as_json: AsJson = False,
+    address: Address = DEFAULT_ADDRESS,
+    timeout: Timeout = None,
+    tls_ca: TlsRoots = None,
+) -> None:
+    r"""Say how likely texts are: the fewer bits per character, the likelier.
+
+    The perplexity is that of a token. With --per-token, a line has the text's number from zero up, the token's place
+    in it, the token, its log-probability in nats, and the likeliest tokens in its place.
+
+    For example:
+
+    - `rhapsode score shakespeare-rnn "To be, or not to be" "To bee, or nut to bee"`
+    - `rhapsode score shakespeare-rnn "To be" --per-token --top 3`
+    - `printf 'To be, or ' | rhapsode score shakespeare-rnn --json | jq .bits_per_character`
+    """
+    given = [read_prompt(text) for text in texts or (None,)]
+    if given == [""]:
+        raise typer.BadParameter("there is nothing to score: give a text, or a pipe that has one")
+    with session(address, tls_ca) as client:
+        result = client.score(model, given, top_logprobs=top, timeout=timeout)
+        if as_json:
+            _write(result, given)
+        elif per_token:
+            _show_tokens(client, result, timeout)
+        else:
+            results().print(score_table(result.scores, given))
+
+
+def _write(result: ScoreResult, texts: Sequence[str]) -> None:
+    for text, one in zip(texts, result.scores, strict=True):
+        origin = {"model": result.model, "version": result.version, "fingerprint": result.fingerprint}
+        write_json({**origin, "text": text, **asdict(one)}, "score")
+
+
+def _show_tokens(client: Client, result: ScoreResult, timeout: float | None) -> None:
+    sequence = client.model(f"{result.model}@{result.version}", timeout=timeout).sequence
+    view = Logprobs(sequence.tokens if sequence else ())
+    for number, one in enumerate(result.scores):
+        first = len(one.token_ids) - len(one.logprobs)
+        view.chunk(TextChunk(number, "", one.token_ids[first:], one.logprobs, first, echoed=False))
+
+
+def score_table(scores: Sequence[TextScore], texts: Sequence[str]) -> Table:
+    """A row for each text, which is shown as far as it fits."""
+    table = Table(box=None)
+    table.add_column("text", overflow="fold")
+    for heading in ("tokens", "bits per character", "perplexity"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for text, one in zip(texts, scores, strict=True):
+        shown = repr(text) if len(text) <= SHOWN else f"{text[:SHOWN]!r}…"
+        table.add_row(Text(shown), str(len(one.token_ids)), f"{one.bits_per_character:.3f}", f"{one.perplexity:.4g}")
+    return table

@@ -1,0 +1,1 @@
+"""How a graph that was exported elsewhere becomes a bundle."""

@@ -1,0 +1,82 @@
+"""A request for scores → the rows that the engine steps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rhapsode.v1 import text_pb2
+from rhapsode_server.config import Config
+from rhapsode_server.errors import InvalidField, OutputTooLarge
+from rhapsode_server.models.row import TextRow
+from rhapsode_server.models.text import TextSpec
+from rhapsode_server.rpc.catalog import Served, TextDriver
+from rhapsode_server.rpc.convert_text import (
+    BYTES_OF_END,
+    BYTES_OF_ID,
+    BYTES_OF_LOGPROBS,
+    BYTES_OF_TOP,
+    longest_prompt,
+    text_parts,
+    tokens_of,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreJob:
+    """What a request for scores asks of a model. `tokens` are each input's as the client gave it: no start token."""
+
+    driver: TextDriver
+    tokens: Sequence[tuple[int, ...]]
+    rows: Sequence[TextRow]
+    """A row for each input, whose candidate is the input's place."""
+
+
+def check_fits(asked: text_pb2.ScoreTextRequest, served: Served, config: Config) -> None:
+    """Raise OutputTooLarge where the reply would outgrow a message however few tokens the texts have; reads none."""
+    _, tokenizer = text_parts(served)
+    longest, most = max(1, tokenizer.longest), longest_prompt(served, config)
+    # A text that is too long by itself is told as such when it is read.
+    least = [min(len(each.token_ids.ids) + len(each.text) // longest, most) for each in asked.inputs]
+    _check_size(sum(least), asked, config)
+
+
+def scored_tokens(asked: text_pb2.ScoreInput, path: str, served: Served, config: Config) -> tuple[int, ...]:
+    """The tokens of the input at `path`. Raises RequestError where they are too many, or too few to score any."""
+    kind = asked.WhichOneof("input")
+    tokens = tokens_of(asked.token_ids if kind == "token_ids" else asked.text, path, served, config)
+    least = 1 if _start(served) else 2
+    if len(tokens) < least:
+        why = "" if least == 1 else ": the model names no start token, so the first token is not scored"
+        raise InvalidField(f"{path}.{kind}", f"must have at least {least} tokens{why}", {"min_tokens": str(least)})
+    return tokens
+
+
+def score_job(
+    asked: text_pb2.ScoreTextRequest, tokens: Sequence[tuple[int, ...]], served: Served, config: Config
+) -> ScoreJob:
+    """Make a job of a request within its bounds and of the tokens of its inputs.
+
+    Raises OutputTooLarge where the reply could outgrow a message.
+    """
+    driver, _ = text_parts(served)
+    _check_size(sum(map(len, tokens)), asked, config)
+    start = _start(served)
+    rows = [
+        TextRow(TextSpec(prompt=(*start, *each), max_tokens=0, logprobs=asked.top_logprobs), place)
+        for place, each in enumerate(tokens)
+    ]
+    return ScoreJob(driver, tokens, rows)
+
+
+def _check_size(tokens: int, asked: text_pb2.ScoreTextRequest, config: Config) -> None:
+    """Figures and header, of which a reply has one more than inputs, are shorter than the end of a candidate."""
+    each = BYTES_OF_ID + BYTES_OF_LOGPROBS + BYTES_OF_TOP * asked.top_logprobs
+    size = tokens * each + (1 + len(asked.inputs)) * BYTES_OF_END
+    if size > config.message_bytes:
+        rule = f"may give {size} bytes, over the limit of {config.message_bytes}; score fewer at a time"
+        raise OutputTooLarge("inputs", rule, {"bytes": str(size), "max": str(config.message_bytes)})
+
+
+def _start(served: Served) -> tuple[int, ...]:
+    """What stands before every input: the start token, where the vocabulary names one."""
+    vocabulary = served.loaded.bundle.sequence.vocabulary
+    return (vocabulary.start_token,) if vocabulary.HasField("start_token") else ()

@@ -1,0 +1,32 @@
+"""Random requests that a model can answer, the same for the same seed."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+from rhapsode.v1 import model_pb2
+from rhapsode.v1.image_pb2 import DecodeLatentsRequest, EncodeImagesRequest, ImageGeneration, InterpolateImagesRequest
+from rhapsode.v1.model_pb2 import Model
+from rhapsode.v1.text_pb2 import ScoreTextRequest, TextGeneration
+from support.dice import Dice
+from support.random_pictures import decoding, encoding, pictures, walk
+from support.random_texts import scoring, text
+
+AskedText: TypeAlias = TextGeneration | ScoreTextRequest
+AskedImages: TypeAlias = ImageGeneration | InterpolateImagesRequest | DecodeLatentsRequest | EncodeImagesRequest
+Asked: TypeAlias = AskedText | AskedImages
+Maker: TypeAlias = Callable[[Model, Dice], Asked]
+
+MAKERS: Mapping[int, Sequence[Maker]] = {
+    model_pb2.CAPABILITY_GENERATE_TEXT: (text, text, text, scoring),
+    model_pb2.CAPABILITY_GENERATE_IMAGES: (pictures, decoding),
+    model_pb2.CAPABILITY_INTERPOLATE_IMAGES: (walk,),
+    model_pb2.CAPABILITY_ENCODE_IMAGES: (encoding,),
+}
+
+
+def requests(model: Model, seed: int, count: int) -> Iterator[Asked]:
+    """So many requests of all the kinds that the model says it can answer."""
+    dice = Dice(seed)
+    makers = [maker for capability in model.capabilities for maker in MAKERS.get(capability, ())]
+    for _ in range(count):
+        yield dice.pick(makers)(model, dice)
