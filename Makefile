@@ -62,7 +62,7 @@ bench-rivals: $(STAMP) ## measure it beside PyTriton and MLServer, in environmen
 	$(BIN)/python -m benchmarks.bench --rivals
 
 clean: ## remove everything that was made here
-	rm -rf .venv .data out runs dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .bench .data out runs dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): pyproject.toml constraints.txt

@@ -74,7 +74,7 @@ class Config(BaseModel):
     run_steps: Annotated[int, Field(ge=1, le=1024, description="most tokens that one run makes for a row")] = 16
     run_budget_ms: Annotated[
         float, Field(ge=0.1, le=10_000, description="milliseconds that a run of several tokens may take")
-    ] = 25
+    ] = 50
     step_form: Annotated[
         Literal["auto", "loop", "unrolled", "plain"],
         Field(description="how tokens are stepped; auto is loop on the CPU, unrolled elsewhere; plain: one a run"),
@@ -101,7 +101,9 @@ class Config(BaseModel):
             ge=1, le=1024, description="tokens or pictures of a stream that make a message when more than four are open"
         ),
     ] = 16
-    flush_interval_ms: Annotated[int, Field(ge=0, le=10_000, description="most that a made event waits for more")] = 50
+    flush_interval_ms: Annotated[
+        int, Field(ge=0, le=10_000, description="most that a made token or picture waits for more")
+    ] = 100
 
     default_deadline: Annotated[Seconds, Field(gt=0, description="seconds for a request that names no deadline")] = 300
     maximum_deadline: Annotated[Seconds, Field(gt=0, description="most seconds for any request")] = 600

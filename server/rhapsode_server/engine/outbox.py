@@ -21,7 +21,7 @@ class Pace:
 
     flush_items: int = 16
     """Tokens, pictures or latents that are worth a message."""
-    flush_interval: float = 0.05
+    flush_interval: float = 0.1
     """Seconds after which any of them is worth a message."""
     few_streams: int = 4
     """With at most this many jobs open, what a run made is handed over at once."""
@@ -75,15 +75,15 @@ class Outbox(Generic[RowT, EventT]):
         self._reader: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    @property
     def timings(self) -> Timings:
         """Where the job's time went so far."""
         return self._job.timings
 
     def put(self, report: Report[RowT, EventT]) -> None:
         """Take what a run told; called by the driver, in the event loop."""
-        self._waiting.extend(report.deliveries)
-        self._items += sum(delivery.made for delivery in report.deliveries)
+        for delivery in report.deliveries:
+            self._waiting.append(delivery)
+            self._items += delivery.made
         self._closed, self._error = report.closed, report.error
         if self._items > self._pace.bound and not self._closed and not self._job.parked:
             self._desk.park(self._job)
@@ -130,15 +130,14 @@ class Outbox(Generic[RowT, EventT]):
 
     def _due(self) -> bool:
         """Whether the reader should be called now."""
-        if self._closed:
+        if self._closed or self._items >= self._pace.flush_items:
             return True
         if not self._waiting:
             return False
         return (
             not self._handed
-            or self._items >= self._pace.flush_items
-            or self._desk.crowd <= self._pace.few_streams
             or self._waiting[-1].done
+            or self._desk.crowd <= self._pace.few_streams
             or self._clock() >= self._last_handed + self._pace.flush_interval
         )
 

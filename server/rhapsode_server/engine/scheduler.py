@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 from rhapsode_server.engine.job import Job, Stage
 from rhapsode_server.errors import DeadlineExpired, QueueFull, RhapsodeError
@@ -45,8 +45,7 @@ class Limits:
     """Runs that a row takes part in before another one has its place."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place(Generic[RowT]):
+class Place(NamedTuple, Generic[RowT]):
     """A row's place in a batch."""
 
     job: Job[RowT]
@@ -55,8 +54,7 @@ class Place(Generic[RowT]):
     """How many runs of its turn the row has had with this one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery(Generic[RowT, EventT]):
+class Delivery(NamedTuple, Generic[RowT, EventT]):
     """What one run has to tell of one row; never without an event."""
 
     row: RowT
@@ -66,8 +64,7 @@ class Delivery(Generic[RowT, EventT]):
     """Tokens, pictures or latents that the run made for the row."""
 
 
-@dataclass(frozen=True, slots=True)
-class Report(Generic[RowT, EventT]):
+class Report(NamedTuple, Generic[RowT, EventT]):
     """What one run, or a deadline, did to one job."""
 
     job: Job[RowT]
@@ -170,14 +167,14 @@ class Scheduler(Generic[RowT, EventT]):
     def complete(
         self, batch: Sequence[Place[RowT]], outcomes: Sequence[Outcome[EventT]], now: float
     ) -> list[Report[RowT, EventT]]:
-        """Take a run's outcomes, one for each place: what to tell each job that is still there."""
+        """Take a run's outcomes, one for each place: what to tell each job that is still there and has news."""
         grouped: dict[Job[RowT], list[tuple[Place[RowT], Outcome[EventT]]]] = {}
         for place, outcome in zip(batch, outcomes, strict=True):
             if place.job.stage is not Stage.CLOSED:
                 grouped.setdefault(place.job, []).append((place, outcome))
         reports = [self._settle(job, results, now) for job, results in grouped.items()]
         self._fill_slots()
-        return reports
+        return [report for report in reports if report.deliveries or report.closed]
 
     def fail(self, batch: Sequence[Place[RowT]], error: RhapsodeError, now: float) -> list[Report[RowT, EventT]]:
         """The run failed as a whole: its jobs end with the error."""
@@ -194,16 +191,14 @@ class Scheduler(Generic[RowT, EventT]):
     def _settle(
         self, job: Job[RowT], results: Sequence[tuple[Place[RowT], Outcome[EventT]]], now: float
     ) -> Report[RowT, EventT]:
-        error = next((outcome.error for _, outcome in results if outcome.error), None)
-        deliveries = [
-            Delivery(place.row, outcome.events, outcome.done, outcome.made)
-            for place, outcome in results
-            if outcome.events
-        ]
-        if deliveries and job.first_event is None:
-            job.first_event = now
+        error: RhapsodeError | None = None
+        deliveries: list[Delivery[RowT, EventT]] = []
         for place, outcome in results:
-            self._leave_place(place, done=outcome.done)
+            if outcome.events:
+                deliveries.append(Delivery(place.row, outcome.events, outcome.done, outcome.made))
+                job.first_event = now if job.first_event is None else job.first_event
+            error = error or outcome.error
+            self._leave_place(place, outcome.done)
         if error or job.exhausted:
             self._retire(job, now)
             return Report(job, deliveries, closed=True, error=error)

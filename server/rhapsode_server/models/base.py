@@ -1,8 +1,7 @@
 """What a model stands between: the engine, which asks for runs, and the session that computes them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from numpy.typing import NDArray
 
@@ -50,8 +49,7 @@ class ResidentRuns(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome(Generic[EventT]):
+class Outcome(NamedTuple, Generic[EventT]):
     """What one run did to one row: news for its reader, and whether it wants more runs.
 
     A row that failed has `error` and is done; its batch-mates are not touched.

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from rhapsode_server.models.sampling import Sampling
 
@@ -47,8 +48,7 @@ class Logprob:
     """The likeliest tokens and their log-probabilities, likeliest first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
+class Tokens(NamedTuple):
     """Tokens one after another that are certain to be sent, and their text."""
 
     ids: Sequence[int]

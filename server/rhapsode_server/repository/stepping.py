@@ -31,7 +31,7 @@ class Batching:
 
     max_batch: int = 64
     run_steps: int = 16
-    run_seconds: float = 0.025
+    run_seconds: float = 0.05
     buckets: tuple[int, ...] = ()
     form: Form = "auto"
 

@@ -56,7 +56,7 @@ class Darkroom:
         async with job.driver.submit(job.rows, until, self._pace_of(job)) as outbox:
             async for news in outbox:
                 await send(await self._outside(images, job, news))
-        note(items=len(job.rows), queue_ms=round((outbox.timings.queue_seconds or 0.0) * 1000, 3))
+        note(items=len(job.rows), queue_ms=round((outbox.timings().queue_seconds or 0.0) * 1000, 3))
 
     async def encode(
         self, driver: EncodeDriver, fields: Sequence[Field], served: Served, until: float

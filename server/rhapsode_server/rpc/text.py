@@ -85,5 +85,5 @@ class TextService:
 
 
 def _note(items: int, outbox: Outbox[TextRow, TextEvent]) -> None:
-    queued = outbox.timings.queue_seconds or 0.0
+    queued = outbox.timings().queue_seconds or 0.0
     note(items=items, queue_ms=round(queued * 1000, 3))

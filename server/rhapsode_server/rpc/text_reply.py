@@ -1,6 +1,6 @@
 """What the engine tells of rows of tokens → chunks of text."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from rhapsode.v1 import text_pb2
@@ -43,7 +43,7 @@ class TextReply:
         """Tokens told so far, of all candidates."""
         return sum(self._told) - len(self._job.spec.received) * self._job.candidates
 
-    def messages(self, news: News, timings: Timings) -> Iterator[text_pb2.StreamTextResponse]:
+    def messages(self, news: News, timings: Callable[[], Timings]) -> Iterator[text_pb2.StreamTextResponse]:
         """The messages of these news; before the first ones the prompt of each candidate, where it is echoed."""
         messages = [text_pb2.StreamTextResponse(chunks=[echo]) for echo in self._echoes()]
         messages.append(
@@ -83,7 +83,7 @@ class TextReply:
                 self._told[chunk.candidate] += len(event.ids)
 
 
-def _finished(news: News, timings: Timings, job: TextJob) -> Iterator[text_pb2.TextFinished]:
+def _finished(news: News, timings: Callable[[], Timings], job: TextJob) -> Iterator[text_pb2.TextFinished]:
     """The ends among the news."""
     for delivery in news:
         for ended in delivery.events:
@@ -93,7 +93,7 @@ def _finished(news: News, timings: Timings, job: TextJob) -> Iterator[text_pb2.T
                     reason=_REASONS[ended.reason],
                     stop_sequence=ended.stop_sequence,
                     usage=text_pb2.TextUsage(prompt_token_count=len(job.prompt), generated_token_count=ended.generated),
-                    timings=_seconds(timings),
+                    timings=_seconds(timings()),
                 )
 
 
