@@ -18,7 +18,7 @@ class Task:
 TEXT_4 = Case("text, 4 streams", "text", GRU, requests=4, items=256)
 TEXT_16 = Case("text, 16 streams", "text", GRU, requests=16, items=256)
 TEXT_256 = Case("text, 256 streams", "text", GRU, requests=256, items=256)
-TEXT_1024 = Case("text, 1,024 streams", "text", GRU, requests=1_024, items=64)
+TEXT_1024 = Case("text, 1,024 streams", "text", GRU, requests=1_024, items=128)
 STREAMS = (TEXT_1, TEXT_4, TEXT_16, TEXT_64, TEXT_256, TEXT_1024)
 
 PROMPTED = Case("text, 256 prompted streams", "text", GRU, requests=256, items=64, prompt=100)

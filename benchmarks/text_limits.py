@@ -16,7 +16,6 @@ from rhapsode_server.runtime.providers import Runtime
 
 _STEPS_A_RUN = 16
 _NEUTRAL = np.zeros((1, 1), np.float32)
-_PLAIN_OPTIONS = (1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0)  # in the order of wiring.COLUMNS: nothing filters, nothing adjusts
 
 Arrays = dict[str, NDArray[Any]]
 Tokens = NDArray[np.int64]
@@ -96,7 +95,7 @@ class FusedLoop:
         none = np.array(False)
         settings: Arrays = {
             **joined,
-            wiring.OPTIONS: np.tile(np.array(_PLAIN_OPTIONS, np.float32), (rows, 1)),
+            wiring.OPTIONS: np.tile(np.array(Sampling().columns, np.float32), (rows, 1)),
             wiring.DEPTH: np.array([1], np.int64),
             wiring.RANKS: np.array([1], np.int64),
             wiring.BIAS: _NEUTRAL,

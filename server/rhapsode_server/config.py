@@ -82,7 +82,9 @@ class Config(BaseModel):
     batch_buckets: Annotated[
         str,
         AfterValidator(_sizes),
-        Field(description="sizes that batches are padded to, as 8,64; empty: none on the CPU, max_batch elsewhere"),
+        Field(
+            description="sizes up to max_batch that batches of steps in loop form are padded to, as 8,64; empty: none"
+        ),
     ] = ""
     batch_delay_ms: Annotated[
         float, Field(ge=0, le=1000, description="milliseconds that a batch which is not full waits for more requests")

@@ -1,5 +1,6 @@
 """Requests to values and back, without a socket."""
 
+import itertools
 from io import BytesIO
 
 import numpy as np
@@ -31,35 +32,41 @@ RAW = (image_pb2.IMAGE_FORMAT_RAW_UINT8, image_pb2.IMAGE_FORMAT_RAW_FLOAT32)
 @given(st.text(alphabet="abc", max_size=30))
 def test_the_longest_token_that_fits_is_taken(text: str) -> None:
     tokens = ("a", "b", "c", "ab", "abc")
-    ids = Tokenizer(Vocabulary(tokens=tokens)).encode(text, "prompt")
+    ids = Tokenizer(Vocabulary(tokens=tokens)).encode(text, "prompt", 10_000)
     assert "".join(tokens[token] for token in ids) == text
     assert len(ids) == len(text.replace("abc", "3").replace("ab", "2"))
 
 
+def test_no_more_of_a_text_is_read_than_was_asked_for() -> None:
+    tokenizer = Tokenizer(Vocabulary(tokens=("a", "b", "ab" * 64)))
+    assert len(tokenizer.encode("ab" * 2**20, "prompt", 5)) == 5
+    assert tokenizer.encode("aaaa" + "€" * 2**20, "prompt", 4) == (0, 0, 0, 0)
+
+
 def test_a_character_without_token_is_named_by_its_place_or_mapped() -> None:
     with pytest.raises(UnknownToken) as caught:
-        Tokenizer(Vocabulary(tokens=("a",))).encode("aaxa", "prompt")
+        Tokenizer(Vocabulary(tokens=("a",))).encode("aaxa", "prompt", 99)
     assert caught.value.metadata["index"] == "2"
     mapped = Tokenizer(Vocabulary(tokens=("a", "<unknown>"), unknown_token=1))
-    assert mapped.encode("a€<unknown>", "prompt") == (0, *[1] * 10)
+    assert mapped.encode("a€<unknown>", "prompt", 99) == (0, *[1] * 10)
 
 
 @pytest.mark.parametrize("form", RAW)
 @given(values=arrays(np.float32, (3, 6, 5), elements=st.floats(-1, 1, width=32)))
 def test_a_raw_picture_comes_back_as_it_went_out(form: image_pb2.ImageFormat.ValueType, values: np.ndarray) -> None:
-    data = Writer(form, SPEC).write(values)
+    (data,) = Writer(form, SPEC).write([values])
     taken = take(InputImage(data=data, format=form), SPEC, "image")
     assert not taken.converted
     tolerance = 0.0 if form == image_pb2.IMAGE_FORMAT_RAW_FLOAT32 else 1 / 255 + 1e-6
     np.testing.assert_allclose(taken.values, values, atol=tolerance, rtol=0)
-    assert Writer(form, SPEC).write(taken.values) == data
+    assert Writer(form, SPEC).write([taken.values]) == [data]
 
 
 @pytest.mark.parametrize("spec", [SPEC, GREY])
 @pytest.mark.parametrize("form", [image_pb2.IMAGE_FORMAT_PNG, image_pb2.IMAGE_FORMAT_WEBP])
 def test_a_lossless_file_comes_back_as_it_went_out(form: image_pb2.ImageFormat.ValueType, spec: ImageSpec) -> None:
     values = np.random.default_rng(1).uniform(spec.low, spec.high, (spec.channels, 6, 5)).astype(np.float32)
-    taken = take(InputImage(data=Writer(form, spec).write(values)), spec, "image")
+    taken = take(InputImage(data=Writer(form, spec).write([values])[0]), spec, "image")
     np.testing.assert_array_equal(to_bytes(taken.values, spec), to_bytes(values, spec))
 
 
@@ -70,7 +77,7 @@ def test_no_picture_is_larger_than_was_foretold(form: image_pb2.ImageFormat.Valu
     noise = np.random.default_rng(side).integers(0, 2, (3, side, side)).astype(np.float32)
     for picture in (noise, np.random.default_rng(side).random((3, side, side), np.float32)):
         writer = Writer(form, spec)
-        assert len(writer.write(picture)) <= writer.most_bytes
+        assert len(writer.write([picture])[0]) <= writer.most_bytes
 
 
 def test_values_are_rounded_and_cut_off() -> None:
@@ -101,14 +108,13 @@ def test_no_bytes_do_anything_but_make_a_picture_or_a_refusal(data: bytes) -> No
         take(InputImage(data=b"\x89PNG\r\n\x1a\n" + data), SPEC, "image")
 
 
-@given(st.lists(st.integers(0, 300), max_size=30))
+@given(st.lists(st.integers(1, 600), max_size=30))
 def test_groups_keep_order_and_stay_small(sizes: list[int]) -> None:
-    pictures = [image_pb2.Image(index=place, data=bytes(size)) for place, size in enumerate(sizes)]
-    made = list(groups(pictures, 512))
-    assert [picture for group in made for picture in group] == pictures
-    for group in made:
-        message = image_pb2.StreamImagesResponse(images=group)
-        assert message.ByteSize() <= 512 or len(group) == 1
+    made = list(groups(sizes, 512))
+    assert [place for group in made for place in group] == list(range(len(sizes)))
+    assert all(sum(sizes[place] for place in group) <= 512 or len(group) == 1 for group in made)
+    pairs = itertools.pairwise(made)
+    assert all(sum(sizes[place] for place in one) + sizes[next_one.start] > 512 for one, next_one in pairs)
 
 
 @given(st.none() | st.floats(0, 1e9))

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from rhapsode_server.engine.driver import Driver
 from rhapsode_server.engine.outbox import Outbox, Pace
-from rhapsode_server.engine.scheduler import Limits
+from rhapsode_server.engine.scheduler import Delivery, Limits, Report
 from rhapsode_server.errors import DeadlineExpired, NonFiniteOutput, QueueFull, RunFailed, ShuttingDown
 from rhapsode_server.models.base import Outcome
 from rhapsode_server.observe.metrics import Metrics
@@ -203,3 +203,25 @@ async def test_messages_are_flushed_by_time_when_few_events_come() -> None:
         async with asyncio.timeout(60):
             sizes = [sum(len(delivery.events) for delivery in await anext(endless)) for _ in range(3)]
         assert all(0 < size < 10**9 for size in sizes)
+
+
+async def test_news_that_come_after_the_end_do_not_undo_it() -> None:
+    """A run's report may be on its way to the event loop while the driver is stopped."""
+    async with bench() as b:
+        b.model.go.clear()
+        async with b.submit(1000) as outbox:
+            await late_news(outbox)
+
+
+async def late_news(outbox: Outbox[Row, int]) -> None:
+    reader = asyncio.ensure_future(read_all(outbox))
+    await asyncio.sleep(0)
+    outbox.put(Report(outbox._job, closed=True, error=ShuttingDown("over")))
+    outbox.put(Report(outbox._job, [Delivery([1], [1], done=False, made=1)]))
+    with pytest.raises(ShuttingDown):
+        await reader
+
+
+async def read_all(outbox: Outbox[Row, int]) -> None:
+    async for _ in outbox:
+        pass

@@ -33,16 +33,22 @@ async def access_line(server: Running) -> LogLine:
 
 async def test_a_request_id_is_given_back_and_logged(server: Running) -> None:
     call = server.model.ListModels(ListModelsRequest(), metadata=(("x-request-id", "abc-1"),))
-    assert dict(await call.initial_metadata())["x-request-id"] == "abc-1"
     await call
+    assert dict(await call.trailing_metadata())["x-request-id"] == "abc-1"
     assert (await access_line(server))["request_id"] == "abc-1"
 
 
 async def test_a_request_without_an_id_gets_one(server: Running) -> None:
     first, second = server.model.ListModels(ListModelsRequest()), server.model.ListModels(ListModelsRequest())
-    ids = {dict(await call.initial_metadata())["x-request-id"] for call in (first, second)}
+    ids = {dict(await call.trailing_metadata())["x-request-id"] for call in (first, second)}
     assert len(ids) == 2
     await asyncio.gather(first, second)
+
+
+async def test_a_stream_says_its_id_before_its_first_message(server: Running) -> None:
+    call = server.text.StreamText(text_pb2.StreamTextRequest(generation=text(3)), metadata=(("x-request-id", "abc-2"),))
+    assert dict(await call.initial_metadata())["x-request-id"] == "abc-2"
+    assert [message async for message in call]
 
 
 async def test_an_access_line_says_what_was_done_and_no_text(server: Running) -> None:

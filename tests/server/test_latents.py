@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rhapsode_server.models.latents import Draw, Prior, draw, lerp, slerp, walk, walk_length
+from rhapsode_server.models.latents import Draw, Prior, draw, draw_all, lerp, slerp, walk, walk_length
+
+U64 = st.integers(0, 2**64 - 1)
 
 
 def vector(*values: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
@@ -18,6 +20,12 @@ def test_priors_have_their_moments() -> None:
     assert abs(float(normal.mean())) < 0.02
     assert abs(float(normal.std()) - 1.0) < 0.02
     assert -1.0 <= uniform.min() < -0.99 < 0.99 < uniform.max() < 1.0
+
+
+@given(st.lists(st.builds(Draw, U64, U64), min_size=1, max_size=40), st.integers(1, 70), st.sampled_from(Prior))
+def test_latents_drawn_together_have_the_bits_of_each_alone(names: list[Draw], size: int, prior: Prior) -> None:
+    together = draw_all(names, size, prior)
+    assert together.tobytes() == b"".join(draw(name, size, prior).tobytes() for name in names)
 
 
 def test_the_middle_of_a_linear_way_is_the_first_plus_half_the_difference() -> None:

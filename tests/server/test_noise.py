@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rhapsode_server.models.noise import Purpose, choice, philox, token_uniforms, uniforms, words
+from rhapsode_server.models.noise import (
+    Purpose,
+    choice,
+    choices,
+    philox,
+    token_uniforms,
+    uniforms,
+    words,
+    words_of_rows,
+)
 from rhapsode_server.models.normal import normals
 
 U64 = st.integers(0, 2**64 - 1)
@@ -36,6 +45,15 @@ def test_philox_gives_the_published_answers(
 def test_any_words_can_be_drawn_without_those_before(seed: int, row: int, start: int, count: int) -> None:
     whole = words(seed, row, Purpose.TOKEN, 0, start + count)
     assert np.array_equal(words(seed, row, Purpose.TOKEN, start, count), whole[start:])
+
+
+@given(names=st.lists(st.tuples(U64, U64), min_size=1, max_size=9), start=st.integers(0, 20), count=st.integers(0, 30))
+def test_rows_drawn_together_have_the_words_of_each_alone(names: list[tuple[int, int]], start: int, count: int) -> None:
+    seeds, rows = zip(*names, strict=True)
+    for purpose in Purpose:
+        together = words_of_rows(seeds, rows, purpose, start, count)
+        assert together.tolist() == [words(*name, purpose, start, count).tolist() for name in names]
+    assert choices(seeds, rows, 1000).tolist() == [choice(*name, 1000) for name in names]
 
 
 def test_seeds_rows_and_purposes_share_nothing() -> None:
@@ -72,6 +90,11 @@ def test_normals_agree_with_the_inverse_distribution_function(probability: float
 
 def test_a_number_of_a_latent_does_not_depend_on_its_length() -> None:
     assert np.array_equal(uniforms(5, 5, 7), uniforms(5, 5, 100)[:7])
+
+
+def test_choices_reach_the_last_option_however_many_there_are() -> None:
+    word = int(words(3, 4, Purpose.CLASS, 0, 1)[0])
+    assert [choice(3, 4, options) for options in (1, 2**32)] == [0, word]
 
 
 def test_choices_are_even() -> None:

@@ -90,17 +90,17 @@ def test_more_streams_than_fit_a_batch_take_turns() -> None:
     assert batches == ["ab", "ca", "bc"]
 
 
-def test_a_turn_is_a_few_runs_for_those_who_have_been_heard_of() -> None:
+def test_a_turn_is_a_few_runs_and_ends_with_the_first_news() -> None:
     jobs = scheduler(max_batch=2, turn=3)
     for name in "abcd":
         add(jobs, name)
     batches = []
-    for number in range(6):
+    for number in range(8):
         plan = jobs.plan(0.0)
         batches.append(rows(plan))
-        events = ["x"] if number else []  # the first run primes: nothing to tell, so its rows have no turn yet
+        events = ["x"] if number else []  # the first run primes; the first news end a turn
         jobs.complete(plan.batch, [Outcome(events) for _ in plan.batch], 0.0)
-    assert batches == ["ab", "cd", "cd", "cd", "ab", "ab"]
+    assert batches == ["ab", "ab", "cd", "ab", "ab", "ab", "cd", "cd"]
 
 
 def test_a_row_that_keeps_its_place_leaves_with_its_job_or_waits_with_it() -> None:
@@ -217,7 +217,18 @@ def test_a_batch_that_is_not_full_waits_for_more_where_a_delay_is_set() -> None:
     assert rows(plan) == "ab"
     add(jobs, "c", now=1.6)
     jobs.complete(plan.batch, [Outcome(), Outcome()], 1.7)
-    assert rows(jobs.plan(1.7)) == "cab"  # what has begun waits for nobody
+    assert rows(jobs.plan(1.7)) == "abc"  # what has begun waits for nobody
+
+
+def test_a_row_that_left_does_not_cut_the_wait_short() -> None:
+    jobs: Jobs = Scheduler(3, Limits(8, 8, delay=0.5))
+    gone = add(jobs, "a", now=0.0)
+    plan = jobs.plan(0.5)
+    jobs.complete(plan.batch, [Outcome()], 0.6)
+    jobs.cancel(gone, 0.7)
+    add(jobs, "b", now=0.8)
+    assert rows(jobs.plan(0.8)) == ""
+    assert rows(jobs.plan(1.3)) == "b"
 
 
 def test_a_full_batch_does_not_wait() -> None:

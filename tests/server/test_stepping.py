@@ -5,11 +5,12 @@ from pathlib import Path
 import onnx
 import pytest
 
-from rhapsode.v1 import model_pb2
+from rhapsode.v1 import model_pb2, text_pb2
+from rhapsode.v1.bounds_pb2 import bounds
 from rhapsode_server.errors import BundleError
 from rhapsode_server.repository import loading
 from rhapsode_server.repository.loading import LoadedModel
-from rhapsode_server.repository.stepping import Batching, Form
+from rhapsode_server.repository.stepping import RANKS, Batching, Form
 from rhapsode_server.runtime.providers import Runtime, RuntimeOptions
 from support import bundles
 from support.breaking import edit_graph
@@ -25,6 +26,20 @@ def loaded(folder: Path, form: Form = "auto") -> LoadedModel:
 def test_a_sound_graph_is_fused(tmp_path: Path, asked: Form, taken: str) -> None:
     model = loaded(bundles.stepper().write(tmp_path), asked)
     assert (model.form, model.unfused_reason, model.batch_invariant) == (taken, "", True)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("form", ["loop", "unrolled"])
+def test_few_rows_are_fused_as_well_as_many(tmp_path: Path, rows: int, form: Form) -> None:
+    batching = Batching(max_batch=rows, run_steps=20, form=form)
+    folder = bundles.stepper().write(tmp_path)
+    model = loading.load(folder, Runtime(RuntimeOptions(provider="cpu")), batching)
+    assert (model.form, model.unfused_reason) == (form, "")
+
+
+def test_the_unrolled_form_tells_as_many_tokens_as_may_be_asked_for() -> None:
+    fields = (text_pb2.TextGeneration.DESCRIPTOR, "logprobs"), (text_pb2.ScoreTextRequest.DESCRIPTOR, "top_logprobs")
+    assert {int(kind.fields_by_name[name].GetOptions().Extensions[bounds].max) for kind, name in fields} == {RANKS}
 
 
 def test_a_plain_one_is_given_when_asked_for(tmp_path: Path) -> None:

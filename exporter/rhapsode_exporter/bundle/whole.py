@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from google.protobuf.json_format import MessageToJson
@@ -32,8 +32,9 @@ def whole(folder: Path) -> Iterator[Path]:
         _replace(folder, part)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
-        for parent in made:
-            parent.rmdir()
+        with suppress(OSError):  # somebody else may have put something there
+            for parent in made:
+                parent.rmdir()
         raise
 
 

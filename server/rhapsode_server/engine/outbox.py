@@ -84,7 +84,8 @@ class Outbox(Generic[RowT, EventT]):
         for delivery in report.deliveries:
             self._waiting.append(delivery)
             self._items += delivery.made
-        self._closed, self._error = report.closed, report.error
+        if not self._closed:  # news of a run may come after the word that the job has ended
+            self._closed, self._error = report.closed, report.error
         if self._items > self._pace.bound and not self._closed and not self._job.parked:
             self._desk.park(self._job)
         self._call_reader()

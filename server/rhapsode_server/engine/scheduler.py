@@ -5,8 +5,9 @@ Rules, each with a test of its own:
 1. A job is queued until a slot is free, then active until its last row is done; then closed, for good.
 2. A batch takes one row from each active job in turn, again and again, until it is full or no row is ready: no job
    starves, however many rows another one has. Rows of one job go in their order.
-3. A row is in at most one batch at a time. A row whose job has been heard of keeps its place for a turn of a few runs,
-   so that its reader gets fewer, fuller messages; then, or before that, it goes to the end of its job's rows.
+3. A row is in at most one batch at a time. It keeps its place for a turn of a few runs, so that its reader gets fewer,
+   fuller messages; then it goes to the end of its job's rows. The run that brings a job's first news ends the turn
+   too: others wait for theirs.
 4. A job that leaves (cancelled, expired, failed) takes its ready rows with it at once. Its rows in the run under way
    are computed and dropped; nothing of their batch-mates changes.
 5. No row of a job whose deadline has passed is put into a batch.
@@ -194,20 +195,22 @@ class Scheduler(Generic[RowT, EventT]):
         error: RhapsodeError | None = None
         deliveries: list[Delivery[RowT, EventT]] = []
         for place, outcome in results:
+            first = bool(outcome.events) and job.first_event is None
+            if first:
+                job.first_event = now
             if outcome.events:
                 deliveries.append(Delivery(place.row, outcome.events, outcome.done, outcome.made))
-                job.first_event = now if job.first_event is None else job.first_event
             error = error or outcome.error
-            self._leave_place(place, outcome.done)
+            self._leave_place(place, outcome.done, turn=1 if first else self._limits.turn)
         if error or job.exhausted:
             self._retire(job, now)
             return Report(job, deliveries, closed=True, error=error)
         self._list(job)
         return Report(job, deliveries)
 
-    def _leave_place(self, place: Place[RowT], done: bool) -> None:
+    def _leave_place(self, place: Place[RowT], done: bool, turn: int) -> None:
         """After a run, the row keeps its place, goes to the end of its job's rows, or is done."""
-        if not done and place.job.first_event is not None and place.runs < self._limits.turn:
+        if not done and place.runs < turn:
             self._staying.append(place)
             return
         place.job.running -= 1
@@ -235,7 +238,7 @@ class Scheduler(Generic[RowT, EventT]):
 
     def _held_until(self) -> float | None:
         """Until when the rows that are ready wait for more; None where they do not."""
-        if self._staying or not self._limits.delay:
+        if not self._limits.delay or any(place.job.stage is Stage.ACTIVE for place in self._staying):
             return None
         jobs = [job for job in self._ring if job.stage is Stage.ACTIVE and not job.parked]
         if not jobs or any(job.started is not None for job in jobs):

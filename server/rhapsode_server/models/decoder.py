@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from rhapsode_server.errors import NonFiniteOutput
 from rhapsode_server.models.base import Outcome, Session
-from rhapsode_server.models.latents import Draw, Latent, Prior, draw
-from rhapsode_server.models.noise import choice
+from rhapsode_server.models.latents import Draw, Latent, Prior, draw_all
+from rhapsode_server.models.noise import choices
 
 Pixels = NDArray[np.float32]
 
@@ -46,23 +46,38 @@ class Decoder:
 
     def advance(self, rows: Sequence[ImageRow]) -> Sequence[Outcome[Picture]]:
         """Decode every row; each is done after it."""
-        latents = np.stack([self._latent(row) for row in rows])
+        latents = self._latents(rows)
         feeds: dict[str, NDArray[Any]] = {"latent": latents}
         if self._class_count:
-            feeds["class_id"] = np.array([self._class(row) for row in rows], dtype=np.int64)
+            feeds["class_id"] = self._classes(rows)
         pictures: Pixels = self._session.run(feeds)["image"]
-        sound = np.asarray(np.isfinite(pictures.reshape(len(rows), -1)).all(axis=1))
+        sound = np.asarray(np.isfinite(pictures).reshape(len(rows), -1).all(axis=1))
+        # Copies, because a picture that waits for its reader must not keep its whole batch in memory.
         return [
-            Outcome([Picture(picture, latent)], done=True, made=1)
+            Outcome((Picture(picture.copy(), latent.copy()),), done=True, made=1)
             if fine
             else Outcome(done=True, error=NonFiniteOutput("the model gave pixels that are not finite"))
             for picture, latent, fine in zip(pictures, latents, sound, strict=True)
         ]
 
-    def _latent(self, row: ImageRow) -> Latent:
-        return draw(row.source, self._latent_size, self._prior) if isinstance(row.source, Draw) else row.source
+    def _latents(self, rows: Sequence[ImageRow]) -> NDArray[np.float32]:
+        latents = np.empty((len(rows), self._latent_size), dtype=np.float32)
+        names: dict[int, Draw] = {}
+        for place, row in enumerate(rows):
+            if isinstance(row.source, Draw):
+                names[place] = row.source
+            else:
+                latents[place] = row.source
+        if names:
+            latents[list(names)] = draw_all(list(names.values()), self._latent_size, self._prior)
+        return latents
 
-    def _class(self, row: ImageRow) -> int:
-        if row.class_id is None and isinstance(row.source, Draw):
-            return choice(row.source.seed, row.source.row, self._class_count)
-        return row.class_id or 0
+    def _classes(self, rows: Sequence[ImageRow]) -> NDArray[np.int64]:
+        classes = np.array([row.class_id or 0 for row in rows], dtype=np.int64)
+        names = {
+            place: row.source for place, row in enumerate(rows) if row.class_id is None and isinstance(row.source, Draw)
+        }
+        if names:
+            seeds, numbers = zip(*((name.seed, name.row) for name in names.values()), strict=True)
+            classes[list(names)] = choices(seeds, numbers, self._class_count)
+        return classes

@@ -92,9 +92,9 @@ class FusedSteps:
         return _Batch(rows, places, asked, unmoved | _settings(asked))
 
     def _copy_out(self, rows: Sequence[TextRow], before: _Batch) -> None:
-        """Bring the state of rows that are not in the next run to the host; ended ones are not asked for again."""
+        """Bring the state of rows that sit the next run out to the host: of those that have not ended."""
         staying = set(rows)
-        leaving = [(row, at) for row, at in before.places.items() if row not in staying and row.left > 0]
+        leaving = [(row, at) for row, at in before.places.items() if row not in staying and not row.ended]
         if leaving:
             states = [self._last[name].numpy() for name in self._staying]
             for row, place in leaving:

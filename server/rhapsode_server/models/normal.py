@@ -77,17 +77,29 @@ FAR_TAIL = (
 
 
 def _ratio(region: tuple[tuple[float, ...], tuple[float, ...]], x: NDArray[np.float64]) -> NDArray[np.float64]:
-    above, below = np.zeros_like(x), np.zeros_like(x)
-    for numerator, denominator in zip(*region, strict=True):
-        above, below = above * x + numerator, below * x + denominator
-    return above / below
+    """Both polynomials at once by Horner's rule: float64 [n] → float64 [n]."""
+    highest, *rest = np.array(region).T[:, :, None]
+    parts = highest * x + rest[0]
+    for coefficients in rest[1:]:
+        parts *= x
+        parts += coefficients
+    return np.asarray(parts[0] / parts[1])
 
 
 def normals(uniforms: NDArray[np.float64]) -> NDArray[np.float64]:
     """The value below which a standard normal lies with each probability: float64 in (0, 1) → float64, same shape."""
-    centred = uniforms - 0.5
-    middle = np.abs(centred) <= 0.425
-    tail = np.sqrt(-np.log(np.where(middle, 0.5, np.minimum(uniforms, 1.0 - uniforms))))
-    outside = np.where(tail <= 5.0, _ratio(NEAR_TAIL, tail - 1.6), _ratio(FAR_TAIL, tail - 5.0))
-    inside = centred * _ratio(MIDDLE, 0.180625 - centred * centred)
-    return np.where(middle, inside, np.copysign(outside, centred))
+    flat = uniforms.reshape(-1)
+    centred = flat - 0.5
+    values = centred * _ratio(MIDDLE, 0.180625 - centred * centred)
+    outside = np.flatnonzero(np.abs(centred) > 0.425)
+    values[outside] = np.copysign(_tail(flat[outside]), centred[outside])
+    return values.reshape(uniforms.shape)
+
+
+def _tail(uniforms: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The magnitudes outside of the middle region: float64 [n] → float64 [n]."""
+    depth = np.sqrt(-np.log(np.minimum(uniforms, 1.0 - uniforms)))
+    values = _ratio(NEAR_TAIL, depth - 1.6)
+    far = np.flatnonzero(depth > 5.0)
+    values[far] = _ratio(FAR_TAIL, depth[far] - 5.0)
+    return values

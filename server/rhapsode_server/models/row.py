@@ -39,6 +39,8 @@ class TextRow:
         self.state: State | None = None
         """The state after the last step, where it is not kept by the model; None before the first step."""
         self.seen: NDArray[np.float32] | None = None
+        self.ended = False
+        """Whether it wants no more steps."""
         self.token = spec.prompt[0]
         """The token to feed next."""
         self._forced = (*spec.prompt, *spec.received)
@@ -118,8 +120,9 @@ class TextRow:
     def _tell_score(self, ids: Sequence[int], logprobs: Sequence[Logprob], alphabet: Alphabet) -> Outcome[TextEvent]:
         told = Tokens(ids, "".join(alphabet.tokens[token] for token in ids), logprobs)
         self._told += len(ids)
-        ended = [Ended(EndReason.SCORED, self._told)] if self.left <= 0 else []
-        return Outcome([told, *ended], done=bool(ended), made=len(ids))
+        self.ended = self.left <= 0
+        ended = [Ended(EndReason.SCORED, self._told)] if self.ended else []
+        return Outcome([told, *ended], done=self.ended, made=len(ids))
 
     def _tell_drawn(self, ids: Sequence[int], logprobs: Sequence[Logprob], alphabet: Alphabet) -> Outcome[TextEvent]:
         if self.seen is not None:
@@ -146,12 +149,14 @@ class TextRow:
         told = [Tokens(ids, "".join([alphabet.tokens[token] for token in ids]), logprobs)] if ids else []
         if self.left > 0:
             return Outcome(told, made=len(ids))
+        self.ended = True
         return Outcome([*told, Ended(EndReason.MAX_TOKENS, self._told)], done=True, made=len(ids))
 
     def _end(
         self, reason: EndReason, free: int, made: int, alphabet: Alphabet, stop: str = "", tail: str = ""
     ) -> Outcome[TextEvent]:
         events = self._release(free, alphabet)
+        self.ended = True
         return Outcome([*events, Ended(reason, self._told, stop, tail)], done=True, made=made)
 
     def _release(self, free: int, alphabet: Alphabet) -> Sequence[Tokens]:

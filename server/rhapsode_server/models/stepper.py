@@ -41,7 +41,7 @@ class Stepper:
         steps = self._steps(rows)
         began = self._clock()
         made = self._way.run(rows, steps)
-        self._budget.took(len(rows), steps, self._clock() - began)
+        self._budget.took(len(rows), len(made.tokens), self._clock() - began)
         return made
 
     def _steps(self, rows: Sequence[TextRow]) -> int:
@@ -61,10 +61,11 @@ class Stepper:
             count = row.spec.logprobs
             logprobs = [told.of(step, place, count) for step in range(sound)] if told and count is not None else ()
             outcome = row.take(tokens[place][:sound], logprobs, self._alphabet) if sound else Outcome()
-            outcomes.append(outcome if sound == wanted or outcome.done else _unsound(outcome))
+            outcomes.append(outcome if sound == wanted or outcome.done else _unsound(row, outcome))
         return outcomes
 
 
-def _unsound(outcome: Outcome[TextEvent]) -> Outcome[TextEvent]:
+def _unsound(row: TextRow, outcome: Outcome[TextEvent]) -> Outcome[TextEvent]:
+    row.ended = True
     error = NonFiniteOutput("the model gave logits that are not finite")
     return Outcome(outcome.events, done=True, error=error, made=outcome.made)

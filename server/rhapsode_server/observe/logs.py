@@ -2,59 +2,77 @@
 
 import logging
 import sys
+from collections.abc import Mapping
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Literal, TextIO
 
-import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+from rhapsode_server.observe.lines import Render, console_renderer, json_renderer
 
 Format = Literal["json", "console"]
-Log = structlog.typing.FilteringBoundLogger
+
+_NOTES: ContextVar[Mapping[str, object]] = ContextVar("notes", default=MappingProxyType({}))
+_LEVELS: Mapping[int, str] = MappingProxyType(
+    {weight: name.lower() for name, weight in logging.getLevelNamesMapping().items() if name not in ("WARN", "FATAL")}
+)
+
+
+class Log:
+    """Writes a line for each event that has the weight. Not for several threads."""
+
+    def __init__(self, stream: TextIO, least: int, render: Render) -> None:
+        self._stream = stream
+        self._least = least
+        self._render = render
+        self._kept: list[str] = []
+
+    def debug(self, event: str, **fields: object) -> None:
+        """Write what only its authors want to know."""
+        self._say(logging.DEBUG, event, fields)
+
+    def info(self, event: str, **fields: object) -> None:
+        """Write what is as it should be."""
+        self._say(logging.INFO, event, fields)
+
+    def warning(self, event: str, **fields: object) -> None:
+        """Write what may need a look."""
+        self._say(logging.WARNING, event, fields)
+
+    def error(self, event: str, **fields: object) -> None:
+        """Write what went wrong; `exc_info` is an exception to be told with its traceback."""
+        self._say(logging.ERROR, event, fields)
+
+    def keep(self, event: str, **fields: object) -> None:
+        """Write what `info` would, though not before `flush` or the next line: a write for each rpc costs too much."""
+        self._add(logging.INFO, event, fields)
+
+    def flush(self) -> None:
+        """Write what was kept."""
+        if self._kept:
+            text = "".join(self._kept)
+            self._kept.clear()
+            self._stream.write(text)
+            self._stream.flush()
+
+    def _say(self, weight: int, event: str, fields: Mapping[str, object]) -> None:
+        self._add(weight, event, fields)
+        self.flush()
+
+    def _add(self, weight: int, event: str, fields: Mapping[str, object]) -> None:
+        if weight >= self._least:
+            self._kept.append(self._render(_LEVELS[weight], event, {**_NOTES.get(), **fields}))
 
 
 def open_log(level: str, form: Format, version: str, stream: TextIO | None = None) -> Log:
-    """Make a logger that writes to `stream` (standard output where None); nothing is set for others who use structlog.
+    """Make a logger that writes to `stream` (standard output where None).
 
     `level` is one of Python's names in any case; `version`, the server's, stands in every JSON line.
     """
     target = sys.stdout if stream is None else stream
-    processors: list[Processor] = [structlog.contextvars.merge_contextvars, structlog.processors.add_log_level]
-    wrapper = structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()])
-    log: Log = structlog.wrap_logger(
-        structlog.PrintLogger(target),
-        processors=[*processors, *_rendering(form, version, colours=target.isatty())],
-        wrapper_class=wrapper,
-        context_class=dict,
-        cache_logger_on_first_use=True,
-    ).bind()
-    return log
+    render = json_renderer(version) if form == "json" else console_renderer(colours=target.isatty())
+    return Log(target, logging.getLevelNamesMapping()[level.upper()], render)
 
 
 def note(**fields: str | int | float) -> None:
     """Add fields to the log lines of the rpc that is being handled; never text of a request."""
-    structlog.contextvars.bind_contextvars(**fields)
-
-
-def forget() -> None:
-    """Start an rpc without what was noted before it."""
-    structlog.contextvars.clear_contextvars()
-
-
-def _rendering(form: Format, version: str, *, colours: bool) -> list[Processor]:
-    if form == "console":
-        return [
-            structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
-            structlog.dev.ConsoleRenderer(colors=colours),
-        ]
-
-    def name_service(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        event["service"] = "rhapsode"
-        event["version"] = version
-        return event
-
-    return [
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
-        structlog.processors.format_exc_info,
-        structlog.processors.EventRenamer("msg"),
-        name_service,
-        structlog.processors.JSONRenderer(ensure_ascii=False),
-    ]
+    _NOTES.set({**_NOTES.get(), **fields})

@@ -1,5 +1,6 @@
 """A short performance of a model as it will be served: what it gives goes into the fingerprint."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -56,7 +57,7 @@ class Recital:
 
 
 def recite(stepper: Stepper, prompts: Sequence[int], only: int | None = None) -> Recital:
-    """32 tokens under each of five settings, all rows in one batch, or one of them alone.
+    """Some 32 tokens under each of five settings, as many rows in a batch as may be, or one of them alone.
 
     Row i begins with token `prompts[i]`. A row whose logits are not finite ends with its error's name.
     """
@@ -67,14 +68,15 @@ def recite(stepper: Stepper, prompts: Sequence[int], only: int | None = None) ->
     cast = rows if only is None else [rows[only]]
     given: dict[TextRow, list[Tokens]] = {row: [] for row in cast}
     errors: dict[TextRow, str] = {}
-    going = cast
-    while going:
-        outcomes = stepper.advance(going)
-        for row, outcome in zip(going, outcomes, strict=True):
+    waiting = deque(cast)
+    while waiting:
+        batch = [waiting.popleft() for _ in range(min(stepper.max_batch, len(waiting)))]
+        for row, outcome in zip(batch, stepper.advance(batch), strict=True):
             given[row] += [event for event in outcome.events if isinstance(event, Tokens)]
             if outcome.error is not None:
                 errors[row] = outcome.error.reason
-        going = [row for row, outcome in zip(going, outcomes, strict=True) if not outcome.done]
+            if not outcome.done:
+                waiting.append(row)
     return Recital([_recited(given[row], errors.get(row, "")) for row in cast])
 
 

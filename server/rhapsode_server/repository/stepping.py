@@ -20,8 +20,10 @@ from rhapsode_server.repository.tensors import DTYPES
 from rhapsode_server.runtime.providers import CPU, Runtime
 from rhapsode_server.runtime.session import Session
 
-Form = Literal["auto", "loop", "unrolled", "plain"]
+Taken = Literal["loop", "unrolled", "plain"]
+Form = Literal["auto"] | Taken
 RANKS = 20  # of the likeliest tokens that the unrolled form tells: the most that a request may ask for
+_MOST_UNROLLED = 64  # steps: each is a copy of the graph
 _UNHURRIED = 60.0  # seconds: a recital takes as many steps a run as it can, whatever they cost
 
 
@@ -42,7 +44,7 @@ class Stepping:
 
     stepper: Stepper
     recital: Recital
-    form: Literal["loop", "unrolled", "plain"]
+    form: Taken
     unfused_reason: str = ""
     """Why the steps are taken one by one; empty where they are not, or were not meant to be otherwise."""
     batch_invariant: bool = True
@@ -60,6 +62,11 @@ class _Maker:
         self.alphabet = _alphabet(bundle)
         self._size = len(self.alphabet.tokens)
 
+    def perform(self, way: Steps, batching: Batching, prompts: Sequence[int], only: int | None = None) -> Recital:
+        """A recital in one of the ways, in batches and runs as large as they will be."""
+        budget = RunBudget(_UNHURRIED, batching.run_steps)
+        return recite(Stepper(way, self.alphabet, budget, batching.max_batch), prompts, only)
+
     def plain(self) -> Steps:
         """One token a run."""
         return UnfusedSteps(self._session, self.states, self.alphabet)
@@ -70,8 +77,9 @@ class _Maker:
         return FusedSteps(Forms(session, buckets=Buckets(batching.buckets)), self.states, self.alphabet)
 
     def unrolled(self, batching: Batching) -> Steps:
-        """One token a run, or `run_steps`, of `max_batch` rows. Raises Unfusable or RunFailed."""
-        sizes = sorted({1, batching.run_steps})
+        """One, four, sixteen… tokens a run, up to `run_steps`, of `max_batch` rows. Raises Unfusable or RunFailed."""
+        most = min(batching.run_steps, _MOST_UNROLLED)
+        sizes = sorted({4**power for power in range(4) if 4**power <= most} | {most})
         forms = {
             steps: self._runtime.session(
                 fuse.unrolled(self._content, self.states, self._size, steps, batching.max_batch, RANKS)
@@ -98,28 +106,30 @@ def stepping(
     form = batching.form
     if form == "auto":
         form = "loop" if runtime.placement.provider == CPU else "unrolled"
-    reference = _perform(maker, maker.plain(), prompts)
+    plain = maker.plain()
+    reference = maker.perform(plain, batching, prompts)
     if form == "plain":
-        return _stepping(maker, maker.plain(), batching, prompts, "plain")
+        return _stepping(maker, plain, reference, batching, prompts, "plain")
     try:
         fused = maker.loop(batching) if form == "loop" else maker.unrolled(batching)
-        if not _perform(maker, fused, prompts).agrees(reference):
+        recital = maker.perform(fused, batching, prompts)
+        if not recital.agrees(reference):
             raise fuse.Unfusable("fused, it gave other tokens than step by step")
     except (fuse.Unfusable, RunFailed) as error:
-        return _stepping(maker, maker.plain(), batching, prompts, "plain", str(error))
-    return _stepping(maker, fused, batching, prompts, form)
+        return _stepping(maker, plain, reference, batching, prompts, "plain", str(error))
+    return _stepping(maker, fused, recital, batching, prompts, form)
 
 
 def _stepping(
     maker: _Maker,
     way: Steps,
+    together: Recital,
     batching: Batching,
     prompts: Sequence[int],
-    form: Literal["loop", "unrolled", "plain"],
+    form: Taken,
     reason: str = "",
 ) -> Stepping:
-    together = _perform(maker, way, prompts)
-    alone = [_perform(maker, way, prompts, only=row) for row in range(len(together.rows))]
+    alone = [maker.perform(way, batching, prompts, only=row) for row in range(len(together.rows))]
     budget = RunBudget(batching.run_seconds, batching.run_steps)
     return Stepping(
         Stepper(way, maker.alphabet, budget, batching.max_batch),
@@ -128,10 +138,6 @@ def _stepping(
         reason,
         all(one.rows[0] == row for one, row in zip(alone, together.rows, strict=True)),
     )
-
-
-def _perform(maker: _Maker, way: Steps, prompts: Sequence[int], only: int | None = None) -> Recital:
-    return recite(Stepper(way, maker.alphabet, RunBudget(_UNHURRIED, 16), len(prompts)), prompts, only)
 
 
 def _states(bundle: bundle_pb2.Bundle) -> Sequence[StateSpec]:

@@ -10,12 +10,14 @@ REQUEST_ID = "x-request-id"
 class Call:
     """One rpc under way, with its id.
 
-    The id goes out with the first message, not before: a client's retry policy ends with the first headers, so a
-    refusal must not be preceded by any.
+    A stream sends the id with the headers before its first message, not earlier: a client's retry policy ends with the
+    first headers, so a refusal must not be preceded by any. A unary reply has it in the trailers, which go out with the
+    reply; headers of their own would cost another operation of gRPC's core and another turn of the event loop.
     """
 
-    def __init__(self, context: "grpc.aio.ServicerContext[Any, Any]", request_id: str) -> None:
+    def __init__(self, context: "grpc.aio.ServicerContext[Any, Any]", request_id: str, unary: bool) -> None:
         self._context = context
+        self._unary = unary
         self._begun = False
         self.request_id = request_id
 
@@ -25,10 +27,15 @@ class Call:
         return remaining
 
     async def begin(self) -> None:
-        """Send the headers, unless they have gone."""
-        if not self._begun:
-            self._begun = True
-            await self._context.send_initial_metadata(((REQUEST_ID, self.request_id),))
+        """Say the id, unless that was done."""
+        if self._begun:
+            return
+        self._begun = True
+        told = ((REQUEST_ID, self.request_id),)
+        if self._unary:
+            self._context.set_trailing_metadata(told)
+        else:
+            await self._context.send_initial_metadata(told)
 
     async def write(self, message: object) -> None:
         """Send a message of a stream."""

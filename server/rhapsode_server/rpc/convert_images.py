@@ -30,22 +30,29 @@ class ImageJob:
     """The seed in use; None where nothing was drawn from one."""
 
 
-def generation_job(asked: image_pb2.ImageGeneration, served: Served, config: Config) -> ImageJob:
-    """Read a request that is within its bounds. Raises RequestError where it does not fit the model or itself."""
+def generation_job(
+    asked: image_pb2.ImageGeneration, served: Served, config: Config, one_reply: bool = False
+) -> ImageJob:
+    """Read a request that is within its bounds. Raises RequestError where it does not fit the model or itself.
+
+    With `one_reply` all pictures must be sure to fit one message; no row is made for a request that asks for more.
+    """
     driver = decoder(served)
     kind = asked.WhichOneof("source")
-    count = _count(asked, config)
+    count = _count(asked, kind, config)
+    frame = fitting(ImageJob(driver, (), image_writer(asked.format, served), asked.return_latents), served, config)
+    if one_reply:
+        _check_reply(count, frame, served, config)
     class_id = _class(asked.image_class, served, "generation.image_class") if asked.HasField("image_class") else None
-    if kind in ("seeds", "latents") and asked.first_index:
+    first, listed = asked.first_index, kind in ("seeds", "latents")
+    if listed and first:
         raise InvalidField("generation.first_index", f"must not be set beside {kind}")
     if kind == "latents" and class_id is None and served.loaded.bundle.classes:
         raise InvalidField("generation.image_class", "must be set beside latents: there is no noise to draw it with")
-    seed = None if kind in ("seeds", "latents") else asked.seed if kind else secrets.randbits(SEED_BITS)
-    sources = _sources(asked, served, count, seed)
-    rows = [ImageRow(asked.first_index + place, source, class_id) for place, source in enumerate(sources)]
-    return fitting(
-        ImageJob(driver, rows, image_writer(asked.format, served), asked.return_latents, seed), served, config
-    )
+    seed = None if listed else asked.seed if kind else secrets.randbits(SEED_BITS)
+    sources = _listed(asked, kind, served) if seed is None else [Draw(seed, first + place) for place in range(count)]
+    rows = [ImageRow(first + place, source, class_id) for place, source in enumerate(sources)]
+    return ImageJob(driver, rows, frame.writer, frame.latents, seed)
 
 
 def decoding_job(asked: image_pb2.DecodeLatentsRequest, served: Served, config: Config) -> ImageJob:
@@ -83,15 +90,6 @@ def images_per_reply(job_writer: Writer, served: Served, latents: bool, config: 
     return (config.message_bytes - 1024) // picture_bytes(job_writer, served, latents)
 
 
-def check_fits(asked: image_pb2.ImageGeneration, served: Served, config: Config) -> None:
-    """Raise OutputTooLarge where a unary reply could outgrow a message, whatever is drawn; no row is made for that."""
-    decoder(served)
-    most = images_per_reply(image_writer(asked.format, served), served, asked.return_latents, config)
-    if _count(asked, config) > most > 0:  # where not even one picture fits, the job says so
-        rule = f"must be at most {most} in one reply of this format; StreamImages takes more"
-        raise OutputTooLarge("generation.count", rule, {"max": str(most)})
-
-
 def check_encodings_fit(count: int, served: Served, config: Config) -> None:
     """Raise OutputTooLarge where the encodings of so many pictures would outgrow a message."""
     most = (config.message_bytes - 1024) // (8 * served.loaded.bundle.latent.size + BYTES_BESIDE)
@@ -108,12 +106,17 @@ def fitting(job: ImageJob, served: Served, config: Config) -> ImageJob:
     return job
 
 
-def _count(asked: image_pb2.ImageGeneration, config: Config) -> int:
-    listed = {"seeds": len(asked.seeds.seeds), "latents": len(asked.latents.latents)}
-    given = listed.get(asked.WhichOneof("source") or "")
+def _check_reply(count: int, frame: ImageJob, served: Served, config: Config) -> None:
+    most = images_per_reply(frame.writer, served, frame.latents, config)
+    if count > most:
+        rule = f"must be at most {most} in one reply of this format; StreamImages takes more"
+        raise OutputTooLarge("generation.count", rule, {"max": str(most)})
+
+
+def _count(asked: image_pb2.ImageGeneration, kind: str | None, config: Config) -> int:
+    given = len(asked.seeds.seeds) if kind == "seeds" else len(asked.latents.latents) if kind == "latents" else None
     count = asked.count if asked.HasField("count") else given or 1
     if given is not None and count != given:
-        kind = asked.WhichOneof("source")
         raise InvalidField("generation.count", f"must be the number of {kind}, {given}", {"given": str(given)})
     most = config.max_images_per_stream
     if count > most:
@@ -121,13 +124,11 @@ def _count(asked: image_pb2.ImageGeneration, config: Config) -> int:
     return count
 
 
-def _sources(asked: image_pb2.ImageGeneration, served: Served, count: int, seed: int | None) -> Sequence[Draw | Latent]:
-    if seed is not None:
-        return [Draw(seed, asked.first_index + place) for place in range(count)]
-    if asked.WhichOneof("source") == "seeds":
+def _listed(asked: image_pb2.ImageGeneration, kind: str | None, served: Served) -> Sequence[Draw | Latent]:
+    if kind == "seeds":
         return [Draw(own, 0) for own in asked.seeds.seeds]
-    listed = enumerate(asked.latents.latents)
-    return [latent(one, served, f"generation.latents.latents[{place}]") for place, one in listed]
+    latents = enumerate(asked.latents.latents)
+    return [latent(one, served, f"generation.latents.latents[{place}]") for place, one in latents]
 
 
 def stated_class(stated: bool, asked: image_pb2.ImageClass, served: Served) -> int | None:

@@ -99,7 +99,7 @@ def tokens_of(given: str | text_pb2.TokenIds, path: str, served: Served, config:
         field = f"{path}.text"
         if len(given) > longest * tokenizer.longest:  # known without a look at it
             raise InvalidField(field, *too_long)
-        tokens = tokenizer.encode(given, field)
+        tokens = tokenizer.encode(given, field, longest + 1)
     else:
         field, tokens = f"{path}.token_ids.ids", tuple(given.ids)
         _known(tokens, served, field)

@@ -1,4 +1,4 @@
-"""Has picture jobs done: rows to the engine, and files written and read outside of the event loop."""
+"""Has picture jobs done: rows to the engine, and what takes long outside of the event loop."""
 
 import asyncio
 import time
@@ -7,25 +7,26 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
-from rhapsode.v1 import image_pb2
 from rhapsode_server.engine.outbox import Pace
 from rhapsode_server.errors import DeadlineExpired
 from rhapsode_server.models.encoder import Encoded, EncodeRow
 from rhapsode_server.observe.logs import note
 from rhapsode_server.rpc.catalog import EncodeDriver, Served
 from rhapsode_server.rpc.convert_images import ImageJob
-from rhapsode_server.rpc.image_reply import images
+from rhapsode_server.rpc.image_reply import Developed, News
 from rhapsode_server.rpc.input_pictures import Field, Taken, take
+from rhapsode_server.rpc.press import Press
 
 WAITING_BYTES = 32 << 20  # of pictures that may wait for a slow reader before their job is parked
 WORKERS = 2  # more threads than cores only pass the interpreter's lock around
 
+INLINE_BYTES = 1 << 18  # of raw pictures that are written in the event loop: some tenths of a millisecond
 MANY = 500  # pictures whose rows take about a millisecond to make
 TURN = 0.02  # seconds that a request may read pictures before others have their turn
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Send = Callable[[Sequence[image_pb2.Image]], Awaitable[None]]
+Send = Callable[[Developed], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,9 @@ class Darkroom:
 
     def __init__(self, pace: Pace) -> None:
         self._pace = pace
+        self._paces: dict[int, Pace] = {}
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="pictures")
+        self._press = Press(self._workers, WORKERS)
 
     def close(self) -> None:
         """Let the threads end."""
@@ -55,7 +58,7 @@ class Darkroom:
         """Have all pictures made, and hand them to `send` in order as they come. Ends at `until`, a monotonic time."""
         async with job.driver.submit(job.rows, until, self._pace_of(job)) as outbox:
             async for news in outbox:
-                await send(await self._outside(images, job, news))
+                await send(await self._develop(job, news))
         note(items=len(job.rows), queue_ms=round((outbox.timings().queue_seconds or 0.0) * 1000, 3))
 
     async def encode(
@@ -74,15 +77,27 @@ class Darkroom:
                 encoded += (event for delivery in news for event in delivery.events)
         return [Reading(result, one.converted) for result, one in zip(encoded, taken, strict=True)]
 
+    async def _develop(self, job: ImageJob, news: News) -> Developed:
+        rows = [delivery.row for delivery in news]
+        pictures = [picture for delivery in news for picture in delivery.events]
+        values = [picture.values for picture in pictures]
+        inline = job.writer.raw and job.writer.most_bytes * len(values) <= INLINE_BYTES
+        data = job.writer.write(values) if inline else await self._press.write(job.writer, values)
+        return Developed(job, rows, pictures, data)
+
     async def _outside(self, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._workers, lambda: work(*arguments, **keywords))
 
     def _pace_of(self, job: ImageJob) -> Pace:
         """Slow readers are measured in bytes, since pictures are of all sizes."""
-        spec = job.writer.spec
-        bound = max(self._pace.flush_items, WAITING_BYTES // (4 * spec.height * spec.width * spec.channels))
-        return Pace(self._pace.flush_items, self._pace.flush_interval, bound=min(bound, self._pace.bound))
+        values = job.writer.values
+        pace = self._paces.get(values)
+        if pace is None:
+            bound = max(self._pace.flush_items, WAITING_BYTES // (4 * values))
+            pace = Pace(self._pace.flush_items, self._pace.flush_interval, bound=min(bound, self._pace.bound))
+            self._paces[values] = pace
+        return pace
 
 
 def _take_some(fields: Sequence[Field], served: Served) -> Sequence[Taken]:

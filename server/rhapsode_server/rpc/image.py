@@ -11,14 +11,13 @@ from rhapsode_server.rpc.catalog import Catalog, Served
 from rhapsode_server.rpc.convert_images import (
     ImageJob,
     check_encodings_fit,
-    check_fits,
     decoding_job,
     generation_job,
 )
 from rhapsode_server.rpc.convert_walks import Walk, encoder, walk_plan
 from rhapsode_server.rpc.darkroom import Darkroom
 from rhapsode_server.rpc.deadlines import deadline
-from rhapsode_server.rpc.image_reply import Sender, encoding, started
+from rhapsode_server.rpc.image_reply import Developed, Sender, encoding, started
 from rhapsode_server.rpc.input_pictures import Field
 from rhapsode_server.rpc.routes import Service, service
 
@@ -40,12 +39,12 @@ class ImageService:
     ) -> image_pb2.GenerateImagesResponse:
         """Sample pictures, and answer when all are done."""
         served = self._find(request.generation.model)
-        check_fits(request.generation, served, self._config)
-        job = await self._read(request.generation, served)
+        job = await self._read(request.generation, served, one_reply=True)
         reply = image_pb2.GenerateImagesResponse(started=started(job, served.loaded))
 
-        async def keep(pictures: Sequence[image_pb2.Image]) -> None:
-            reply.images.extend(pictures)
+        async def keep(developed: Developed) -> None:
+            for place in range(len(developed)):
+                developed.fill(reply.images.add(), place)
 
         await self._darkroom.develop(job, deadline(call, self._config), keep)
         return reply
@@ -53,7 +52,7 @@ class ImageService:
     async def StreamImages(self, request: image_pb2.StreamImagesRequest, call: Call) -> None:
         """Sample pictures, and write them as they come."""
         served = self._find(request.generation.model)
-        job = await self._read(request.generation, served)
+        job = await self._read(request.generation, served, one_reply=False)
         sender = Sender(call.write, image_pb2.StreamImagesResponse, started(job, served.loaded), self._config)
         await self._darkroom.develop(job, deadline(call, self._config), sender.send)
 
@@ -93,8 +92,8 @@ class ImageService:
         note(model=served.loaded.bundle.name)
         return served
 
-    async def _read(self, asked: image_pb2.ImageGeneration, served: Served) -> ImageJob:
-        return await self._darkroom.prepare(asked.count, generation_job, asked, served, self._config)
+    async def _read(self, asked: image_pb2.ImageGeneration, served: Served, one_reply: bool) -> ImageJob:
+        return await self._darkroom.prepare(asked.count, generation_job, asked, served, self._config, one_reply)
 
     async def _keyframes(self, plan: Walk, served: Served, until: float) -> Sequence[Latent]:
         """All keyframes as latents: pictures are encoded to their means."""

@@ -1,9 +1,8 @@
 """What the engine tells of pictures → messages of pictures."""
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
-
-from google.protobuf.message import Message
 
 from rhapsode.v1 import image_pb2
 from rhapsode_server.config import Config
@@ -12,6 +11,7 @@ from rhapsode_server.models.decoder import ImageRow, Picture
 from rhapsode_server.models.encoder import Encoded
 from rhapsode_server.repository.registry import LoadedModel
 from rhapsode_server.rpc.convert_images import BYTES_BESIDE, ImageJob
+from rhapsode_server.rpc.packed import packed
 
 News = Sequence[Delivery[ImageRow, Picture]]
 Write = Callable[[Any], Awaitable[None]]  # a servicer context's, which takes the messages of its own rpc only
@@ -29,9 +29,33 @@ def started(job: ImageJob, loaded: LoadedModel) -> image_pb2.ImagesStarted:
     )
 
 
-def images(job: ImageJob, news: News) -> list[image_pb2.Image]:
-    """Write pictures; takes long enough to be kept out of the event loop."""
-    return [_image(job, delivery.row, picture) for delivery in news for picture in delivery.events]
+@dataclass(frozen=True, slots=True, eq=False)
+class Developed:
+    """Pictures of one job, the next in order: their rows, what the model gave, and the bytes to send."""
+
+    job: ImageJob
+    rows: Sequence[ImageRow]
+    pictures: Sequence[Picture]
+    data: Sequence[bytes]
+
+    def __len__(self) -> int:
+        """How many pictures there are."""
+        return len(self.data)
+
+    def fill(self, image: image_pb2.Image, place: int) -> None:
+        """Write the picture at a place into a message; a message that is filled in place is not copied."""
+        spec = self.job.writer.spec
+        image.index = self.rows[place].index
+        image.format = self.job.writer.format
+        image.width, image.height, image.channels = spec.width, spec.height, spec.channels
+        image.data = self.data[place]
+        if self.job.latents:
+            image.latent.CopyFrom(packed(image_pb2.Latent, self.pictures[place].latent))
+
+    def sizes(self) -> Iterator[int]:
+        """An upper bound of each picture's bytes on the wire."""
+        for data, picture in zip(self.data, self.pictures, strict=True):
+            yield len(data) + BYTES_BESIDE + (picture.latent.nbytes if self.job.latents else 0)
 
 
 class Sender:
@@ -40,61 +64,48 @@ class Sender:
     `make` is the class of the messages. No message has more than a mebibyte of pictures, unless it is one picture.
     """
 
-    def __init__(
-        self, write: Write, make: Callable[..., Message], begun: image_pb2.ImagesStarted, config: Config
-    ) -> None:
+    def __init__(self, write: Write, make: Callable[..., Any], begun: image_pb2.ImagesStarted, config: Config) -> None:
         self._write = write
         self._make = make
         self._begun: image_pb2.ImagesStarted | None = begun
         self._most = min(MESSAGE, config.message_bytes - 1024)
 
-    async def send(self, pictures: Sequence[image_pb2.Image]) -> None:
+    async def send(self, developed: Developed) -> None:
         """Write pictures, as many in a message as it holds."""
-        for group in groups(pictures, self._most):
-            await self._write(self._make(started=self._take_begun(), images=group))
+        for group in groups(developed.sizes(), self._most):
+            message = self._message()
+            for place in group:
+                developed.fill(message.images.add(), place)
+            await self._write(message)
 
-    async def send_each(self, pictures: Sequence[image_pb2.Image]) -> None:
+    async def send_each(self, developed: Developed) -> None:
         """Write a message for each picture."""
-        for picture in pictures:
-            await self._write(self._make(started=self._take_begun(), image=picture))
+        for place in range(len(developed)):
+            message = self._message()
+            developed.fill(message.image, place)
+            await self._write(message)
 
-    def _take_begun(self) -> image_pb2.ImagesStarted | None:
+    def _message(self) -> Any:  # noqa: ANN401 - of the rpc's own type
         begun, self._begun = self._begun, None
-        return begun
+        return self._make(started=begun)
 
 
-def groups(pictures: Iterable[image_pb2.Image], most: int) -> Iterator[list[image_pb2.Image]]:
-    """Group pictures, in order, so that no group has more than `most` bytes unless it is a single picture."""
-    group: list[image_pb2.Image] = []
-    size = 0
-    for picture in pictures:
-        more = picture.ByteSize() + BYTES_BESIDE
-        if group and size + more > most:
-            yield group
-            group, size = [], 0
-        group.append(picture)
-        size += more
-    if group:
-        yield group
+def groups(sizes: Iterable[int], most: int) -> Iterator[range]:
+    """Group places, in order, so that no group's sizes sum to more than `most` unless it is a single place."""
+    start, end, total = 0, 0, 0
+    for end, size in enumerate(sizes):
+        if end > start and total + size > most:
+            yield range(start, end)
+            start, total = end, 0
+        total += size
+    if total:
+        yield range(start, end + 1)
 
 
 def encoding(encoded: Encoded, converted: bool) -> image_pb2.Encoding:
     """Where a picture lies."""
     return image_pb2.Encoding(
-        mean=image_pb2.Latent(values=encoded.mean),
-        log_variance=image_pb2.Latent(values=encoded.log_variance),
+        mean=packed(image_pb2.Latent, encoded.mean),
+        log_variance=packed(image_pb2.Latent, encoded.log_variance),
         converted=converted,
-    )
-
-
-def _image(job: ImageJob, row: ImageRow, picture: Picture) -> image_pb2.Image:
-    spec = job.writer.spec
-    return image_pb2.Image(
-        index=row.index,
-        format=job.writer.format,
-        width=spec.width,
-        height=spec.height,
-        channels=spec.channels,
-        data=job.writer.write(picture.values),
-        latent=image_pb2.Latent(values=picture.latent) if job.latents else None,
     )

@@ -1,13 +1,15 @@
 """The outermost layer around every rpc: requests are checked, rpcs counted and logged, errors made statuses."""
 
 import asyncio
+import secrets
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import grpc
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from rhapsode_server.errors import MalformedRequest, RequestError, ShuttingDown
@@ -22,6 +24,7 @@ from rhapsode_server.rpc.status import code_of, mask, status_of
 
 OURS = "rhapsode."
 LONGEST_REQUEST_ID = 128
+FLUSH = 0.05  # seconds that the line of an rpc may wait, so that those of many are written at once
 
 _NAMES = {code: code.name.title().replace("_", "") for code in grpc.StatusCode} | {
     grpc.StatusCode.OK: "OK",
@@ -35,6 +38,8 @@ class _Rpc:
 
     path: str
     ours: bool
+    unary: bool
+    """Whether it has one reply."""
     metrics: MethodMetrics
 
 
@@ -53,19 +58,21 @@ class Guard(grpc.aio.ServerInterceptor):
         self._log = log
         self._bounds = BoundsChecker()
         self._stopping = False
-        self._rpcs = {
-            f"/{each.name}/{method.name}": _Rpc(
-                path=f"{each.name}/{method.name}",
-                ours=each.name.startswith(OURS),
-                metrics=rpc_metrics.method(metric_label(each.name, method), list(_NAMES.values())),
-            )
+        self._flushing: asyncio.TimerHandle | None = None
+        self._server_id = secrets.token_hex(10)
+        self._count = count()
+        # Made once: an rpc that comes only looks its handler up.
+        self._handlers = {
+            f"/{each.name}/{method.name}": self._guarded(handlers[method.name], _rpc(each.name, method, rpc_metrics))
             for each in services
+            for handlers in (each.handlers(),)
             for method in each.methods
         }
 
     def refuse(self) -> None:
         """Refuse new requests for models from now on; those under way go on."""
         self._stopping = True
+        self._log.flush()
 
     async def intercept_service(
         self,
@@ -73,9 +80,8 @@ class Guard(grpc.aio.ServerInterceptor):
         handler_call_details: "grpc.HandlerCallDetails",
     ) -> "grpc.RpcMethodHandler[Any, Any] | None":
         """Give the method's handler with the guard around it; unknown methods are left to gRPC."""
-        handler = await continuation(handler_call_details)
-        rpc = self._rpcs.get(handler_call_details.method)
-        return handler if handler is None or rpc is None else self._guarded(handler, rpc)
+        handler = self._handlers.get(handler_call_details.method)
+        return handler or await continuation(handler_call_details)
 
     def _guarded(self, handler: "grpc.RpcMethodHandler[Any, Any]", rpc: _Rpc) -> "grpc.RpcMethodHandler[Any, Any]":
         make, behaviour = _shape(handler)
@@ -90,7 +96,7 @@ class Guard(grpc.aio.ServerInterceptor):
     ) -> object:
         began = time.perf_counter()
         rpc.metrics.started.inc()
-        call = Call(context, _request_id(context))
+        call = Call(context, _sent_id(context) or self._new_id(), rpc.unary)
         code = grpc.StatusCode.OK
         try:
             self._admit(rpc, request)
@@ -109,6 +115,10 @@ class Guard(grpc.aio.ServerInterceptor):
         finally:
             self._end(rpc, _NAMES[code], time.perf_counter() - began, call.request_id, context.peer())
 
+    def _new_id(self) -> str:
+        """An id that no other request has, here or at another server; asking the system for each is slow."""
+        return f"{self._server_id}{next(self._count):012x}"
+
     def _admit(self, rpc: _Rpc, request: object) -> None:
         if isinstance(request, _Malformed):
             raise MalformedRequest("the bytes are not a message of the expected type")
@@ -124,7 +134,7 @@ class Guard(grpc.aio.ServerInterceptor):
 
     def _end(self, rpc: _Rpc, code: str, seconds: float, request_id: str, peer: str) -> None:
         rpc.metrics.ended(code, seconds)
-        say = self._log.info if rpc.ours else self._log.debug
+        say = self._log.keep if rpc.ours else self._log.debug
         say(
             "rpc",
             grpc_method=rpc.path,
@@ -133,6 +143,27 @@ class Guard(grpc.aio.ServerInterceptor):
             peer=peer,
             request_id=request_id,
         )
+        self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        """Have the log written before long; at once while the server stops, since there may be no later."""
+        if self._stopping:
+            self._log.flush()
+        elif self._flushing is None:
+            self._flushing = asyncio.get_running_loop().call_later(FLUSH, self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = None
+        self._log.flush()
+
+
+def _rpc(service: str, method: MethodDescriptor, metrics: RpcMetrics) -> _Rpc:
+    return _Rpc(
+        path=f"{service}/{method.name}",
+        ours=service.startswith(OURS),
+        unary=not method.server_streaming,
+        metrics=metrics.method(metric_label(service, method), list(_NAMES.values())),
+    )
 
 
 def _shape(
@@ -170,10 +201,12 @@ def _counted(write: Callable[[Any], bytes] | None, rpc: _Rpc) -> Callable[[Any],
     return counted
 
 
-def _request_id(context: "grpc.aio.ServicerContext[Any, Any]") -> str:
-    """The id that the client sent, or one of our own."""
-    sent = dict(context.invocation_metadata() or ()).get(REQUEST_ID)
-    return sent[:LONGEST_REQUEST_ID] if isinstance(sent, str) and sent else uuid.uuid4().hex
+def _sent_id(context: "grpc.aio.ServicerContext[Any, Any]") -> str | None:
+    """The id that the client sent, if it sent one."""
+    for key, value in context.invocation_metadata() or ():
+        if key == REQUEST_ID and isinstance(value, str) and value:
+            return value[:LONGEST_REQUEST_ID]
+    return None
 
 
 async def _answer(behaviour: Behaviour, request: object, call: Call) -> object:

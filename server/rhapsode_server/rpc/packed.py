@@ -1,13 +1,19 @@
-"""The numbers of a Latent as an array, without a Python object for each of them.
+"""The numbers of a Latent from and to an array, without a Python object for each of them.
 
 protobuf's lists are slow to read one by one: a full message of latents would hold up the event loop for 40 ms. On the
 wire the numbers stand side by side, little-endian, and writing a message is a copy of memory.
 """
 
+from typing import TypeVar
+
 import numpy as np
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from numpy.typing import NDArray
+
+LENGTH_DELIMITED = 2  # the wire type of packed numbers
+
+MessageT = TypeVar("MessageT", bound=Message)
 
 
 def is_packed(descriptor: Descriptor) -> bool:
@@ -26,3 +32,16 @@ def floats(message: Message, count: int) -> NDArray[np.float32]:
     # The tag is one byte, the length has seven bits in each.
     header = 1 + ((4 * count).bit_length() + 6) // 7
     return np.frombuffer(data, dtype="<f4", count=count, offset=header).astype(np.float32)
+
+
+def packed(kind: type[MessageT], values: NDArray[np.float32]) -> MessageT:
+    """Make such a message of numbers: float32 [n]."""
+    data = values.astype("<f4", copy=False).tobytes()
+    (field,) = kind.DESCRIPTOR.fields
+    header = bytearray([field.number << 3 | LENGTH_DELIMITED])
+    length = len(data)
+    while length > 127:
+        header.append(length & 127 | 128)
+        length >>= 7
+    header.append(length)
+    return kind.FromString(bytes(header) + data)

@@ -1,6 +1,6 @@
 """Pictures out of the server: a model's values → the bytes of a file, or raw values."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from types import MappingProxyType
@@ -46,15 +46,22 @@ class Writer:
     format: Format
     spec: ImageSpec
 
-    def write(self, values: Pixels) -> bytes:
-        """Write one picture: float32 [channels, height, width] in the model's range → bytes."""
-        rows = np.ascontiguousarray(values.transpose(1, 2, 0))
+    @property
+    def values(self) -> int:
+        """Values of one picture: height × width × channels."""
+        return self.spec.height * self.spec.width * self.spec.channels
+
+    @property
+    def raw(self) -> bool:
+        """Whether values are sent as they are, without a file's encoder."""
+        return self.format not in _FILES
+
+    def write(self, pictures: Sequence[Pixels]) -> list[bytes]:
+        """Write pictures, all at once: float32 [channels, height, width] in the model's range → bytes, for each."""
         if self.format == image_pb2.IMAGE_FORMAT_RAW_FLOAT32:
-            return rows.astype("<f4").tobytes()
-        pixels = to_bytes(rows, self.spec)
-        if self.format == image_pb2.IMAGE_FORMAT_RAW_UINT8:
-            return pixels.tobytes()
-        return _write_file(pixels, self.format)
+            return [picture.transpose(1, 2, 0).astype("<f4", copy=False).tobytes() for picture in pictures]
+        pixels = to_bytes(np.array(pictures).transpose(0, 2, 3, 1), self.spec)
+        return [each.tobytes() if self.raw else _write_file(each, self.format) for each in pixels]
 
     @property
     def most_bytes(self) -> int:
@@ -73,7 +80,7 @@ def to_bytes(values: Pixels, spec: ImageSpec) -> NDArray[np.uint8]:
     """Scale values of any shape from [low, high] to 0–255, rounded to nearest, cut off outside."""
     scale = np.float32(255.0 / (spec.high - spec.low))
     scaled = np.rint((values - np.float32(spec.low)) * scale)
-    pixels: NDArray[np.uint8] = np.clip(scaled, 0, 255).astype(np.uint8)
+    pixels: NDArray[np.uint8] = np.clip(scaled, 0, 255).astype(np.uint8, order="C")
     return pixels
 
 

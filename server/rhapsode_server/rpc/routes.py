@@ -31,10 +31,13 @@ class Service:
         """Its rpcs."""
         return list(self.descriptor.methods)
 
+    def handlers(self) -> "dict[str, grpc.RpcMethodHandler[Any, Any]]":
+        """The handler of each rpc, by the rpc's name."""
+        return {method.name: _handler(method, getattr(self.servicer, method.name)) for method in self.methods}
+
     def handler(self) -> grpc.GenericRpcHandler:
         """What to give to the server."""
-        handlers = {method.name: _handler(method, getattr(self.servicer, method.name)) for method in self.methods}
-        return grpc.method_handlers_generic_handler(self.name, handlers)
+        return grpc.method_handlers_generic_handler(self.name, self.handlers())
 
 
 def service(descriptor: ServiceDescriptor, servicer: object) -> Service:

@@ -18,7 +18,9 @@ from rhapsode_server.rpc.routes import Service, service
 from rhapsode_server.rpc.score_reply import ScoreReply
 from rhapsode_server.rpc.text_reply import TextReply, gather
 
-GATHERING = Pace(flush_items=Pace().bound, flush_interval=1.0)  # a unary reply is one message however often we look
+GATHERING = Pace(
+    flush_items=Pace().bound // 4, flush_interval=1.0
+)  # a unary reply is one message however often we look
 
 
 class TextService:

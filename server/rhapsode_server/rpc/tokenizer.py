@@ -1,6 +1,7 @@
 """Text to token ids, by a bundle's vocabulary."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 from rhapsode.v1.bundle_pb2 import Vocabulary
 from rhapsode_server.errors import UnknownToken
@@ -12,17 +13,19 @@ class Tokenizer:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._unknown = vocabulary.unknown_token if vocabulary.HasField("unknown_token") else None
         self._ids = {text: i for i, text in enumerate(vocabulary.tokens) if text and i != self._unknown}
-        self.longest = max(map(len, self._ids), default=0)
+        self._lengths = sorted({len(text) for text in self._ids}, reverse=True)
+        self.longest = self._lengths[0] if self._ids else 0
         """Characters of the longest token."""
         self.longest_bytes = max((len(text.encode()) for text in vocabulary.tokens), default=0)
         """Bytes of the longest token that can be generated."""
 
-    def encode(self, text: str, field: str) -> tuple[int, ...]:
-        """Token ids of a text. Raises UnknownToken, with the index of the character, where `field` has no token for it.
+    def encode(self, text: str, field: str, most: int) -> tuple[int, ...]:
+        """The first token ids of a text, at most `most` of them, so that no text takes longer than that.
 
-        A vocabulary with an unknown token takes that for each such character instead.
+        Raises UnknownToken, with the index of the character, where `field` has no token for it. A vocabulary with an
+        unknown token takes that for each such character instead.
         """
-        return tuple(self._pieces(text, field))
+        return tuple(islice(self._pieces(text, field), most))
 
     def _pieces(self, text: str, field: str) -> Iterator[int]:
         place = 0
@@ -34,8 +37,9 @@ class Tokenizer:
             place += length
 
     def _longest_at(self, text: str, place: int) -> tuple[int, int | None]:
-        for length in range(min(self.longest, len(text) - place), 0, -1):
-            token = self._ids.get(text[place : place + length])
+        for length in self._lengths:
+            piece = text[place : place + length]
+            token = self._ids.get(piece)
             if token is not None:
-                return length, token
+                return len(piece), token
         return 1, self._unknown

@@ -89,7 +89,8 @@ class ResidentRuns:
         self._bound: dict[str, NDArray[Any] | Resident] = {}
         self._copies: dict[str, NDArray[Any]] = {}
         # Where outputs stay: the memory of the provider that the session runs on.
-        self._device = "cpu" if inner.get_providers()[0] == "CPUExecutionProvider" else "cuda"
+        cuda = inner.get_provider_options().get("CUDAExecutionProvider")
+        self._device = ("cuda", int(cuda["device_id"])) if cuda else ("cpu", 0)
 
     def run(
         self,
@@ -112,7 +113,7 @@ class ResidentRuns:
             for name in outputs:
                 binding.bind_output(name, "cpu")
             for name in staying:
-                binding.bind_output(name, self._device)
+                binding.bind_output(name, *self._device)
             self._inner.run_with_iobinding(binding)
             given = binding.get_outputs()
             arrays = {name: value.numpy() for name, value in zip(outputs, given, strict=False)}

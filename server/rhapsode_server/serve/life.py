@@ -74,8 +74,13 @@ def load(config: Config, log: Log) -> tuple[Runtime, Registry]:
 
 
 def _batching(config: Config, runtime: Runtime) -> Batching:
-    """Take the settings; a GPU is given batches of one size, because it chooses its algorithms by their shape."""
+    """Take the settings; a GPU is given batches of one size, because it chooses its algorithms by their shape.
+
+    Raises ConfigError where a size is larger than any batch.
+    """
     sizes = tuple(int(word) for word in config.batch_buckets.split(",") if word)
+    if any(size > config.max_batch for size in sizes):
+        raise ConfigError(f"--batch-buckets: no batch is larger than --max-batch, {config.max_batch}")
     if not sizes and runtime.placement.provider != CPU:
         sizes = (config.max_batch,)
     return Batching(config.max_batch, config.run_steps, config.run_budget_ms / 1000, sizes, config.step_form)
