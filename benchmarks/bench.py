@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     console = Console(width=None if sys.stdout.isatty() else _WIDTH_IN_A_FILE)
     rounds = _run(options, console)
     verdicts = judge(rounds)
-    title = f"{options.number} rounds, {processor()}: median (quartiles)"
+    title = f"{len(rounds)} rounds, {processor()}: median (quartiles)"
     sheets = report.sheets(rounds, options.plan, verdicts, title)
     for sheet in sheets:
         console.print(sheet.table())
@@ -94,7 +94,14 @@ def _run(options: Options, console: Console) -> list[Round]:
         running_rivals(plan, folders.measured, out) as rivals,
     ):
         taker = Rounds(plan, servers, rivals, alone, status.update)
-        return uvloop.run(_measure(options, taker))
+        rounds: list[Round] = []
+        try:
+            uvloop.run(_measure(options, taker, rounds))
+        except KeyboardInterrupt:
+            console.print(f"interrupted after {len(rounds)} rounds that count")
+            if not rounds:
+                raise
+        return rounds
 
 
 def _write_bundles(options: Options) -> None:
@@ -103,13 +110,13 @@ def _write_bundles(options: Options) -> None:
     subprocess.run(command, check=True)
 
 
-async def _measure(options: Options, taker: Rounds) -> list[Round]:
+async def _measure(options: Options, taker: Rounds, rounds: list[Round]) -> None:
     """Take all rounds; the one before the first warms everything up and is thrown away."""
-    rounds = []
     for number in range(options.number + 1):
         measurements = await taker.take(number)
-        rounds.append(Round(measurements, () if options.rivals else await _figures(options)))
-    return rounds[1:]
+        taken = Round(measurements, () if options.rivals else await _figures(options))
+        if number:
+            rounds.append(taken)
 
 
 async def _figures(options: Options) -> tuple[Figure, ...]:

@@ -45,14 +45,15 @@ def start_figures(models: Path, log: Path, flags: Sequence[str]) -> tuple[Figure
 
 
 async def stream_figures(models: Path, log: Path, flags: Sequence[str]) -> tuple[Figure, ...]:
-    """Memory that a server takes for an open stream: what it has more with IDLE_STREAMS of them, after a warm-up.
+    """Memory that a server takes for an open stream: what it has more with IDLE_STREAMS of them than at its start.
 
-    Each has given its first message and is not read any further.
+    Each has given its first message and is not read any further. What a warm-up took counts too: its memory is used
+    again, so what the streams add to it would be too little.
     """
     with running_server(models, log, *flags) as server:
+        before = resident_bytes(server.process_id)
         await measure(server, TEXT_64, "served", 1)
         async with connected(server, IDLE_STREAMS) as channels:
-            before = resident_bytes(server.process_id)
             calls = [
                 stream(channels[number // STREAMS_A_CONNECTION], _IDLE_CASE, number) for number in range(IDLE_STREAMS)
             ]

@@ -68,7 +68,7 @@ async def test_what_comes_in_one_turn_of_the_loop_costs_few_turns_of_a_thread(wo
 
 async def test_one_who_fails_or_leaves_does_not_touch_the_others(workers: Counting) -> None:
     press = Press(workers, 2)
-    broken = [np.zeros((2, 16, 16), dtype=np.float32)]  # no file has two channels
+    broken = [np.zeros((5, 16, 16), dtype=np.float32)]  # no file has five channels
     tasks = [asyncio.create_task(press.write(PNG, each)) for each in (pictures(2), broken, pictures(2), pictures(2, 7))]
     await asyncio.sleep(0)
     tasks[2].cancel()

@@ -108,6 +108,7 @@ class Runtime:
             )
         except Exception as error:  # ONNX Runtime's errors have no common base below Exception
             raise RunFailed(f"no session could be made: {brief(error)}") from error
+        inner._model_bytes = None  # a copy of all weights, kept for a fallback that is switched off
         if inner.get_providers()[0] != provider:
             raise RunFailed(f"ONNX Runtime gave {inner.get_providers()[0]} instead of {provider}")
         return Session(inner)
