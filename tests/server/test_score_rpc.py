@@ -165,7 +165,9 @@ async def test_it_is_counted_and_logged_under_its_model(loaded: Loaded) -> None:
         with pytest.raises(grpc.aio.AioRpcError):
             await score(server, "Ω")
         page = await server.page()
-        line = next(line for line in server.log_lines() if line["msg"] == "rpc")
+        while not (lines := [line for line in server.log_lines() if line["msg"] == "rpc"]):
+            await asyncio.sleep(0)  # lines are gathered, and written a little after the reply
+        line = lines[0]
     assert 'rhapsode_requests_rejected_total{model="tiny-text",reason="unknown_token"} 1.0' in page
     assert 'rhapsode_items_generated_total{kind="token",model="tiny-text"} 7.0' in page
     assert (line["grpc_method"], line["model"], line["items"]) == ("rhapsode.v1.TextService/ScoreText", "tiny-text", 7)
