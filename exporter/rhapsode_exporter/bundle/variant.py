@@ -1,6 +1,5 @@
 """A bundle's quantised variant, written as a bundle of its own."""
 
-import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,13 +21,12 @@ from rhapsode_exporter.bundle.onnx_runtime import version as onnx_runtime_versio
 from rhapsode_exporter.bundle.preview import previews
 from rhapsode_exporter.bundle.quantize import EXACT_INPUTS, SCHEMES, Precision, has_products, quantize
 from rhapsode_exporter.bundle.read import StoredBundle
-from rhapsode_exporter.bundle.whole import seal, whole
+from rhapsode_exporter.bundle.whole import NAME, seal, whole
 from rhapsode_exporter.bundle.write import bundle_folder, refuse_existing
 from rhapsode_exporter.data.held_out import HeldOut
 from rhapsode_exporter.errors import QuantizationRefusedError
 from rhapsode_exporter.judge.quantization import figures
 
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 # A server may round a row's inputs otherwise than this processor did, or (on a GPU) not at all: goldens are allowed
 # this many times the distance that rounding itself makes.
 ALLOWANCE = 2.0

@@ -1,6 +1,7 @@
 """A bundle folder, written whole or not at all."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +13,7 @@ from rhapsode.v1.bundle_pb2 import Bundle, BundleFile
 from rhapsode_exporter.data.archives import sha256_of
 
 MANIFEST = "bundle.json"
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")  # of a bundle: rule M2 of docs/bundle.md
 
 
 def seal(bundle: Bundle, part: Path) -> None:

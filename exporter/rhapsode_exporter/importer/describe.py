@@ -1,11 +1,11 @@
 """Reading bundle.yaml, the description of a model whose graphs were exported elsewhere."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 from rhapsode.v1.bundle_pb2 import Bundle, GraphRole, ImageSpec, LatentPrior, LatentSpec, ModelKind, SequenceSpec
+from rhapsode_exporter.bundle.whole import NAME
 from rhapsode_exporter.bundle.write import SCHEMA_VERSION
 from rhapsode_exporter.importer import limits
 from rhapsode_exporter.importer.contract import CRITIC, DECODE, STEP
@@ -16,7 +16,6 @@ from rhapsode_exporter.importer.section import Section, shown
 from rhapsode_exporter.importer.vocabulary import check_texts, read_vocabulary
 from rhapsode_exporter.importer.yaml_file import read_yaml
 
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 KINDS: Mapping[str, ModelKind.ValueType] = MappingProxyType(
     {
         "sequence": ModelKind.MODEL_KIND_SEQUENCE,
