@@ -71,7 +71,7 @@ class Config(BaseModel):
     threads: Annotated[int, Field(ge=0, le=1024, description="threads of a run; 0 for the cgroup's share")] = 0
 
     max_batch: Annotated[int, Field(ge=1, le=4096, description="most rows in one run")] = 64
-    run_steps: Annotated[int, Field(ge=1, le=1024, description="most tokens that one run makes for a row")] = 16
+    run_steps: Annotated[int, Field(ge=1, le=1024, description="most tokens that one run makes for a row")] = 32
     run_budget_ms: Annotated[
         float, Field(ge=0.1, le=10_000, description="milliseconds that a run of several tokens may take")
     ] = 50

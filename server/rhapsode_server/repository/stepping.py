@@ -23,7 +23,7 @@ from rhapsode_server.runtime.session import Session
 Taken = Literal["loop", "unrolled", "plain"]
 Form = Literal["auto"] | Taken
 RANKS = 20  # of the likeliest tokens that the unrolled form tells: the most that a request may ask for
-_MOST_UNROLLED = 64  # steps: each is a copy of the graph
+_MOST_UNROLLED = 16  # steps: each is a copy of the graph, and takes a share of a second to load
 _UNHURRIED = 60.0  # seconds: a recital takes as many steps a run as it can, whatever they cost
 
 
@@ -32,7 +32,7 @@ class Batching:
     """How rows are put together: most rows, most steps and seconds of a run, sizes of batches, form of the steps."""
 
     max_batch: int = 64
-    run_steps: int = 16
+    run_steps: int = 32
     run_seconds: float = 0.05
     buckets: tuple[int, ...] = ()
     form: Form = "auto"
