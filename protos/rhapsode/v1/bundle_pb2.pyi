@@ -33,6 +33,14 @@ class _ModelKindEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ModelKind.Va
     """Encodes pictures to latents and decodes latents to pictures."""
     MODEL_KIND_GENERATOR: _ModelKind.ValueType  # 3
     """Turns latents into pictures; may carry the critic that it was trained against."""
+    MODEL_KIND_CRITIC: _ModelKind.ValueType  # 4
+    """Judges pictures: how real they are, and of which class."""
+    MODEL_KIND_DIFFUSION: _ModelKind.ValueType  # 5
+    """Turns noise into pictures, many steps each (denoising diffusion, Ho et al. 2020)."""
+    MODEL_KIND_BOLTZMANN: _ModelKind.ValueType  # 6
+    """Draws pictures by Gibbs sampling, many steps each (Boltzmann machines)."""
+    MODEL_KIND_TRANSFORM: _ModelKind.ValueType  # 7
+    """Turns pictures into pictures, or tensors into tensors."""
 
 class ModelKind(_ModelKind, metaclass=_ModelKindEnumTypeWrapper):
     """What a model does, seen from its user."""
@@ -45,6 +53,14 @@ MODEL_KIND_AUTOENCODER: ModelKind.ValueType  # 2
 """Encodes pictures to latents and decodes latents to pictures."""
 MODEL_KIND_GENERATOR: ModelKind.ValueType  # 3
 """Turns latents into pictures; may carry the critic that it was trained against."""
+MODEL_KIND_CRITIC: ModelKind.ValueType  # 4
+"""Judges pictures: how real they are, and of which class."""
+MODEL_KIND_DIFFUSION: ModelKind.ValueType  # 5
+"""Turns noise into pictures, many steps each (denoising diffusion, Ho et al. 2020)."""
+MODEL_KIND_BOLTZMANN: ModelKind.ValueType  # 6
+"""Draws pictures by Gibbs sampling, many steps each (Boltzmann machines)."""
+MODEL_KIND_TRANSFORM: ModelKind.ValueType  # 7
+"""Turns pictures into pictures, or tensors into tensors."""
 
 class _GraphRole:
     ValueType = typing.NewType("ValueType", builtins.int)
@@ -61,7 +77,13 @@ class _GraphRoleEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_GraphRole.Va
     GRAPH_ROLE_ENCODE: _GraphRole.ValueType  # 3
     """image → (mean, log-variance)."""
     GRAPH_ROLE_CRITIC: _GraphRole.ValueType  # 4
-    """image → realness logit."""
+    """image → realness logit; class logits too, where it declares them."""
+    GRAPH_ROLE_DENOISE: _GraphRole.ValueType  # 5
+    """(noisy image, time, class) → predicted noise."""
+    GRAPH_ROLE_GIBBS: _GraphRole.ValueType  # 6
+    """(state, uniforms) → (next state, image): one step of a Markov chain."""
+    GRAPH_ROLE_TRANSFORM: _GraphRole.ValueType  # 7
+    """image → image, or any tensors → any tensors."""
 
 class GraphRole(_GraphRole, metaclass=_GraphRoleEnumTypeWrapper):
     """The job of one graph inside a bundle. The file name of a graph is its role in lower case with ".onnx"."""
@@ -75,7 +97,13 @@ GRAPH_ROLE_DECODE: GraphRole.ValueType  # 2
 GRAPH_ROLE_ENCODE: GraphRole.ValueType  # 3
 """image → (mean, log-variance)."""
 GRAPH_ROLE_CRITIC: GraphRole.ValueType  # 4
-"""image → realness logit."""
+"""image → realness logit; class logits too, where it declares them."""
+GRAPH_ROLE_DENOISE: GraphRole.ValueType  # 5
+"""(noisy image, time, class) → predicted noise."""
+GRAPH_ROLE_GIBBS: GraphRole.ValueType  # 6
+"""(state, uniforms) → (next state, image): one step of a Markov chain."""
+GRAPH_ROLE_TRANSFORM: GraphRole.ValueType  # 7
+"""image → image, or any tensors → any tensors."""
 
 class _DataType:
     ValueType = typing.NewType("ValueType", builtins.int)
@@ -331,6 +359,128 @@ class LatentSpec(message.Message):
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["mean_radius", b"mean_radius", "prior", b"prior", "size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class Attribute(message.Message):
+    """A named direction in latent space, such as glasses. Its vector stands in attributes.safetensors under its name."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    DESCRIPTION_FIELD_NUMBER: builtins.int
+    STRENGTH_FIELD_NUMBER: builtins.int
+    METRICS_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """Its name: lower case with underscores."""
+    description: builtins.str
+    """What adding it does, in words."""
+    strength: builtins.float
+    """How many times its vector is added where a request names no strength; taken away at minus this strength."""
+    @builtins.property
+    def metrics(self) -> containers.RepeatedCompositeFieldContainer[Metric]:
+        """Held-out figures of this direction, such as how often adding and taking away succeed."""
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        description: builtins.str = ...,
+        strength: builtins.float = ...,
+        metrics: abc.Iterable[Metric] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["description", b"description", "metrics", b"metrics", "name", b"name", "strength", b"strength"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class CodeSpec(message.Message):
+    """How an autoencoder's latents are quantised to codes: number j becomes round(mean_j / step), cut off at ±reach. The
+    probabilities of each code stand in code.safetensors, "frequencies": int32 [size, 2 reach + 1].
+    """
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    STEP_FIELD_NUMBER: builtins.int
+    REACH_FIELD_NUMBER: builtins.int
+    step: builtins.float
+    """The distance between two neighbouring values."""
+    reach: builtins.int
+    """The largest code."""
+    def __init__(
+        self,
+        *,
+        step: builtins.float = ...,
+        reach: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["reach", b"reach", "step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class DiffusionSpec(message.Message):
+    """How noise was added in training, and how many steps take it away again unless a request says otherwise."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    TRAINING_STEPS_FIELD_NUMBER: builtins.int
+    SIGNAL_FIELD_NUMBER: builtins.int
+    DEFAULT_STEPS_FIELD_NUMBER: builtins.int
+    DEFAULT_GUIDANCE_FIELD_NUMBER: builtins.int
+    training_steps: builtins.int
+    """Steps of the training schedule."""
+    default_steps: builtins.int
+    """Steps to take where a request does not say."""
+    default_guidance: builtins.float
+    """Guidance (Ho & Salimans 2022) where a request does not say; 1 is none."""
+    @builtins.property
+    def signal(self) -> containers.RepeatedScalarFieldContainer[builtins.float]:
+        """Share of the signal's power that is left after each of them: alpha-bar, falling, `training_steps` numbers in (0, 1)."""
+
+    def __init__(
+        self,
+        *,
+        training_steps: builtins.int = ...,
+        signal: abc.Iterable[builtins.float] | None = ...,
+        default_steps: builtins.int = ...,
+        default_guidance: builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["default_guidance", b"default_guidance", "default_steps", b"default_steps", "signal", b"signal", "training_steps", b"training_steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class GibbsSpec(message.Message):
+    """How a Markov chain of a Boltzmann machine is run."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    STATE_SIZE_FIELD_NUMBER: builtins.int
+    NOISE_SIZE_FIELD_NUMBER: builtins.int
+    DEFAULT_STEPS_FIELD_NUMBER: builtins.int
+    state_size: builtins.int
+    """Numbers of a state, each 0 or 1."""
+    noise_size: builtins.int
+    """Uniforms that a step takes."""
+    default_steps: builtins.int
+    """Steps to take where a request does not say."""
+    def __init__(
+        self,
+        *,
+        state_size: builtins.int = ...,
+        noise_size: builtins.int = ...,
+        default_steps: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["default_steps", b"default_steps", "noise_size", b"noise_size", "state_size", b"state_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -661,6 +811,10 @@ class Bundle(message.Message):
     FILES_FIELD_NUMBER: builtins.int
     TRAINING_FIELD_NUMBER: builtins.int
     METRICS_FIELD_NUMBER: builtins.int
+    ATTRIBUTES_FIELD_NUMBER: builtins.int
+    CODE_FIELD_NUMBER: builtins.int
+    DIFFUSION_FIELD_NUMBER: builtins.int
+    GIBBS_FIELD_NUMBER: builtins.int
     schema_version: builtins.int
     """The version of this schema; 1."""
     name: builtins.str
@@ -679,11 +833,15 @@ class Bundle(message.Message):
 
     @builtins.property
     def latent(self) -> LatentSpec:
-        """The latent space; set exactly when a decode or encode graph is there."""
+        """The latent space; set exactly when a decode, encode or denoise graph is there. That of a denoise graph is the noise
+        of a whole picture: height × width × channels numbers in the order of its tensor, normal.
+        """
 
     @builtins.property
     def image(self) -> ImageSpec:
-        """The pictures; set exactly when a decode, encode or critic graph is there."""
+        """The pictures; set with every graph that makes or takes them, so with all but a step graph and a transform of other
+        tensors.
+        """
 
     @builtins.property
     def sequence(self) -> SequenceSpec:
@@ -691,7 +849,9 @@ class Bundle(message.Message):
 
     @builtins.property
     def classes(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Class names by id, where the decode graph has an input "class_id"; empty otherwise."""
+        """Class names by id, where a decode or denoise graph has an input "class_id" or a critic an output "class_logits";
+        empty otherwise.
+        """
 
     @builtins.property
     def files(self) -> containers.RepeatedCompositeFieldContainer[BundleFile]:
@@ -704,6 +864,22 @@ class Bundle(message.Message):
     @builtins.property
     def metrics(self) -> containers.RepeatedCompositeFieldContainer[Metric]:
         """Figures on held-out data."""
+
+    @builtins.property
+    def attributes(self) -> containers.RepeatedCompositeFieldContainer[Attribute]:
+        """Named directions in latent space; needs an encode and a decode graph."""
+
+    @builtins.property
+    def code(self) -> CodeSpec:
+        """How latents become codes of few bytes; absent on a model that does not compress."""
+
+    @builtins.property
+    def diffusion(self) -> DiffusionSpec:
+        """Set exactly when a denoise graph is there."""
+
+    @builtins.property
+    def gibbs(self) -> GibbsSpec:
+        """Set exactly when a gibbs graph is there."""
 
     def __init__(
         self,
@@ -722,9 +898,13 @@ class Bundle(message.Message):
         files: abc.Iterable[BundleFile] | None = ...,
         training: Training | None = ...,
         metrics: abc.Iterable[Metric] | None = ...,
+        attributes: abc.Iterable[Attribute] | None = ...,
+        code: CodeSpec | None = ...,
+        diffusion: DiffusionSpec | None = ...,
+        gibbs: GibbsSpec | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["image", b"image", "latent", b"latent", "sequence", b"sequence", "training", b"training"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["code", b"code", "diffusion", b"diffusion", "gibbs", b"gibbs", "image", b"image", "latent", b"latent", "sequence", b"sequence", "training", b"training"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["classes", b"classes", "description", b"description", "files", b"files", "graphs", b"graphs", "image", b"image", "kind", b"kind", "latent", b"latent", "licence", b"licence", "metrics", b"metrics", "name", b"name", "schema_version", b"schema_version", "sequence", b"sequence", "training", b"training", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["attributes", b"attributes", "classes", b"classes", "code", b"code", "description", b"description", "diffusion", b"diffusion", "files", b"files", "gibbs", b"gibbs", "graphs", b"graphs", "image", b"image", "kind", b"kind", "latent", b"latent", "licence", b"licence", "metrics", b"metrics", "name", b"name", "schema_version", b"schema_version", "sequence", b"sequence", "training", b"training", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...

@@ -77,6 +77,29 @@ INTERPOLATION_METHOD_LERP: InterpolationMethod.ValueType  # 1
 INTERPOLATION_METHOD_SLERP: InterpolationMethod.ValueType  # 2
 """Spherical (Shoemake 1985): along the arc between the directions of a and b, lengths interpolated linearly."""
 
+class _DiffusionSampler:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DiffusionSamplerEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_DiffusionSampler.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    DIFFUSION_SAMPLER_UNSPECIFIED: _DiffusionSampler.ValueType  # 0
+    """Means DDIM."""
+    DIFFUSION_SAMPLER_DDIM: _DiffusionSampler.ValueType  # 1
+    """Song et al. 2021: deterministic where eta is 0, so that the noise is a latent."""
+    DIFFUSION_SAMPLER_ANCESTRAL: _DiffusionSampler.ValueType  # 2
+    """Ho et al. 2020: fresh noise in every step, as DDIM with eta 1."""
+
+class DiffusionSampler(_DiffusionSampler, metaclass=_DiffusionSamplerEnumTypeWrapper):
+    """How a diffusion model gets from noise to a picture."""
+
+DIFFUSION_SAMPLER_UNSPECIFIED: DiffusionSampler.ValueType  # 0
+"""Means DDIM."""
+DIFFUSION_SAMPLER_DDIM: DiffusionSampler.ValueType  # 1
+"""Song et al. 2021: deterministic where eta is 0, so that the noise is a latent."""
+DIFFUSION_SAMPLER_ANCESTRAL: DiffusionSampler.ValueType  # 2
+"""Ho et al. 2020: fresh noise in every step, as DDIM with eta 1."""
+
 @typing.final
 class Latent(message.Message):
     """A point in latent space."""
@@ -170,6 +193,153 @@ class ImageClass(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_class) -> _WhichOneofReturnType_class | None: ...
 
 @typing.final
+class AttributeEdit(message.Message):
+    """A move along a direction in latent space."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    VECTOR_FIELD_NUMBER: builtins.int
+    STRENGTH_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """One of Model.attributes; needs a model that has it."""
+    strength: builtins.float
+    """How many times the direction is added; negative takes it away. Absent means the attribute's own strength, or 1 for
+    a vector.
+    """
+    @builtins.property
+    def vector(self) -> Latent:
+        """A vector of the model's latent size, such as FitAttribute gives."""
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        vector: Latent | None = ...,
+        strength: builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_strength", b"_strength", "direction", b"direction", "name", b"name", "strength", b"strength", "vector", b"vector"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_strength", b"_strength", "direction", b"direction", "name", b"name", "strength", b"strength", "vector", b"vector"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__strength: _TypeAlias = typing.Literal["strength"]  # noqa: Y015
+    _WhichOneofArgType__strength: _TypeAlias = typing.Literal["_strength", b"_strength"]  # noqa: Y015
+    _WhichOneofReturnType_direction: _TypeAlias = typing.Literal["name", "vector"]  # noqa: Y015
+    _WhichOneofArgType_direction: _TypeAlias = typing.Literal["direction", b"direction"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__strength) -> _WhichOneofReturnType__strength | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_direction) -> _WhichOneofReturnType_direction | None: ...
+
+@typing.final
+class KeepBest(message.Message):
+    """Draws more pictures than are wanted and keeps those that a critic finds most real."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    DRAWN_FIELD_NUMBER: builtins.int
+    CRITIC_FIELD_NUMBER: builtins.int
+    drawn: builtins.int
+    """Pictures to draw; at least as many as are wanted."""
+    critic: builtins.str
+    """The model whose critic judges, "name" or "name@version"; empty means the model's own critic."""
+    def __init__(
+        self,
+        *,
+        drawn: builtins.int = ...,
+        critic: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["critic", b"critic", "drawn", b"drawn"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class DiffusionOptions(message.Message):
+    """How a diffusion model draws."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    STEPS_FIELD_NUMBER: builtins.int
+    SAMPLER_FIELD_NUMBER: builtins.int
+    ETA_FIELD_NUMBER: builtins.int
+    GUIDANCE_FIELD_NUMBER: builtins.int
+    PREVIEW_EVERY_FIELD_NUMBER: builtins.int
+    steps: builtins.int
+    """Steps from noise to picture; absent means the model's default."""
+    sampler: DiffusionSampler.ValueType
+    """The way."""
+    eta: builtins.float
+    """Share of fresh noise in every step of DDIM; absent means 0. Refused with the ancestral sampler."""
+    guidance: builtins.float
+    """How strongly the class is followed (classifier-free guidance, Ho & Salimans 2022); 1 means as the model has learnt
+    it, absent means the model's default. Refused on a model without classes.
+    """
+    preview_every: builtins.int
+    """A preview is sent after every so many steps; absent means none. Streams only."""
+    def __init__(
+        self,
+        *,
+        steps: builtins.int | None = ...,
+        sampler: DiffusionSampler.ValueType = ...,
+        eta: builtins.float | None = ...,
+        guidance: builtins.float | None = ...,
+        preview_every: builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_eta", b"_eta", "_guidance", b"_guidance", "_preview_every", b"_preview_every", "_steps", b"_steps", "eta", b"eta", "guidance", b"guidance", "preview_every", b"preview_every", "steps", b"steps"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_eta", b"_eta", "_guidance", b"_guidance", "_preview_every", b"_preview_every", "_steps", b"_steps", "eta", b"eta", "guidance", b"guidance", "preview_every", b"preview_every", "sampler", b"sampler", "steps", b"steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__eta: _TypeAlias = typing.Literal["eta"]  # noqa: Y015
+    _WhichOneofArgType__eta: _TypeAlias = typing.Literal["_eta", b"_eta"]  # noqa: Y015
+    _WhichOneofReturnType__guidance: _TypeAlias = typing.Literal["guidance"]  # noqa: Y015
+    _WhichOneofArgType__guidance: _TypeAlias = typing.Literal["_guidance", b"_guidance"]  # noqa: Y015
+    _WhichOneofReturnType__preview_every: _TypeAlias = typing.Literal["preview_every"]  # noqa: Y015
+    _WhichOneofArgType__preview_every: _TypeAlias = typing.Literal["_preview_every", b"_preview_every"]  # noqa: Y015
+    _WhichOneofReturnType__steps: _TypeAlias = typing.Literal["steps"]  # noqa: Y015
+    _WhichOneofArgType__steps: _TypeAlias = typing.Literal["_steps", b"_steps"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__eta) -> _WhichOneofReturnType__eta | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__guidance) -> _WhichOneofReturnType__guidance | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__preview_every) -> _WhichOneofReturnType__preview_every | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__steps) -> _WhichOneofReturnType__steps | None: ...
+
+@typing.final
+class GibbsOptions(message.Message):
+    """How a Boltzmann machine draws."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    STEPS_FIELD_NUMBER: builtins.int
+    PREVIEW_EVERY_FIELD_NUMBER: builtins.int
+    steps: builtins.int
+    """Steps of the chain; absent means the model's default."""
+    preview_every: builtins.int
+    """A preview is sent after every so many steps; absent means none. Streams only."""
+    def __init__(
+        self,
+        *,
+        steps: builtins.int | None = ...,
+        preview_every: builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_preview_every", b"_preview_every", "_steps", b"_steps", "preview_every", b"preview_every", "steps", b"steps"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_preview_every", b"_preview_every", "_steps", b"_steps", "preview_every", b"preview_every", "steps", b"steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__preview_every: _TypeAlias = typing.Literal["preview_every"]  # noqa: Y015
+    _WhichOneofArgType__preview_every: _TypeAlias = typing.Literal["_preview_every", b"_preview_every"]  # noqa: Y015
+    _WhichOneofReturnType__steps: _TypeAlias = typing.Literal["steps"]  # noqa: Y015
+    _WhichOneofArgType__steps: _TypeAlias = typing.Literal["_steps", b"_steps"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__preview_every) -> _WhichOneofReturnType__preview_every | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__steps) -> _WhichOneofReturnType__steps | None: ...
+
+@typing.final
 class InputImage(message.Message):
     """A picture of a client's own."""
 
@@ -208,6 +378,9 @@ class Image(message.Message):
     CHANNELS_FIELD_NUMBER: builtins.int
     DATA_FIELD_NUMBER: builtins.int
     LATENT_FIELD_NUMBER: builtins.int
+    ROW_FIELD_NUMBER: builtins.int
+    REALNESS_FIELD_NUMBER: builtins.int
+    STEPS_TAKEN_FIELD_NUMBER: builtins.int
     index: builtins.int
     """Its place in the whole request, from zero up (from `first_index` up where that is set)."""
     format: ImageFormat.ValueType
@@ -220,6 +393,12 @@ class Image(message.Message):
     """1 (grey) or 3 (red, green, blue)."""
     data: builtins.bytes
     """The picture."""
+    row: builtins.int
+    """The row of the seed that was drawn, where the best of many were kept and `index` is the rank; absent otherwise."""
+    realness: builtins.float
+    """The critic's realness, where the best of many were kept; absent otherwise."""
+    steps_taken: builtins.int
+    """Of a preview: steps that have been taken; absent on a finished picture."""
     @builtins.property
     def latent(self) -> Latent:
         """The latent that was decoded, where it was asked for."""
@@ -234,12 +413,26 @@ class Image(message.Message):
         channels: builtins.int = ...,
         data: builtins.bytes = ...,
         latent: Latent | None = ...,
+        row: builtins.int | None = ...,
+        realness: builtins.float | None = ...,
+        steps_taken: builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["latent", b"latent"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_realness", b"_realness", "_row", b"_row", "_steps_taken", b"_steps_taken", "latent", b"latent", "realness", b"realness", "row", b"row", "steps_taken", b"steps_taken"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["channels", b"channels", "data", b"data", "format", b"format", "height", b"height", "index", b"index", "latent", b"latent", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_realness", b"_realness", "_row", b"_row", "_steps_taken", b"_steps_taken", "channels", b"channels", "data", b"data", "format", b"format", "height", b"height", "index", b"index", "latent", b"latent", "realness", b"realness", "row", b"row", "steps_taken", b"steps_taken", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__realness: _TypeAlias = typing.Literal["realness"]  # noqa: Y015
+    _WhichOneofArgType__realness: _TypeAlias = typing.Literal["_realness", b"_realness"]  # noqa: Y015
+    _WhichOneofReturnType__row: _TypeAlias = typing.Literal["row"]  # noqa: Y015
+    _WhichOneofArgType__row: _TypeAlias = typing.Literal["_row", b"_row"]  # noqa: Y015
+    _WhichOneofReturnType__steps_taken: _TypeAlias = typing.Literal["steps_taken"]  # noqa: Y015
+    _WhichOneofArgType__steps_taken: _TypeAlias = typing.Literal["_steps_taken", b"_steps_taken"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__realness) -> _WhichOneofReturnType__realness | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__row) -> _WhichOneofReturnType__row | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__steps_taken) -> _WhichOneofReturnType__steps_taken | None: ...
 
 @typing.final
 class ImagesStarted(message.Message):
@@ -294,6 +487,11 @@ class ImageGeneration(message.Message):
     IMAGE_CLASS_FIELD_NUMBER: builtins.int
     FORMAT_FIELD_NUMBER: builtins.int
     RETURN_LATENTS_FIELD_NUMBER: builtins.int
+    TRUNCATION_FIELD_NUMBER: builtins.int
+    ATTRIBUTES_FIELD_NUMBER: builtins.int
+    KEEP_BEST_FIELD_NUMBER: builtins.int
+    DIFFUSION_FIELD_NUMBER: builtins.int
+    GIBBS_FIELD_NUMBER: builtins.int
     model: builtins.str
     """The model, "name" or "name@version"."""
     count: builtins.int
@@ -308,6 +506,10 @@ class ImageGeneration(message.Message):
     """How pictures are written."""
     return_latents: builtins.bool
     """Whether each picture comes with its latent."""
+    truncation: builtins.float
+    """Drawn latents are multiplied by this, which trades variety for typical pictures (truncation towards the mean);
+    absent means 1. Refused beside latents.
+    """
     @builtins.property
     def seeds(self) -> Seeds:
         """Picture i is drawn with its own seed and row 0, so that it is the first picture of that seed."""
@@ -322,6 +524,24 @@ class ImageGeneration(message.Message):
         latents on a model with classes. Refused on a model without classes.
         """
 
+    @builtins.property
+    def attributes(self) -> containers.RepeatedCompositeFieldContainer[AttributeEdit]:
+        """Moves in latent space before decoding, one after another."""
+
+    @builtins.property
+    def keep_best(self) -> KeepBest:
+        """Keeps the best `count` of more pictures, best first: `index` and `first_index` are then ranks. Refused with seeds and
+        latents; absent means that every picture is kept.
+        """
+
+    @builtins.property
+    def diffusion(self) -> DiffusionOptions:
+        """For a diffusion model; refused on others."""
+
+    @builtins.property
+    def gibbs(self) -> GibbsOptions:
+        """For a Boltzmann machine; refused on others."""
+
     def __init__(
         self,
         *,
@@ -334,21 +554,30 @@ class ImageGeneration(message.Message):
         image_class: ImageClass | None = ...,
         format: ImageFormat.ValueType = ...,
         return_latents: builtins.bool = ...,
+        truncation: builtins.float | None = ...,
+        attributes: abc.Iterable[AttributeEdit] | None = ...,
+        keep_best: KeepBest | None = ...,
+        diffusion: DiffusionOptions | None = ...,
+        gibbs: GibbsOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_count", b"_count", "_first_index", b"_first_index", "count", b"count", "first_index", b"first_index", "image_class", b"image_class", "latents", b"latents", "seed", b"seed", "seeds", b"seeds", "source", b"source"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_count", b"_count", "_first_index", b"_first_index", "_truncation", b"_truncation", "count", b"count", "diffusion", b"diffusion", "first_index", b"first_index", "gibbs", b"gibbs", "image_class", b"image_class", "keep_best", b"keep_best", "latents", b"latents", "seed", b"seed", "seeds", b"seeds", "source", b"source", "truncation", b"truncation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_count", b"_count", "_first_index", b"_first_index", "count", b"count", "first_index", b"first_index", "format", b"format", "image_class", b"image_class", "latents", b"latents", "model", b"model", "return_latents", b"return_latents", "seed", b"seed", "seeds", b"seeds", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_count", b"_count", "_first_index", b"_first_index", "_truncation", b"_truncation", "attributes", b"attributes", "count", b"count", "diffusion", b"diffusion", "first_index", b"first_index", "format", b"format", "gibbs", b"gibbs", "image_class", b"image_class", "keep_best", b"keep_best", "latents", b"latents", "model", b"model", "return_latents", b"return_latents", "seed", b"seed", "seeds", b"seeds", "source", b"source", "truncation", b"truncation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__count: _TypeAlias = typing.Literal["count"]  # noqa: Y015
     _WhichOneofArgType__count: _TypeAlias = typing.Literal["_count", b"_count"]  # noqa: Y015
     _WhichOneofReturnType__first_index: _TypeAlias = typing.Literal["first_index"]  # noqa: Y015
     _WhichOneofArgType__first_index: _TypeAlias = typing.Literal["_first_index", b"_first_index"]  # noqa: Y015
+    _WhichOneofReturnType__truncation: _TypeAlias = typing.Literal["truncation"]  # noqa: Y015
+    _WhichOneofArgType__truncation: _TypeAlias = typing.Literal["_truncation", b"_truncation"]  # noqa: Y015
     _WhichOneofReturnType_source: _TypeAlias = typing.Literal["seed", "seeds", "latents"]  # noqa: Y015
     _WhichOneofArgType_source: _TypeAlias = typing.Literal["source", b"source"]  # noqa: Y015
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__count) -> _WhichOneofReturnType__count | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__first_index) -> _WhichOneofReturnType__first_index | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__truncation) -> _WhichOneofReturnType__truncation | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_source) -> _WhichOneofReturnType_source | None: ...
 
@@ -432,6 +661,7 @@ class StreamImagesResponse(message.Message):
 
     STARTED_FIELD_NUMBER: builtins.int
     IMAGES_FIELD_NUMBER: builtins.int
+    PREVIEWS_FIELD_NUMBER: builtins.int
     @builtins.property
     def started(self) -> ImagesStarted:
         """What was started; in the first message only."""
@@ -440,15 +670,20 @@ class StreamImagesResponse(message.Message):
     def images(self) -> containers.RepeatedCompositeFieldContainer[Image]:
         """The next pictures, in order."""
 
+    @builtins.property
+    def previews(self) -> containers.RepeatedCompositeFieldContainer[Image]:
+        """Pictures that are still on their way, where previews were asked for; a slow reader may miss some."""
+
     def __init__(
         self,
         *,
         started: ImagesStarted | None = ...,
         images: abc.Iterable[Image] | None = ...,
+        previews: abc.Iterable[Image] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["started", b"started"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["images", b"images", "started", b"started"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["images", b"images", "previews", b"previews", "started", b"started"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -461,6 +696,7 @@ class Keyframe(message.Message):
     SEED_FIELD_NUMBER: builtins.int
     LATENT_FIELD_NUMBER: builtins.int
     IMAGE_FIELD_NUMBER: builtins.int
+    EDITS_FIELD_NUMBER: builtins.int
     seed: builtins.int
     """The latent that this seed draws for row 0."""
     @builtins.property
@@ -471,16 +707,21 @@ class Keyframe(message.Message):
     def image(self) -> InputImage:
         """The mean that this picture is encoded to; needs a model with an encoder."""
 
+    @builtins.property
+    def edits(self) -> containers.RepeatedCompositeFieldContainer[AttributeEdit]:
+        """Moves from there, one after another."""
+
     def __init__(
         self,
         *,
         seed: builtins.int = ...,
         latent: Latent | None = ...,
         image: InputImage | None = ...,
+        edits: abc.Iterable[AttributeEdit] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["image", b"image", "latent", b"latent", "point", b"point", "seed", b"seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["image", b"image", "latent", b"latent", "point", b"point", "seed", b"seed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["edits", b"edits", "image", b"image", "latent", b"latent", "point", b"point", "seed", b"seed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_point: _TypeAlias = typing.Literal["seed", "latent", "image"]  # noqa: Y015
     _WhichOneofArgType_point: _TypeAlias = typing.Literal["point", b"point"]  # noqa: Y015
@@ -723,5 +964,457 @@ class DecodeLatentsResponse(message.Message):
     _HasFieldArgType: _TypeAlias = typing.Literal["started", b"started"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["images", b"images", "started", b"started"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class EditImagesRequest(message.Message):
+    """Asks for pictures after moves in latent space."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: builtins.int
+    SOURCES_FIELD_NUMBER: builtins.int
+    EDITS_FIELD_NUMBER: builtins.int
+    IMAGE_CLASS_FIELD_NUMBER: builtins.int
+    FORMAT_FIELD_NUMBER: builtins.int
+    RETURN_LATENTS_FIELD_NUMBER: builtins.int
+    model: builtins.str
+    """The model, "name" or "name@version"."""
+    format: ImageFormat.ValueType
+    """How pictures are written."""
+    return_latents: builtins.bool
+    """Whether each picture comes with its latent."""
+    @builtins.property
+    def sources(self) -> containers.RepeatedCompositeFieldContainer[Keyframe]:
+        """What to edit; each may have edits of its own, which come first."""
+
+    @builtins.property
+    def edits(self) -> containers.RepeatedCompositeFieldContainer[AttributeEdit]:
+        """Edits of every source, one after another."""
+
+    @builtins.property
+    def image_class(self) -> ImageClass:
+        """The class of every picture; required on a model with classes, refused on one without."""
+
+    def __init__(
+        self,
+        *,
+        model: builtins.str = ...,
+        sources: abc.Iterable[Keyframe] | None = ...,
+        edits: abc.Iterable[AttributeEdit] | None = ...,
+        image_class: ImageClass | None = ...,
+        format: ImageFormat.ValueType = ...,
+        return_latents: builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["image_class", b"image_class"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["edits", b"edits", "format", b"format", "image_class", b"image_class", "model", b"model", "return_latents", b"return_latents", "sources", b"sources"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class EditImagesResponse(message.Message):
+    """A piece of the stream. The stream is whole when `started.count` pictures have come and its status is OK."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    STARTED_FIELD_NUMBER: builtins.int
+    IMAGES_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def started(self) -> ImagesStarted:
+        """What was started; in the first message only."""
+
+    @builtins.property
+    def images(self) -> containers.RepeatedCompositeFieldContainer[Image]:
+        """The next pictures, in order."""
+
+    def __init__(
+        self,
+        *,
+        started: ImagesStarted | None = ...,
+        images: abc.Iterable[Image] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["started", b"started"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["images", b"images", "started", b"started"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class FitAttributeRequest(message.Message):
+    """Asks for the direction from pictures without an attribute to pictures with it."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: builtins.int
+    PRESENT_FIELD_NUMBER: builtins.int
+    ABSENT_FIELD_NUMBER: builtins.int
+    model: builtins.str
+    """The model, "name" or "name@version"; it needs an encoder."""
+    @builtins.property
+    def present(self) -> containers.RepeatedCompositeFieldContainer[InputImage]:
+        """Pictures that have the attribute."""
+
+    @builtins.property
+    def absent(self) -> containers.RepeatedCompositeFieldContainer[InputImage]:
+        """Pictures that have it not. Picture i of both lists need not be a pair; as many of each are best."""
+
+    def __init__(
+        self,
+        *,
+        model: builtins.str = ...,
+        present: abc.Iterable[InputImage] | None = ...,
+        absent: abc.Iterable[InputImage] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["absent", b"absent", "model", b"model", "present", b"present"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class FitAttributeResponse(message.Message):
+    """A direction in latent space."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
+    FINGERPRINT_FIELD_NUMBER: builtins.int
+    VECTOR_FIELD_NUMBER: builtins.int
+    SEPARATION_FIELD_NUMBER: builtins.int
+    model: builtins.str
+    """The model's name."""
+    version: builtins.int
+    """The model's version."""
+    fingerprint: builtins.str
+    """Servers that report equal fingerprints for a model give equal vectors for equal pictures."""
+    separation: builtins.float
+    """The probability that a picture with the attribute lies further along the vector than one without, over all pairs of
+    the given pictures (the area under the ROC curve): 0.5 is chance, 1 perfect. It flatters where pictures are few.
+    """
+    @builtins.property
+    def vector(self) -> Latent:
+        """The difference of the means of both lists: at strength 1 it leads from one mean to the other."""
+
+    def __init__(
+        self,
+        *,
+        model: builtins.str = ...,
+        version: builtins.int = ...,
+        fingerprint: builtins.str = ...,
+        vector: Latent | None = ...,
+        separation: builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["vector", b"vector"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["fingerprint", b"fingerprint", "model", b"model", "separation", b"separation", "vector", b"vector", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class CompressImagesRequest(message.Message):
+    """Asks for pictures as codes of few bytes."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: builtins.int
+    IMAGES_FIELD_NUMBER: builtins.int
+    model: builtins.str
+    """The model, "name" or "name@version"."""
+    @builtins.property
+    def images(self) -> containers.RepeatedCompositeFieldContainer[InputImage]:
+        """The pictures. A file of another size or mode is converted, and the answer says so."""
+
+    def __init__(
+        self,
+        *,
+        model: builtins.str = ...,
+        images: abc.Iterable[InputImage] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["images", b"images", "model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class CompressedImage(message.Message):
+    """A picture as a code."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    PAYLOAD_FIELD_NUMBER: builtins.int
+    CONVERTED_FIELD_NUMBER: builtins.int
+    payload: builtins.bytes
+    """Says what model made it and how long it is, and bears a checksum: all that DecompressImages needs."""
+    converted: builtins.bool
+    """Whether the picture was scaled or its colours were converted to fit the model; means nothing in a request."""
+    def __init__(
+        self,
+        *,
+        payload: builtins.bytes = ...,
+        converted: builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["converted", b"converted", "payload", b"payload"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class CompressImagesResponse(message.Message):
+    """The codes, in the order of the pictures."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
+    FINGERPRINT_FIELD_NUMBER: builtins.int
+    COMPRESSED_FIELD_NUMBER: builtins.int
+    model: builtins.str
+    """The model's name."""
+    version: builtins.int
+    """The model's version."""
+    fingerprint: builtins.str
+    """Servers that report equal fingerprints for a model give equal codes for equal pictures."""
+    @builtins.property
+    def compressed(self) -> containers.RepeatedCompositeFieldContainer[CompressedImage]:
+        """One for each picture."""
+
+    def __init__(
+        self,
+        *,
+        model: builtins.str = ...,
+        version: builtins.int = ...,
+        fingerprint: builtins.str = ...,
+        compressed: abc.Iterable[CompressedImage] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["compressed", b"compressed", "fingerprint", b"fingerprint", "model", b"model", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class DecompressImagesRequest(message.Message):
+    """Asks for the pictures of codes."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: builtins.int
+    COMPRESSED_FIELD_NUMBER: builtins.int
+    FORMAT_FIELD_NUMBER: builtins.int
+    model: builtins.str
+    """The model, "name" or "name@version"; the one that made the codes."""
+    format: ImageFormat.ValueType
+    """How pictures are written."""
+    @builtins.property
+    def compressed(self) -> containers.RepeatedCompositeFieldContainer[CompressedImage]:
+        """The codes."""
+
+    def __init__(
+        self,
+        *,
+        model: builtins.str = ...,
+        compressed: abc.Iterable[CompressedImage] | None = ...,
+        format: ImageFormat.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["compressed", b"compressed", "format", b"format", "model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class DecompressImagesResponse(message.Message):
+    """The pictures, in the order of the codes."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    STARTED_FIELD_NUMBER: builtins.int
+    IMAGES_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def started(self) -> ImagesStarted:
+        """What was done."""
+
+    @builtins.property
+    def images(self) -> containers.RepeatedCompositeFieldContainer[Image]:
+        """One for each code."""
+
+    def __init__(
+        self,
+        *,
+        started: ImagesStarted | None = ...,
+        images: abc.Iterable[Image] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["started", b"started"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["images", b"images", "started", b"started"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ScoreImagesRequest(message.Message):
+    """Asks for a critic's judgement."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: builtins.int
+    IMAGES_FIELD_NUMBER: builtins.int
+    model: builtins.str
+    """The model, "name" or "name@version"."""
+    @builtins.property
+    def images(self) -> containers.RepeatedCompositeFieldContainer[InputImage]:
+        """The pictures. A file of another size or mode is converted, and the answer says so."""
+
+    def __init__(
+        self,
+        *,
+        model: builtins.str = ...,
+        images: abc.Iterable[InputImage] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["images", b"images", "model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ImageScore(message.Message):
+    """What a model finds of one picture."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    REALNESS_FIELD_NUMBER: builtins.int
+    CLASS_PROBABILITIES_FIELD_NUMBER: builtins.int
+    ANOMALY_FIELD_NUMBER: builtins.int
+    CONVERTED_FIELD_NUMBER: builtins.int
+    realness: builtins.float
+    """How real it is, a logit: above 0 more likely real than made; absent where the model has no critic."""
+    anomaly: builtins.float
+    """How unlike the training pictures it is; only the order means something, higher is stranger. Minus the realness of a
+    critic; where there is none, the mean squared error of an autoencoder's reconstruction, pixels in 0…1.
+    """
+    converted: builtins.bool
+    """Whether the picture was scaled or its colours were converted to fit the model."""
+    @builtins.property
+    def class_probabilities(self) -> containers.RepeatedScalarFieldContainer[builtins.float]:
+        """The probability of each of Model.classes, given that the picture is of one of them; empty where the model does not
+        tell classes apart.
+        """
+
+    def __init__(
+        self,
+        *,
+        realness: builtins.float | None = ...,
+        class_probabilities: abc.Iterable[builtins.float] | None = ...,
+        anomaly: builtins.float = ...,
+        converted: builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_realness", b"_realness", "realness", b"realness"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_realness", b"_realness", "anomaly", b"anomaly", "class_probabilities", b"class_probabilities", "converted", b"converted", "realness", b"realness"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__realness: _TypeAlias = typing.Literal["realness"]  # noqa: Y015
+    _WhichOneofArgType__realness: _TypeAlias = typing.Literal["_realness", b"_realness"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__realness) -> _WhichOneofReturnType__realness | None: ...
+
+@typing.final
+class ScoreImagesResponse(message.Message):
+    """The judgements, in the order of the pictures."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
+    FINGERPRINT_FIELD_NUMBER: builtins.int
+    SCORES_FIELD_NUMBER: builtins.int
+    model: builtins.str
+    """The model's name."""
+    version: builtins.int
+    """The model's version."""
+    fingerprint: builtins.str
+    """Servers that report equal fingerprints for a model give equal scores for equal pictures."""
+    @builtins.property
+    def scores(self) -> containers.RepeatedCompositeFieldContainer[ImageScore]:
+        """One for each picture."""
+
+    def __init__(
+        self,
+        *,
+        model: builtins.str = ...,
+        version: builtins.int = ...,
+        fingerprint: builtins.str = ...,
+        scores: abc.Iterable[ImageScore] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["fingerprint", b"fingerprint", "model", b"model", "scores", b"scores", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class TransformImagesRequest(message.Message):
+    """Asks for pictures turned into others: restored, or in another style."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: builtins.int
+    IMAGES_FIELD_NUMBER: builtins.int
+    FORMAT_FIELD_NUMBER: builtins.int
+    model: builtins.str
+    """The model, "name" or "name@version"."""
+    format: ImageFormat.ValueType
+    """How pictures are written."""
+    @builtins.property
+    def images(self) -> containers.RepeatedCompositeFieldContainer[InputImage]:
+        """The pictures. A file of another size or mode is converted, and the answer says so."""
+
+    def __init__(
+        self,
+        *,
+        model: builtins.str = ...,
+        images: abc.Iterable[InputImage] | None = ...,
+        format: ImageFormat.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["format", b"format", "images", b"images", "model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class TransformImagesResponse(message.Message):
+    """The pictures, in the order of those given."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    STARTED_FIELD_NUMBER: builtins.int
+    IMAGES_FIELD_NUMBER: builtins.int
+    CONVERTED_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def started(self) -> ImagesStarted:
+        """What was done."""
+
+    @builtins.property
+    def images(self) -> containers.RepeatedCompositeFieldContainer[Image]:
+        """One for each picture."""
+
+    @builtins.property
+    def converted(self) -> containers.RepeatedScalarFieldContainer[builtins.bool]:
+        """For each picture, whether it was scaled or its colours were converted to fit the model."""
+
+    def __init__(
+        self,
+        *,
+        started: ImagesStarted | None = ...,
+        images: abc.Iterable[Image] | None = ...,
+        converted: abc.Iterable[builtins.bool] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["started", b"started"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["converted", b"converted", "images", b"images", "started", b"started"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...

@@ -36,6 +36,14 @@ class _CapabilityEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Capability.
     """InterpolateImages."""
     CAPABILITY_ENCODE_IMAGES: _Capability.ValueType  # 4
     """EncodeImages, and pictures as keyframes."""
+    CAPABILITY_EDIT_IMAGES: _Capability.ValueType  # 5
+    """EditImages and FitAttribute."""
+    CAPABILITY_COMPRESS_IMAGES: _Capability.ValueType  # 6
+    """CompressImages and DecompressImages."""
+    CAPABILITY_SCORE_IMAGES: _Capability.ValueType  # 7
+    """ScoreImages, and keep_best with this model as the critic."""
+    CAPABILITY_TRANSFORM_IMAGES: _Capability.ValueType  # 8
+    """TransformImages."""
 
 class Capability(_Capability, metaclass=_CapabilityEnumTypeWrapper):
     """What a model can be asked for; follows from the graphs that it has."""
@@ -50,6 +58,14 @@ CAPABILITY_INTERPOLATE_IMAGES: Capability.ValueType  # 3
 """InterpolateImages."""
 CAPABILITY_ENCODE_IMAGES: Capability.ValueType  # 4
 """EncodeImages, and pictures as keyframes."""
+CAPABILITY_EDIT_IMAGES: Capability.ValueType  # 5
+"""EditImages and FitAttribute."""
+CAPABILITY_COMPRESS_IMAGES: Capability.ValueType  # 6
+"""CompressImages and DecompressImages."""
+CAPABILITY_SCORE_IMAGES: Capability.ValueType  # 7
+"""ScoreImages, and keep_best with this model as the critic."""
+CAPABILITY_TRANSFORM_IMAGES: Capability.ValueType  # 8
+"""TransformImages."""
 
 @typing.final
 class ModelLimits(message.Message):
@@ -166,6 +182,10 @@ class Model(message.Message):
     DIGEST_FIELD_NUMBER: builtins.int
     TRAINING_FIELD_NUMBER: builtins.int
     METRICS_FIELD_NUMBER: builtins.int
+    ATTRIBUTES_FIELD_NUMBER: builtins.int
+    CODE_FIELD_NUMBER: builtins.int
+    DIFFUSION_FIELD_NUMBER: builtins.int
+    GIBBS_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Its name."""
     version: builtins.int
@@ -214,6 +234,22 @@ class Model(message.Message):
     def metrics(self) -> containers.RepeatedCompositeFieldContainer[bundle_pb2.Metric]:
         """Its figures on held-out data."""
 
+    @builtins.property
+    def attributes(self) -> containers.RepeatedCompositeFieldContainer[bundle_pb2.Attribute]:
+        """Its named directions in latent space; empty where it has none."""
+
+    @builtins.property
+    def code(self) -> bundle_pb2.CodeSpec:
+        """How its latents become codes; absent where it does not compress."""
+
+    @builtins.property
+    def diffusion(self) -> bundle_pb2.DiffusionSpec:
+        """How it takes noise away; absent where it is no diffusion model. ListModels leaves the signal out."""
+
+    @builtins.property
+    def gibbs(self) -> bundle_pb2.GibbsSpec:
+        """How its chain is run; absent where it has none."""
+
     def __init__(
         self,
         *,
@@ -232,10 +268,14 @@ class Model(message.Message):
         digest: builtins.str = ...,
         training: bundle_pb2.Training | None = ...,
         metrics: abc.Iterable[bundle_pb2.Metric] | None = ...,
+        attributes: abc.Iterable[bundle_pb2.Attribute] | None = ...,
+        code: bundle_pb2.CodeSpec | None = ...,
+        diffusion: bundle_pb2.DiffusionSpec | None = ...,
+        gibbs: bundle_pb2.GibbsSpec | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["image", b"image", "latent", b"latent", "limits", b"limits", "runtime", b"runtime", "sequence", b"sequence", "training", b"training"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["code", b"code", "diffusion", b"diffusion", "gibbs", b"gibbs", "image", b"image", "latent", b"latent", "limits", b"limits", "runtime", b"runtime", "sequence", b"sequence", "training", b"training"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["capabilities", b"capabilities", "classes", b"classes", "description", b"description", "digest", b"digest", "image", b"image", "kind", b"kind", "latent", b"latent", "licence", b"licence", "limits", b"limits", "metrics", b"metrics", "name", b"name", "runtime", b"runtime", "sequence", b"sequence", "training", b"training", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["attributes", b"attributes", "capabilities", b"capabilities", "classes", b"classes", "code", b"code", "description", b"description", "diffusion", b"diffusion", "digest", b"digest", "gibbs", b"gibbs", "image", b"image", "kind", b"kind", "latent", b"latent", "licence", b"licence", "limits", b"limits", "metrics", b"metrics", "name", b"name", "runtime", b"runtime", "sequence", b"sequence", "training", b"training", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -28,7 +28,13 @@ def inputs(bundle: Bundle, graph: Graph) -> Sequence[Tensor]:
     if graph.role == bundle_pb2.GRAPH_ROLE_STEP:
         return [integers("token"), *_states(graph, lambda pair: pair.input)]
     if graph.role == bundle_pb2.GRAPH_ROLE_DECODE:
-        return [floats("latent", bundle.latent.size), *([integers("class_id")] if bundle.classes else [])]
+        return [floats("latent", bundle.latent.size), *_class_id(bundle)]
+    if graph.role == bundle_pb2.GRAPH_ROLE_DENOISE:
+        return [_image(bundle), floats("time"), *_class_id(bundle)]
+    if graph.role == bundle_pb2.GRAPH_ROLE_GIBBS:
+        return [floats("state", bundle.gibbs.state_size), floats("uniform", bundle.gibbs.noise_size)]
+    if graph.role == bundle_pb2.GRAPH_ROLE_TRANSFORM and not bundle.HasField("image"):
+        return [declared(spec) for spec in graph.inputs]  # whatever they are
     return [_image(bundle)]
 
 
@@ -42,11 +48,29 @@ def outputs(bundle: Bundle, graph: Graph) -> Sequence[Tensor]:
         return [_image(bundle)]
     if graph.role == bundle_pb2.GRAPH_ROLE_ENCODE:
         return [floats("mean", bundle.latent.size), floats("log_variance", bundle.latent.size)]
-    return [floats("realness")]
+    if graph.role == bundle_pb2.GRAPH_ROLE_DENOISE:
+        return [_image(bundle, "noise")]
+    if graph.role == bundle_pb2.GRAPH_ROLE_GIBBS:
+        return [floats("next_state", bundle.gibbs.state_size), _image(bundle)]
+    if graph.role == bundle_pb2.GRAPH_ROLE_TRANSFORM:
+        found = [declared(spec) for spec in graph.outputs]
+        return [_image(bundle, "transformed")] if bundle.HasField("image") else found
+    return [floats("realness"), *_class_logits(bundle, graph)]
 
 
-def _image(bundle: Bundle) -> Tensor:
-    return floats("image", bundle.image.channels, bundle.image.height, bundle.image.width)
+def _image(bundle: Bundle, name: str = "image") -> Tensor:
+    return floats(name, bundle.image.channels, bundle.image.height, bundle.image.width)
+
+
+def _class_id(bundle: Bundle) -> Sequence[Tensor]:
+    return [integers("class_id")] if bundle.classes else []
+
+
+def _class_logits(bundle: Bundle, graph: Graph) -> Sequence[Tensor]:
+    """A critic beside a generator may tell classes apart; one that stands alone and has classes must."""
+    told = any(spec.name == "class_logits" for spec in graph.outputs)
+    alone = bundle.kind == bundle_pb2.MODEL_KIND_CRITIC
+    return [floats("class_logits", len(bundle.classes))] if bundle.classes and (told or alone) else []
 
 
 def _states(graph: Graph, name: Callable[[StatePair], str]) -> list[Tensor]:

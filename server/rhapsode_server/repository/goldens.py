@@ -61,7 +61,11 @@ def _problems(arrays: Arrays, bundle: Bundle) -> Iterator[Problem]:
 
 
 def _range_problems(arrays: Arrays, bundle: Bundle) -> Iterator[Problem]:
-    sizes = {"step.inputs.token": len(bundle.sequence.vocabulary.tokens), "decode.inputs.class_id": len(bundle.classes)}
+    sizes = {
+        "step.inputs.token": len(bundle.sequence.vocabulary.tokens),
+        "decode.inputs.class_id": len(bundle.classes),
+        "denoise.inputs.class_id": len(bundle.classes) + 1,  # the last one is no class
+    }
     for key, size in sizes.items():
         if key in arrays and not ((arrays[key] >= 0) & (arrays[key] < size)).all():
             yield Problem("V1", f"{GOLDENS}: {key!r}", f"has ids outside [0, {size})")

@@ -12,19 +12,37 @@ from rhapsode_server.repository.problems import Problem
 
 SCHEMA_VERSION = 1
 GOLDENS = "goldens.safetensors"
+ATTRIBUTES, CODE = "attributes.safetensors", "code.safetensors"
+TENSOR_FILES = frozenset({ATTRIBUTES, CODE})
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 VERSION = re.compile(r"[1-9][0-9]{0,8}")
 
 STEP, DECODE = bundle_pb2.GRAPH_ROLE_STEP, bundle_pb2.GRAPH_ROLE_DECODE
 ENCODE, CRITIC = bundle_pb2.GRAPH_ROLE_ENCODE, bundle_pb2.GRAPH_ROLE_CRITIC
+DENOISE, GIBBS = bundle_pb2.GRAPH_ROLE_DENOISE, bundle_pb2.GRAPH_ROLE_GIBBS
+TRANSFORM = bundle_pb2.GRAPH_ROLE_TRANSFORM
 
-ROLE_NAMES: Mapping[int, str] = MappingProxyType({STEP: "step", DECODE: "decode", ENCODE: "encode", CRITIC: "critic"})
+ROLE_NAMES: Mapping[int, str] = MappingProxyType(
+    {
+        STEP: "step",
+        DECODE: "decode",
+        ENCODE: "encode",
+        CRITIC: "critic",
+        DENOISE: "denoise",
+        GIBBS: "gibbs",
+        TRANSFORM: "transform",
+    }
+)
 # The roles that a kind must have, and those that it may have.
 KINDS: Mapping[int, tuple[Collection[int], Collection[int]]] = MappingProxyType(
     {
         bundle_pb2.MODEL_KIND_SEQUENCE: ({STEP}, ()),
         bundle_pb2.MODEL_KIND_AUTOENCODER: ({DECODE, ENCODE}, ()),
         bundle_pb2.MODEL_KIND_GENERATOR: ({DECODE}, {CRITIC}),
+        bundle_pb2.MODEL_KIND_CRITIC: ({CRITIC}, ()),
+        bundle_pb2.MODEL_KIND_DIFFUSION: ({DENOISE}, {CRITIC}),
+        bundle_pb2.MODEL_KIND_BOLTZMANN: ({GIBBS}, {CRITIC}),
+        bundle_pb2.MODEL_KIND_TRANSFORM: ({TRANSFORM}, ()),
     }
 )
 
@@ -76,13 +94,21 @@ def _role_problems(bundle: Bundle) -> Iterator[Problem]:
 
 def _presence_problems(bundle: Bundle) -> Iterator[Problem]:
     roles = {graph.role for graph in bundle.graphs}
-    users = {"sequence": {STEP}, "latent": {DECODE, ENCODE}, "image": {DECODE, ENCODE, CRITIC}}
+    users: Mapping[str, Collection[int]] = {
+        "sequence": {STEP},
+        "latent": {DECODE, ENCODE, DENOISE},
+        "image": {DECODE, ENCODE, CRITIC, DENOISE, GIBBS},
+        "diffusion": {DENOISE},
+        "gibbs": {GIBBS},
+    }
     for field, wanting in users.items():
-        if bundle.HasField(field) != bool(roles & wanting):  # type: ignore[arg-type]  # a name of this message's fields
+        if field == "image" and TRANSFORM in roles:  # of pictures or of other tensors
+            continue
+        if bundle.HasField(field) != (not roles.isdisjoint(wanting)):  # type: ignore[arg-type]  # one of its fields
             names = ", ".join(ROLE_NAMES[role] for role in sorted(wanting))
             yield Problem("M5", field, f"stands exactly where one of these graphs does: {names}")
-    if bundle.classes and DECODE not in roles:
-        yield Problem("M6", "classes", "only a decode graph takes classes")
+    if bundle.classes and roles.isdisjoint({DECODE, DENOISE, CRITIC}):
+        yield Problem("M6", "classes", "only decode, denoise and critic graphs have classes")
 
 
 def _number_problems(bundle: Bundle) -> Iterator[Problem]:

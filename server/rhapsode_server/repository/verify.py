@@ -13,6 +13,7 @@ from rhapsode_server.errors import RunFailed
 from rhapsode_server.repository.bundle import Manifest
 from rhapsode_server.repository.goldens import ROWS, Arrays, Golden
 from rhapsode_server.repository.problems import Problem, refusal, refuse
+from rhapsode_server.repository.schema import TENSOR_FILES
 from rhapsode_server.runtime.session import Session
 
 DEFAULT_TOLERANCE = 1e-4
@@ -72,8 +73,13 @@ def runs(manifest: Manifest, where: str) -> Iterator[None]:
 
 
 def _meaning(bundle: Bundle) -> bytes:
-    """What bundle.json itself adds to a reply's bytes: vocabulary, latent prior, value range, classes."""
+    """What the bundle adds to a reply's bytes beside its graphs: vocabulary, value range, classes, vectors…"""
     said = Bundle(sequence=bundle.sequence, latent=bundle.latent, image=bundle.image, classes=bundle.classes)
+    for field in ("code", "diffusion", "gibbs"):
+        if bundle.HasField(field):
+            getattr(said, field).CopyFrom(getattr(bundle, field))
+    said.attributes.extend(bundle.attributes)
+    said.files.extend(file for file in bundle.files if file.path in TENSOR_FILES)
     return said.SerializeToString(deterministic=True)
 
 
