@@ -89,6 +89,9 @@ class Config(BaseModel):
     batch_delay_ms: Annotated[
         float, Field(ge=0, le=1000, description="milliseconds that a batch which is not full waits for more requests")
     ] = 0
+    crowd_delay_ms: Annotated[
+        float, Field(ge=0, le=1000, description="the same after a batch of four or more requests; the longer one holds")
+    ] = 1
     slots: Annotated[Count, Field(description="requests on one graph that are stepped in turn")] = 1024
     queue: Annotated[Count, Field(description="requests on one graph that may wait for a slot")] = 1024
     max_tokens: Annotated[Count, Field(description="most tokens generated for a candidate")] = 8192

@@ -8,22 +8,11 @@ from rhapsode_server.engine.job import Job, Stage
 from rhapsode_server.engine.scheduler import Limits, Plan, Report, Scheduler
 from rhapsode_server.errors import DeadlineExpired, NonFiniteOutput, QueueFull, RunFailed
 from rhapsode_server.models.base import Outcome
-
-Jobs = Scheduler[str, str]
+from support.jobs import Jobs, add, rows
 
 
 def scheduler(max_batch: int = 4, slots: int = 8, queue: int = 8, turn: int = 1) -> Jobs:
     return Scheduler(max_batch, Limits(slots, queue, turn=turn))
-
-
-def add(jobs: Jobs, rows: str, deadline: float | None = None, now: float = 0.0) -> Job[str]:
-    job: Job[str] = Job(rows, now, deadline)
-    jobs.add(job, now)
-    return job
-
-
-def rows(plan: Plan[str, str]) -> str:
-    return "".join(place.row for place in plan.batch)
 
 
 def step(jobs: Jobs, plan: Plan[str, str], done: str = "", now: float = 1.0) -> list[Report[str, str]]:
@@ -204,37 +193,6 @@ def test_timings_are_of_arrival_first_run_first_event_and_end() -> None:
     assert plan.started == []
     jobs.complete(plan.batch, [Outcome(["x"], done=True)], 6.0)
     assert (job.timings.queue_seconds, job.timings.first_event_seconds, job.timings.total_seconds) == (2.0, 5.0, 5.0)
-
-
-def test_a_batch_that_is_not_full_waits_for_more_where_a_delay_is_set() -> None:
-    jobs: Jobs = Scheduler(3, Limits(8, 8, delay=0.5))
-    add(jobs, "a", now=1.0)
-    assert rows(jobs.plan(1.1)) == ""
-    assert jobs.next_event == 1.5
-    add(jobs, "b", now=1.2)
-    assert rows(jobs.plan(1.4)) == ""
-    plan = jobs.plan(1.5)
-    assert rows(plan) == "ab"
-    add(jobs, "c", now=1.6)
-    jobs.complete(plan.batch, [Outcome(), Outcome()], 1.7)
-    assert rows(jobs.plan(1.7)) == "abc"  # what has begun waits for nobody
-
-
-def test_a_row_that_left_does_not_cut_the_wait_short() -> None:
-    jobs: Jobs = Scheduler(3, Limits(8, 8, delay=0.5))
-    gone = add(jobs, "a", now=0.0)
-    plan = jobs.plan(0.5)
-    jobs.complete(plan.batch, [Outcome()], 0.6)
-    jobs.cancel(gone, 0.7)
-    add(jobs, "b", now=0.8)
-    assert rows(jobs.plan(0.8)) == ""
-    assert rows(jobs.plan(1.3)) == "b"
-
-
-def test_a_full_batch_does_not_wait() -> None:
-    jobs: Jobs = Scheduler(2, Limits(8, 8, delay=0.5))
-    add(jobs, "abc", now=1.0)
-    assert rows(jobs.plan(1.0)) == "ab"
 
 
 def test_clearing_ends_queued_and_active_jobs_alike() -> None:

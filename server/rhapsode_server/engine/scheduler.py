@@ -14,7 +14,7 @@ Rules, each with a test of its own:
 6. A parked job keeps its rows and gives none to a batch.
 7. The queue is bounded; what would exceed it is refused when it arrives, not later.
 8. Where a delay is set, a batch that is not full waits so long for more, from the arrival of its first job on; never
-   where a job among them has begun.
+   where a job among them has begun. After a batch of many jobs a longer delay may hold: a crowd comes back one by one.
 
 Plain values: no clock (time is passed in), no threads, no sockets.
 """
@@ -42,6 +42,9 @@ class Limits:
     slots: int = 1024
     queue: int = 1024
     delay: float = 0.0
+    crowd_delay: float = 0.0
+    """The same after a batch of at least `crowd` jobs."""
+    crowd: int = 4
     turn: int = 4
     """Runs that a row takes part in before another one has its place."""
 
@@ -93,6 +96,7 @@ class Scheduler(Generic[RowT, EventT]):
         self._active: set[Job[RowT]] = set()
         self._ring: deque[Job[RowT]] = deque()
         self._staying: list[Place[RowT]] = []
+        self._crowded = False
         self._deadlines: list[tuple[float, int, Job[RowT]]] = []
         self._order = count()
 
@@ -163,6 +167,8 @@ class Scheduler(Generic[RowT, EventT]):
             batch.append(Place(job, job.ready.popleft()))
             job.running += 1
             self._list(job)
+        if batch:
+            self._crowded = len({place.job for place in batch}) >= self._limits.crowd
         return Plan(batch, started, expired)
 
     def complete(
@@ -238,13 +244,14 @@ class Scheduler(Generic[RowT, EventT]):
 
     def _held_until(self) -> float | None:
         """Until when the rows that are ready wait for more; None where they do not."""
-        if not self._limits.delay or any(place.job.stage is Stage.ACTIVE for place in self._staying):
+        delay = max(self._limits.delay, self._limits.crowd_delay if self._crowded else 0.0)
+        if not delay or any(place.job.stage is Stage.ACTIVE for place in self._staying):
             return None
         jobs = [job for job in self._ring if job.stage is Stage.ACTIVE and not job.parked]
         if not jobs or any(job.started is not None for job in jobs):
             return None
         full = sum(len(job.ready) for job in jobs) >= self._max_batch
-        return None if full else min(job.arrived for job in jobs) + self._limits.delay
+        return None if full else min(job.arrived for job in jobs) + delay
 
     def _list(self, job: Job[RowT]) -> None:
         """Put a job at the end of the ring, if it has something to run."""

@@ -77,7 +77,7 @@ class Catalog:
 def _serve(loaded: LoadedModel, config: Config, metrics: Metrics) -> Served:
     bundle = loaded.bundle
     name = f"{bundle.name}@{bundle.version}"
-    limits = Limits(config.slots, config.queue, config.batch_delay_ms / 1000)
+    limits = Limits(config.slots, config.queue, config.batch_delay_ms / 1000, config.crowd_delay_ms / 1000)
 
     def lane(role: Role) -> LaneMetrics:
         return metrics.lane(bundle.name, bundle.version, role, config.slots)
