@@ -217,7 +217,7 @@ def test_errors_say_what_to_do(rhapsode: Runner, arguments: list[str], code: int
 
 
 def test_help_teaches(rhapsode: Runner) -> None:
-    for command in ("models", "text", "score", "images", "morph"):
+    for command in ("models", "text", "score", "images", "judge", "morph"):
         done = rhapsode(command, "--help")
         assert done.exit_code == 0
         assert f"rhapsode {command}" in done.stdout

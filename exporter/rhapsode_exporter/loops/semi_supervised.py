@@ -108,7 +108,7 @@ class Class:
         self.average.follow(self.critic)
 
     def _play(self, pictures: Tensor, labels: Tensor, real: Tensor, chance: Chance) -> None:
-        """The critic names labelled pictures and tells real from made; the generator matches the real features' mean."""
+        """The critic names labelled pictures and tells real from made; the generator matches mean features."""
         sizes = [len(pictures), len(real), len(real)]
         made = self._make(len(real), chance)
         features, logits = self._judge(torch.cat([pictures, real, made.detach()]), chance)
