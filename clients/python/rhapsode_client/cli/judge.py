@@ -31,7 +31,7 @@ def judge(
 ) -> None:
     """Say how real pictures are, of which class they are likely, and how unlike the training pictures.
 
-    Realness is a logit: above 0 more likely real than made. A higher anomaly is stranger; its scale is each model's own.
+    Realness is a logit: above 0 more likely real than made. A higher anomaly is stranger; its scale is the model's own.
 
     For example:
 
