@@ -54,7 +54,7 @@ def test_models(rhapsode: Runner) -> None:
     assert "8 numbers, normal" in described.stdout
     names = [record["name"] for record in lines(records.stdout)]
     assert names == sorted(map(str, names))
-    assert len(names) == 4
+    assert len(names) == 5
 
 
 def test_text_in_a_pipe_is_the_text_and_nothing_else(rhapsode: Runner, address: str) -> None:
@@ -217,7 +217,7 @@ def test_errors_say_what_to_do(rhapsode: Runner, arguments: list[str], code: int
 
 
 def test_help_teaches(rhapsode: Runner) -> None:
-    for command in ("models", "text", "score", "images", "morph"):
+    for command in ("models", "text", "score", "images", "judge", "morph"):
         done = rhapsode(command, "--help")
         assert done.exit_code == 0
         assert f"rhapsode {command}" in done.stdout

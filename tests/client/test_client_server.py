@@ -29,7 +29,7 @@ def client(address: str) -> Iterator[Client]:
 
 def test_models(client: Client) -> None:
     names = [model.name for model in client.models()]
-    assert names == ["tiny-digits", "tiny-faces", "tiny-shapes", "tiny-text"]
+    assert names == ["tiny-digits", "tiny-faces", "tiny-judge", "tiny-shapes", "tiny-text"]
     model = client.model("tiny-text@1")
     assert model.capabilities == (Capability.GENERATE_TEXT,)
     assert model.sequence is not None

@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from rhapsode.v1 import image_pb2, model_pb2, text_pb2
 from rhapsode.v1.text_pb2 import LogitBias, Sampling
+from support.bad_judgements import JUDGEMENTS
 from support.bad_requests import ALL, BAD, Case
 from support.bad_scores import SCORES
 from support.refusals import refusal
@@ -40,6 +41,8 @@ async def send(server: Running, request: Any) -> None:
             await server.text.ScoreText(request)
         case image_pb2.EncodeImagesRequest():
             await server.image.EncodeImages(request)
+        case image_pb2.ScoreImagesRequest():
+            await server.image.ScoreImages(request)
         case image_pb2.DecodeLatentsRequest():
             await server.image.DecodeLatents(request).read()
         case image_pb2.InterpolateImagesRequest():
@@ -63,7 +66,7 @@ async def assert_refused(server: Running, case: Case) -> None:
     assert len(good.candidates[0].token_ids) == 3
 
 
-@pytest.mark.parametrize("case", [*ALL, *SCORES], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*ALL, *SCORES, *JUDGEMENTS], ids=lambda case: case.name)
 async def test_it_is_refused_and_the_next_request_is_served(server: Running, case: Case) -> None:
     await assert_refused(server, case)
 

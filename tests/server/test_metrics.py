@@ -142,7 +142,7 @@ async def test_what_the_server_is_made_of(server: Running) -> None:
     await settled_at_least_once(server, "rhapsode_event_loop_lag_seconds_count{}")
     after = await samples(server)
     info = [name for name in after if name.startswith("rhapsode_model_info{")]
-    assert len(info) == len([name for name in after if name.startswith("rhapsode_model_load_seconds{")]) == 7
+    assert len(info) == len([name for name in after if name.startswith("rhapsode_model_load_seconds{")]) == 8
     assert all("CPUExecutionProvider" in name for name in info)
     assert sum(name.startswith("rhapsode_build_info{") for name in after) == 1
     assert after["rhapsode_provider_fallback{CPUExecutionProvider}"] == 0

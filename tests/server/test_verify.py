@@ -117,7 +117,7 @@ def test_a_graph_that_cannot_run_is_refused(tmp_path: Path, runtime: Runtime) ->
         load(folder, runtime)
 
 
-def test_a_critic_is_verified_though_nothing_serves_it(tmp_path: Path, runtime: Runtime) -> None:
+def test_a_critic_is_verified(tmp_path: Path, runtime: Runtime) -> None:
     folder = grey_generator().write(tmp_path)
 
     def turn(model: onnx.ModelProto) -> None:

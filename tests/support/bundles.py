@@ -150,9 +150,24 @@ def grey_generator(name: str = "tiny-digits", version: int = 1, *, seed: int = 5
     return _draft(bundle, {DECODE: graphs.decoder(1, seed=seed), CRITIC: graphs.critic(1, seed=seed + 1)})
 
 
+def judge(
+    name: str = "tiny-judge",
+    version: int = 1,
+    *,
+    channels: int = 3,
+    classes: Sequence[str] = ("dot", "bar", "ring"),
+    seed: int = 7,
+) -> Draft:
+    """A critic of 8×8 pictures that stands alone, and tells classes apart where there are any."""
+    bundle = _bundle(name, version, bundle_pb2.MODEL_KIND_CRITIC)
+    bundle.image.CopyFrom(_image(channels))
+    bundle.classes.extend(classes)
+    return _draft(bundle, {CRITIC: graphs.critic(channels, seed=seed, classes=len(classes))})
+
+
 def write_all(models: Path) -> Mapping[str, Path]:
     """Write one of each kind: the folder of every model by its name."""
-    drafts = (stepper(), autoencoder(), class_generator(), grey_generator())
+    drafts = (stepper(), autoencoder(), class_generator(), grey_generator(), judge())
     return {draft.bundle.name: draft.write(models) for draft in drafts}
 
 
@@ -191,7 +206,9 @@ def _bundle(name: str, version: int, kind: bundle_pb2.ModelKind.ValueType) -> bu
 
 def _pictures(bundle: bundle_pb2.Bundle, channels: int, prior: bundle_pb2.LatentPrior.ValueType) -> bundle_pb2.Bundle:
     bundle.latent.CopyFrom(bundle_pb2.LatentSpec(size=graphs.LATENT, prior=prior))
-    bundle.image.CopyFrom(
-        bundle_pb2.ImageSpec(height=graphs.SIDE, width=graphs.SIDE, channels=channels, low=-1, high=1)
-    )
+    bundle.image.CopyFrom(_image(channels))
     return bundle
+
+
+def _image(channels: int) -> bundle_pb2.ImageSpec:
+    return bundle_pb2.ImageSpec(height=graphs.SIDE, width=graphs.SIDE, channels=channels, low=-1, high=1)

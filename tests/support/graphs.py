@@ -97,8 +97,8 @@ def encoder(channels: int, *, seed: int) -> onnx.ModelProto:
     )
 
 
-def critic(channels: int, *, seed: int) -> onnx.ModelProto:
-    """image [batch, channels, 8, 8] → realness [batch]."""
+def critic(channels: int, *, seed: int, classes: int = 0) -> onnx.ModelProto:
+    """image [batch, channels, 8, 8] → realness [batch] (and class_logits [batch, classes] where there are classes)."""
     draw = _draw(seed)
     weights: Weights = {
         "kernel": draw(4, channels, 4, 4) / 8,
@@ -106,7 +106,12 @@ def critic(channels: int, *, seed: int) -> onnx.ModelProto:
         "last": np.array([1], np.int64),
     }
     nodes = [*_features(), _node("MatMul", "features judge", "column"), _node("Squeeze", "column last", "realness")]
-    return model(nodes, [floats("image", channels, SIDE, SIDE)], [floats("realness")], weights)
+    outputs = [floats("realness")]
+    if classes:
+        weights["to_classes"] = draw(64, classes) / 8
+        nodes.insert(-2, _node("MatMul", "features to_classes", "class_logits"))
+        outputs.append(floats("class_logits", classes))
+    return model(nodes, [floats("image", channels, SIDE, SIDE)], outputs, weights)
 
 
 def model(

@@ -13,9 +13,11 @@ from rhapsode.v1.image_pb2 import (
     ImageGeneration,
     InputImage,
     InterpolateImagesRequest,
+    KeepBest,
     Keyframe,
     Latent,
     Latents,
+    ScoreImagesRequest,
     Seeds,
 )
 from rhapsode.v1.model_pb2 import Model
@@ -38,7 +40,24 @@ def pictures(model: Model, dice: Dice) -> ImageGeneration:
         asked.count, asked.seed, asked.first_index = count, dice.seed(), dice.pick([0, dice.below(1000)])
     if model.classes and (source == 0 or dice.chance(0.5)):
         asked.image_class.CopyFrom(_class(model, dice))
+    if source and dice.chance(0.3):
+        asked.truncation = dice.between(0.01, 1.0)
     return asked
+
+
+def best(model: Model, dice: Dice) -> ImageGeneration:
+    """The best of many pictures of one seed, from any rank on; any pictures where the model has no critic."""
+    asked = pictures(model, dice)
+    if asked.WhichOneof("source") == "seed" and model_pb2.CAPABILITY_ENCODE_IMAGES not in model.capabilities:
+        asked.first_index = dice.below(3)
+        asked.keep_best.CopyFrom(KeepBest(drawn=asked.first_index + asked.count + dice.below(MOST_PICTURES)))
+    return asked
+
+
+def judging(model: Model, dice: Dice) -> ScoreImagesRequest:
+    """Pictures of noise to judge."""
+    inputs = [_input(model, dice) for _ in range(dice.size(MOST_PICTURES))]
+    return ScoreImagesRequest(model=model.name, images=inputs)
 
 
 def walk(model: Model, dice: Dice) -> InterpolateImagesRequest:

@@ -4,15 +4,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from rhapsode.v1 import model_pb2
-from rhapsode.v1.image_pb2 import DecodeLatentsRequest, EncodeImagesRequest, ImageGeneration, InterpolateImagesRequest
+from rhapsode.v1.image_pb2 import (
+    DecodeLatentsRequest,
+    EncodeImagesRequest,
+    ImageGeneration,
+    InterpolateImagesRequest,
+    ScoreImagesRequest,
+)
 from rhapsode.v1.model_pb2 import Model
 from rhapsode.v1.text_pb2 import ScoreTextRequest, TextGeneration
 from support.dice import Dice
-from support.random_pictures import decoding, encoding, pictures, walk
+from support.random_pictures import best, decoding, encoding, judging, pictures, walk
 from support.random_texts import scoring, text
 
 AskedText: TypeAlias = TextGeneration | ScoreTextRequest
-AskedImages: TypeAlias = ImageGeneration | InterpolateImagesRequest | DecodeLatentsRequest | EncodeImagesRequest
+AskedImages: TypeAlias = (
+    ImageGeneration | InterpolateImagesRequest | DecodeLatentsRequest | EncodeImagesRequest | ScoreImagesRequest
+)
 Asked: TypeAlias = AskedText | AskedImages
 Maker: TypeAlias = Callable[[Model, Dice], Asked]
 
@@ -21,6 +29,7 @@ MAKERS: Mapping[int, Sequence[Maker]] = {
     model_pb2.CAPABILITY_GENERATE_IMAGES: (pictures, decoding),
     model_pb2.CAPABILITY_INTERPOLATE_IMAGES: (walk,),
     model_pb2.CAPABILITY_ENCODE_IMAGES: (encoding,),
+    model_pb2.CAPABILITY_SCORE_IMAGES: (judging,),
 }
 
 
@@ -28,5 +37,7 @@ def requests(model: Model, seed: int, count: int) -> Iterator[Asked]:
     """So many requests of all the kinds that the model says it can answer."""
     dice = Dice(seed)
     makers = [maker for capability in model.capabilities for maker in MAKERS.get(capability, ())]
+    if {model_pb2.CAPABILITY_GENERATE_IMAGES, model_pb2.CAPABILITY_SCORE_IMAGES} <= set(model.capabilities):
+        makers.append(best)
     for _ in range(count):
         yield dice.pick(makers)(model, dice)

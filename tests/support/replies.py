@@ -68,6 +68,8 @@ async def _gather_text(
 async def _images(stub: "ImageServiceAsyncStub", asked: AskedImages, streamed: bool) -> Message:
     if isinstance(asked, image_pb2.EncodeImagesRequest):
         return await stub.EncodeImages(asked)
+    if isinstance(asked, image_pb2.ScoreImagesRequest):
+        return await stub.ScoreImages(asked)
     if isinstance(asked, image_pb2.DecodeLatentsRequest):
         return await _gather_pictures(stub.DecodeLatents(asked))
     if isinstance(asked, image_pb2.InterpolateImagesRequest):

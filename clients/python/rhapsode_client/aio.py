@@ -14,7 +14,7 @@ from rhapsode.v1.text_pb2_grpc import TextServiceStub
 from rhapsode_client.aio_streams import AsyncImageStream, AsyncTextStream
 from rhapsode_client.calls import Call, new_call
 from rhapsode_client.channel import DEFAULT_ADDRESS, DEFAULT_SETTINGS, ChannelSettings, open_aio_channel
-from rhapsode_client.convert import images, models, scalars, score, text
+from rhapsode_client.convert import image_scores, images, models, scalars, score, text
 from rhapsode_client.failures import aio_failures
 from rhapsode_client.resume.images import ImagesPlan, rest_of_decoding, rest_of_generation, rest_of_walk
 from rhapsode_client.resume.text import TextPlan
@@ -23,6 +23,7 @@ from rhapsode_client.types import (
     ImageClass,
     ImageFormat,
     ImageOptions,
+    ImageScoresResult,
     ImagesResult,
     Keyframe,
     LatentsInput,
@@ -124,6 +125,13 @@ class AsyncClient:
         """Where pictures lie in latent space, in their order."""
         request = images.encode_request(model, pictures)
         return images.encodings(await self._unary(self._images.EncodeImages, request, timeout))
+
+    async def score_images(
+        self, model: str, pictures: Sequence[PictureInput], *, timeout: float | None = None
+    ) -> ImageScoresResult:
+        """How real pictures are, of which class, and how strange, in their order."""
+        request = image_scores.request(model, pictures)
+        return image_scores.result(await self._unary(self._images.ScoreImages, request, timeout))
 
     def decode_latents(
         self,

@@ -233,7 +233,9 @@ class AttributeEdit(message.Message):
 
 @typing.final
 class KeepBest(message.Message):
-    """Draws more pictures than are wanted and keeps those that a critic finds most real."""
+    """Draws more pictures than are wanted and keeps those that a critic finds most real; equals in the order of their rows.
+    The pictures that are kept are made twice, so that memory does not grow with the number drawn.
+    """
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -450,7 +452,9 @@ class ImagesStarted(message.Message):
     version: builtins.int
     """The model's version."""
     fingerprint: builtins.str
-    """Servers that report equal fingerprints for a model give equal pixels for equal requests."""
+    """Servers that report equal fingerprints for a model give equal pixels for equal requests. Where the critic of another
+    model chose the pictures, a hash of both models' fingerprints.
+    """
     seed: builtins.int
     """The seed in use: the request's, or the one that the server drew; absent where nothing was drawn."""
     count: builtins.int

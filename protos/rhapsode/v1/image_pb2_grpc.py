@@ -66,6 +66,11 @@ class ImageServiceStub(object):
                 request_serializer=rhapsode_dot_v1_dot_image__pb2.DecodeLatentsRequest.SerializeToString,
                 response_deserializer=rhapsode_dot_v1_dot_image__pb2.DecodeLatentsResponse.FromString,
                 _registered_method=True)
+        self.ScoreImages = channel.unary_unary(
+                '/rhapsode.v1.ImageService/ScoreImages',
+                request_serializer=rhapsode_dot_v1_dot_image__pb2.ScoreImagesRequest.SerializeToString,
+                response_deserializer=rhapsode_dot_v1_dot_image__pb2.ScoreImagesResponse.FromString,
+                _registered_method=True)
 
 
 class ImageServiceServicer(object):
@@ -115,6 +120,13 @@ class ImageServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ScoreImages(self, request, context):
+        """Says of pictures how real they are, of which class, and how unlike the training pictures. Statuses: see the service.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ImageServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -142,6 +154,11 @@ def add_ImageServiceServicer_to_server(servicer, server):
                     servicer.DecodeLatents,
                     request_deserializer=rhapsode_dot_v1_dot_image__pb2.DecodeLatentsRequest.FromString,
                     response_serializer=rhapsode_dot_v1_dot_image__pb2.DecodeLatentsResponse.SerializeToString,
+            ),
+            'ScoreImages': grpc.unary_unary_rpc_method_handler(
+                    servicer.ScoreImages,
+                    request_deserializer=rhapsode_dot_v1_dot_image__pb2.ScoreImagesRequest.FromString,
+                    response_serializer=rhapsode_dot_v1_dot_image__pb2.ScoreImagesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -286,6 +303,33 @@ class ImageService(object):
             '/rhapsode.v1.ImageService/DecodeLatents',
             rhapsode_dot_v1_dot_image__pb2.DecodeLatentsRequest.SerializeToString,
             rhapsode_dot_v1_dot_image__pb2.DecodeLatentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ScoreImages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rhapsode.v1.ImageService/ScoreImages',
+            rhapsode_dot_v1_dot_image__pb2.ScoreImagesRequest.SerializeToString,
+            rhapsode_dot_v1_dot_image__pb2.ScoreImagesResponse.FromString,
             options,
             channel_credentials,
             insecure,

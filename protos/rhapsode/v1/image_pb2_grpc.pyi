@@ -54,6 +54,8 @@ class ImageServiceStub:
     """Encodes pictures to the mean and log-variance of their latents. Statuses: see the service."""
     DecodeLatents: _grpc.UnaryStreamMultiCallable[_image_pb2.DecodeLatentsRequest, _image_pb2.DecodeLatentsResponse]
     """Decodes latents to pictures and sends them as they come, in order. Statuses: see the service."""
+    ScoreImages: _grpc.UnaryUnaryMultiCallable[_image_pb2.ScoreImagesRequest, _image_pb2.ScoreImagesResponse]
+    """Says of pictures how real they are, of which class, and how unlike the training pictures. Statuses: see the service."""
 
 @_typing.type_check_only
 class ImageServiceAsyncStub(ImageServiceStub):
@@ -81,6 +83,8 @@ class ImageServiceAsyncStub(ImageServiceStub):
     """Encodes pictures to the mean and log-variance of their latents. Statuses: see the service."""
     DecodeLatents: _aio.UnaryStreamMultiCallable[_image_pb2.DecodeLatentsRequest, _image_pb2.DecodeLatentsResponse]  # type: ignore[assignment]
     """Decodes latents to pictures and sends them as they come, in order. Statuses: see the service."""
+    ScoreImages: _aio.UnaryUnaryMultiCallable[_image_pb2.ScoreImagesRequest, _image_pb2.ScoreImagesResponse]  # type: ignore[assignment]
+    """Says of pictures how real they are, of which class, and how unlike the training pictures. Statuses: see the service."""
 
 class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
     """Makes pictures. Equal requests with equal seeds give equal pixels, alone or in company, unary or streamed, on every
@@ -135,5 +139,13 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_image_pb2.DecodeLatentsResponse], _abc.AsyncIterator[_image_pb2.DecodeLatentsResponse]]:
         """Decodes latents to pictures and sends them as they come, in order. Statuses: see the service."""
+
+    @_abc_1.abstractmethod
+    def ScoreImages(
+        self,
+        request: _image_pb2.ScoreImagesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_image_pb2.ScoreImagesResponse, _abc.Awaitable[_image_pb2.ScoreImagesResponse]]:
+        """Says of pictures how real they are, of which class, and how unlike the training pictures. Statuses: see the service."""
 
 def add_ImageServiceServicer_to_server(servicer: ImageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

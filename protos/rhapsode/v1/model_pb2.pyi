@@ -41,7 +41,7 @@ class _CapabilityEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Capability.
     CAPABILITY_COMPRESS_IMAGES: _Capability.ValueType  # 6
     """CompressImages and DecompressImages."""
     CAPABILITY_SCORE_IMAGES: _Capability.ValueType  # 7
-    """ScoreImages, and keep_best with this model as the critic."""
+    """ScoreImages; where the model has a critic, keep_best with it too."""
     CAPABILITY_TRANSFORM_IMAGES: _Capability.ValueType  # 8
     """TransformImages."""
 
@@ -63,7 +63,7 @@ CAPABILITY_EDIT_IMAGES: Capability.ValueType  # 5
 CAPABILITY_COMPRESS_IMAGES: Capability.ValueType  # 6
 """CompressImages and DecompressImages."""
 CAPABILITY_SCORE_IMAGES: Capability.ValueType  # 7
-"""ScoreImages, and keep_best with this model as the critic."""
+"""ScoreImages; where the model has a critic, keep_best with it too."""
 CAPABILITY_TRANSFORM_IMAGES: Capability.ValueType  # 8
 """TransformImages."""
 

@@ -59,7 +59,7 @@ class Outcome(NamedTuple, Generic[EventT]):
     done: bool = False
     error: RhapsodeError | None = None
     made: int = 0
-    """Tokens, pictures or latents that the run made for this row, told or not yet told."""
+    """Tokens, pictures, latents or judgements that the run made for this row, told or not yet told."""
 
 
 class Model(Protocol[RowT_contra, EventT]):

@@ -15,6 +15,14 @@ from rhapsode_server.models.noise import choices
 Pixels = NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Why a row was kept of many: which row of the seed it is, and how real the critic found it."""
+
+    row: int
+    realness: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageRow:
     """One picture to make: a latent, or the name of one that is drawn when its turn comes."""
@@ -24,6 +32,8 @@ class ImageRow:
     source: Draw | Latent
     class_id: int | None = None
     """The class to make; None draws one, which only a named latent can."""
+    choice: Choice | None = None
+    """Set where the best of many rows were kept; `index` is its rank then."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

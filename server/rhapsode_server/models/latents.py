@@ -24,10 +24,11 @@ class Prior(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """A latent by name: row `row` of seed `seed`."""
+    """A latent by name: row `row` of seed `seed`, multiplied by `truncation` in single precision."""
 
     seed: int
     row: int
+    truncation: float = 1.0
 
 
 def draw(name: Draw, size: int, prior: Prior) -> Latent:
@@ -38,7 +39,8 @@ def draw(name: Draw, size: int, prior: Prior) -> Latent:
 def draw_all(names: Sequence[Draw], size: int, prior: Prior) -> NDArray[np.float32]:
     """The latents of n names, the same as one by one: float32 [n, size]."""
     noise = uniforms_of_rows([name.seed for name in names], [name.row for name in names], size)
-    return (normals(noise) if prior is Prior.NORMAL else 2.0 * noise - 1.0).astype(np.float32)
+    latents = (normals(noise) if prior is Prior.NORMAL else 2.0 * noise - 1.0).astype(np.float32)
+    return np.asarray(latents * np.array([[name.truncation] for name in names], dtype=np.float32))  # 1 changes no bit
 
 
 def lerp(a: Latent, b: Latent, t: float) -> Latent:

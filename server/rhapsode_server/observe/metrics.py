@@ -7,9 +7,11 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-Role = Literal["step", "decode", "encode"]
+Role = Literal["step", "decode", "encode", "critic"]
 
-_ITEM_OF_ROLE: Mapping[Role, str] = MappingProxyType({"step": "token", "decode": "image", "encode": "latent"})
+_ITEM_OF_ROLE: Mapping[Role, str] = MappingProxyType(
+    {"step": "token", "decode": "image", "encode": "latent", "critic": "judgement"}
+)
 _REJECTIONS = ("queue_full", "shutting_down", "deadline_expired")
 _LANE = ("model", "version", "role")
 _SHORT = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
@@ -40,7 +42,9 @@ class Metrics:
             "rhapsode_time_to_first_message_seconds", "From a job's arrival to its first event for the reader.", _LONG
         )
         self.gaps = histogram("rhapsode_inter_message_seconds", "Between two messages of one job.", _SHORT)
-        self.items = counter("rhapsode_items_generated_total", "Tokens, images and latents made.", ("model", "kind"))
+        self.items = counter(
+            "rhapsode_items_generated_total", "Tokens, images, latents and judgements made.", ("model", "kind")
+        )
         self.rejected = counter("rhapsode_requests_rejected_total", "Requests refused.", ("model", "reason"))
         self.cancelled = counter(
             "rhapsode_requests_cancelled_total", "Jobs whose reader left.", ("model", "version", "role", "stage")

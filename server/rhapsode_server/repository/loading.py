@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from rhapsode.v1 import bundle_pb2
 from rhapsode_server.errors import RunFailed
+from rhapsode_server.models.critic import Critic
 from rhapsode_server.models.decoder import Decoder
 from rhapsode_server.models.encoder import Encoder
 from rhapsode_server.models.latents import Prior
@@ -16,7 +17,7 @@ from rhapsode_server.repository import bundle as bundles
 from rhapsode_server.repository import rehearsal, verify
 from rhapsode_server.repository.bundle import Manifest
 from rhapsode_server.repository.problems import Problem, refusal
-from rhapsode_server.repository.schema import DECODE, ENCODE, STEP
+from rhapsode_server.repository.schema import CRITIC, DECODE, ENCODE, STEP
 from rhapsode_server.repository.stepping import Batching, Stepping, stepping
 from rhapsode_server.runtime.providers import Runtime
 from rhapsode_server.runtime.session import Session
@@ -44,6 +45,7 @@ class LoadedModel:
     """Why it is stepped one token a run though more were meant; empty where it is not."""
     decoder: Decoder | None
     encoder: Encoder | None
+    critic: Critic | None
     load_seconds: float
     """Seconds of wall time, verification included."""
 
@@ -68,8 +70,9 @@ def load(folder: Path, runtime: Runtime, batching: Batching) -> LoadedModel:
     # The goldens come first: nothing is worth fusing that does not do what it says.
     verified = verify.goldens(manifest, sessions)
     stepped = _stepped(manifest, sessions[STEP], runtime, batching) if STEP in sessions else None
-    # A critic is verified like the rest and then let go: no rpc uses it.
-    fingerprint = verify.fingerprint(manifest, verified, _rehearsal(stepped, decoder))
+    critic = _critic(manifest.bundle, sessions[CRITIC], most) if CRITIC in sessions else None
+    heard = _rehearsal(manifest.bundle, stepped, decoder, critic)
+    fingerprint = verify.fingerprint(manifest, verified, heard)
     return LoadedModel(
         bundle=manifest.bundle,
         digest=manifest.digest,
@@ -80,6 +83,7 @@ def load(folder: Path, runtime: Runtime, batching: Batching) -> LoadedModel:
         unfused_reason=stepped.unfused_reason if stepped else "",
         decoder=decoder,
         encoder=Encoder(sessions[ENCODE], most) if ENCODE in sessions else None,
+        critic=critic,
         load_seconds=time.perf_counter() - begun,
     )
 
@@ -105,8 +109,17 @@ def _decoder(bundle: bundle_pb2.Bundle, session: Session, max_batch: int) -> Dec
     return Decoder(session, bundle.latent.size, prior, len(bundle.classes), max_batch)
 
 
-def _rehearsal(stepped: Stepping | None, decoder: Decoder | None) -> Iterator[bytes]:
+def _critic(bundle: bundle_pb2.Bundle, session: Session, max_batch: int) -> Critic:
+    (graph,) = (graph for graph in bundle.graphs if graph.role == CRITIC)
+    return Critic(session, any(spec.name == "class_logits" for spec in graph.outputs), max_batch)
+
+
+def _rehearsal(
+    bundle: bundle_pb2.Bundle, stepped: Stepping | None, decoder: Decoder | None, critic: Critic | None
+) -> Iterator[bytes]:
     if stepped is not None:
         yield from stepped.recital.parts()
     if decoder is not None:
         yield from rehearsal.paint(decoder)
+    if critic is not None:
+        yield from rehearsal.judge(critic, bundle.image)

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rhapsode.v1.bundle_pb2 import ImageSpec
+from rhapsode_server.models.critic import Critic, CriticRow
 from rhapsode_server.models.decoder import Decoder, ImageRow
 from rhapsode_server.models.latents import Draw
+from rhapsode_server.models.noise import uniforms_of_rows
 from rhapsode_server.models.row import TextRow
 from rhapsode_server.models.sampling import Sampling
 from rhapsode_server.models.stepper import Stepper
@@ -90,5 +93,19 @@ def paint(decoder: Decoder) -> Iterator[bytes]:
     for outcome in decoder.advance([ImageRow(row, Draw(_SEED, row)) for row in range(_PICTURES)]):
         for picture in outcome.events:
             yield picture.latent.astype("<f4").tobytes() + picture.values.astype("<f4").tobytes()
+        if outcome.error is not None:
+            yield outcome.error.reason.encode()
+
+
+def judge(critic: Critic, image: ImageSpec) -> Iterator[bytes]:
+    """Four pictures of nothing but noise: realness and class probabilities as bytes, or the error's name."""
+    shape = (_PICTURES, image.channels, image.height, image.width)
+    noise = uniforms_of_rows([_SEED] * _PICTURES, range(_PICTURES), image.channels * image.height * image.width)
+    pictures = (image.low + (image.high - image.low) * noise).astype(np.float32).reshape(shape)
+    for outcome in critic.advance([CriticRow(picture) for picture in pictures]):
+        for judgement in outcome.events:
+            yield (
+                np.float32(judgement.realness).astype("<f4").tobytes() + judgement.probabilities.astype("<f4").tobytes()
+            )
         if outcome.error is not None:
             yield outcome.error.reason.encode()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from rhapsode_server.config import Config
 from rhapsode_server.engine.driver import Driver
 from rhapsode_server.engine.scheduler import Limits
+from rhapsode_server.models.critic import CriticRow, Judgement
 from rhapsode_server.models.decoder import ImageRow, Picture
 from rhapsode_server.models.encoder import Encoded, EncodeRow
 from rhapsode_server.models.row import TextRow
@@ -19,6 +20,8 @@ UNKNOWN = "_unknown"  # no model can bear this name
 TextDriver = Driver[TextRow, TextEvent]
 DecodeDriver = Driver[ImageRow, Picture]
 EncodeDriver = Driver[EncodeRow, Encoded]
+CriticDriver = Driver[CriticRow, Judgement]
+AnyDriver = TextDriver | DecodeDriver | EncodeDriver | CriticDriver
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +33,12 @@ class Served:
     tokenizer: Tokenizer | None
     decode: DecodeDriver | None
     encode: EncodeDriver | None
+    critic: CriticDriver | None
 
     @property
-    def drivers(self) -> "Iterator[TextDriver | DecodeDriver | EncodeDriver]":
+    def drivers(self) -> "Iterator[AnyDriver]":
         """Those that there are."""
-        return (driver for driver in (self.text, self.decode, self.encode) if driver is not None)
+        return (driver for driver in (self.text, self.decode, self.encode, self.critic) if driver is not None)
 
 
 class Catalog:
@@ -70,7 +74,7 @@ class Catalog:
         for driver in self._drivers():
             await driver.stop()
 
-    def _drivers(self) -> "Iterator[TextDriver | DecodeDriver | EncodeDriver]":
+    def _drivers(self) -> "Iterator[AnyDriver]":
         return (driver for served in self._served.values() for driver in served.drivers)
 
 
@@ -88,4 +92,5 @@ def _serve(loaded: LoadedModel, config: Config, metrics: Metrics) -> Served:
         tokenizer=Tokenizer(bundle.sequence.vocabulary) if loaded.stepper else None,
         decode=Driver(name, loaded.decoder, limits, lane("decode")) if loaded.decoder else None,
         encode=Driver(name, loaded.encoder, limits, lane("encode")) if loaded.encoder else None,
+        critic=Driver(name, loaded.critic, limits, lane("critic")) if loaded.critic else None,
     )

@@ -28,6 +28,8 @@ class ImageJob:
     """Whether each picture comes with its latent."""
     seed: int | None = None
     """The seed in use; None where nothing was drawn from one."""
+    chosen_by: str = ""
+    """The fingerprint of another model whose critic chose the rows; empty where none did."""
 
 
 def generation_job(
@@ -47,10 +49,20 @@ def generation_job(
     first, listed = asked.first_index, kind in ("seeds", "latents")
     if listed and first:
         raise InvalidField("generation.first_index", f"must not be set beside {kind}")
+    if kind == "latents" and asked.HasField("truncation"):
+        raise InvalidField("generation.truncation", "must not be set beside latents: they are not drawn")
     if kind == "latents" and class_id is None and served.loaded.bundle.classes:
         raise InvalidField("generation.image_class", "must be set beside latents: there is no noise to draw it with")
     seed = None if listed else asked.seed if kind else secrets.randbits(SEED_BITS)
-    sources = _listed(asked, kind, served) if seed is None else [Draw(seed, first + place) for place in range(count)]
+    if asked.HasField("keep_best"):  # all that are drawn compete, whichever of them are wanted
+        _check_contest(asked, count, kind if listed else None, config)
+        first, count = 0, asked.keep_best.drawn
+    truncation = asked.truncation if asked.HasField("truncation") else 1.0
+    sources = (
+        _listed(asked, kind, served, truncation)
+        if seed is None
+        else [Draw(seed, first + place, truncation) for place in range(count)]
+    )
     rows = [ImageRow(first + place, source, class_id) for place, source in enumerate(sources)]
     return ImageJob(driver, rows, frame.writer, frame.latents, seed)
 
@@ -106,6 +118,17 @@ def fitting(job: ImageJob, served: Served, config: Config) -> ImageJob:
     return job
 
 
+def _check_contest(asked: image_pb2.ImageGeneration, count: int, listed: str | None, config: Config) -> None:
+    if listed:
+        raise InvalidField("generation.keep_best", f"must not be set beside {listed}")
+    drawn, least, most = asked.keep_best.drawn, asked.first_index + count, config.max_images_per_stream
+    if drawn < least:
+        rule = f"must be at least first_index + count, {least}, not {drawn}"
+        raise InvalidField("generation.keep_best.drawn", rule, {"min": str(least)})
+    if drawn > most:
+        raise InvalidField("generation.keep_best.drawn", f"must be at most {most}", {"max": str(most)})
+
+
 def _check_reply(count: int, frame: ImageJob, served: Served, config: Config) -> None:
     most = images_per_reply(frame.writer, served, frame.latents, config)
     if count > most:
@@ -124,9 +147,11 @@ def _count(asked: image_pb2.ImageGeneration, kind: str | None, config: Config) -
     return count
 
 
-def _listed(asked: image_pb2.ImageGeneration, kind: str | None, served: Served) -> Sequence[Draw | Latent]:
+def _listed(
+    asked: image_pb2.ImageGeneration, kind: str | None, served: Served, truncation: float
+) -> Sequence[Draw | Latent]:
     if kind == "seeds":
-        return [Draw(own, 0) for own in asked.seeds.seeds]
+        return [Draw(own, 0, truncation) for own in asked.seeds.seeds]
     latents = enumerate(asked.latents.latents)
     return [latent(one, served, f"generation.latents.latents[{place}]") for place, one in latents]
 

@@ -10,6 +10,7 @@ from rhapsode_server.config import Config
 from rhapsode_server.rpc.catalog import Served
 from rhapsode_server.rpc.convert_images import images_per_reply
 from rhapsode_server.rpc.convert_text import longest_prompt
+from rhapsode_server.rpc.judging import judges
 from rhapsode_server.rpc.pictures import writer
 
 
@@ -52,6 +53,8 @@ def _capabilities(served: Served) -> Iterator[model_pb2.Capability.ValueType]:
         yield model_pb2.CAPABILITY_INTERPOLATE_IMAGES
     if served.encode:
         yield model_pb2.CAPABILITY_ENCODE_IMAGES
+    if judges(served):
+        yield model_pb2.CAPABILITY_SCORE_IMAGES
 
 
 def _sequence(spec: SequenceSpec, tokens: bool) -> SequenceSpec:

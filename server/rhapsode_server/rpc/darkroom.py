@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
+from rhapsode_server.engine.driver import Driver
+from rhapsode_server.engine.job import Timings
 from rhapsode_server.engine.outbox import Pace
 from rhapsode_server.errors import DeadlineExpired
 from rhapsode_server.models.encoder import Encoded, EncodeRow
@@ -26,7 +28,10 @@ TURN = 0.02  # seconds that a request may read pictures before others have their
 
 P = ParamSpec("P")
 T = TypeVar("T")
+RowT = TypeVar("RowT")
+EventT = TypeVar("EventT")
 Send = Callable[[Developed], Awaitable[None]]
+Take = Callable[[News], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,30 +57,53 @@ class Darkroom:
 
     async def prepare(self, count: int, read: Callable[P, ImageJob], *given: P.args, **named: P.kwargs) -> ImageJob:
         """Read a request for `count` pictures; outside of the event loop where that takes long."""
-        return read(*given, **named) if count < MANY else await self._outside(read, *given, **named)
+        return read(*given, **named) if count < MANY else await self.outside(read, *given, **named)
 
     async def develop(self, job: ImageJob, until: float, send: Send) -> None:
         """Have all pictures made, and hand them to `send` in order as they come. Ends at `until`, a monotonic time."""
+
+        async def developed(news: News) -> None:
+            await send(await self._develop(job, news))
+
+        timings = await self.make(job, until, developed)
+        note(items=len(job.rows), queue_ms=round((timings.queue_seconds or 0.0) * 1000, 3))
+
+    async def make(self, job: ImageJob, until: float, take: Take) -> Timings:
+        """Have all pictures made, and hand what the engine tells of them to `take`, in order as it comes."""
         async with job.driver.submit(job.rows, until, self._pace_of(job)) as outbox:
             async for news in outbox:
-                await send(await self._develop(job, news))
-        note(items=len(job.rows), queue_ms=round((outbox.timings().queue_seconds or 0.0) * 1000, 3))
+                await take(news)
+        return outbox.timings()
+
+    async def events(self, driver: Driver[RowT, EventT], rows: Sequence[RowT], until: float) -> list[EventT]:
+        """Have rows of one step done: what came of each, in order."""
+        events: list[EventT] = []
+        async with driver.submit(rows, until, self._pace) as outbox:
+            async for news in outbox:
+                events += (event for delivery in news for event in delivery.events)
+        return events
+
+    async def read(self, fields: Sequence[Field], served: Served, until: float) -> Sequence[Taken]:
+        """A client's pictures as the model takes them. Raises InvalidField for one that cannot be read."""
+        taken: list[Taken] = []
+        while len(taken) < len(fields):  # in turns, so that a small request need not wait for large pictures of others
+            if time.monotonic() >= until:
+                raise DeadlineExpired("the deadline passed before the pictures were read")
+            taken += await self.outside(_take_some, fields[len(taken) :], served)
+        return taken
 
     async def encode(
         self, driver: EncodeDriver, fields: Sequence[Field], served: Served, until: float
     ) -> Sequence[Reading]:
         """Where pictures lie in latent space, in order. Raises InvalidField for one that cannot be read."""
-        taken: list[Taken] = []
-        while len(taken) < len(fields):  # in turns, so that a small request need not wait for large pictures of others
-            if time.monotonic() >= until:
-                raise DeadlineExpired("the deadline passed before the pictures were read")
-            taken += await self._outside(_take_some, fields[len(taken) :], served)
-        encoded: list[Encoded] = []
-        rows = [EncodeRow(one.values) for one in taken]
-        async with driver.submit(rows, until, self._pace) as outbox:
-            async for news in outbox:
-                encoded += (event for delivery in news for event in delivery.events)
+        taken = await self.read(fields, served, until)
+        encoded = await self.events(driver, [EncodeRow(one.values) for one in taken], until)
         return [Reading(result, one.converted) for result, one in zip(encoded, taken, strict=True)]
+
+    async def outside(self, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
+        """Do what takes long in a thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._workers, lambda: work(*arguments, **keywords))
 
     async def _develop(self, job: ImageJob, news: News) -> Developed:
         rows = [delivery.row for delivery in news]
@@ -84,10 +112,6 @@ class Darkroom:
         inline = job.writer.raw and job.writer.most_bytes * len(values) <= INLINE_BYTES
         data = job.writer.write(values) if inline else await self._press.write(job.writer, values)
         return Developed(job, rows, pictures, data)
-
-    async def _outside(self, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._workers, lambda: work(*arguments, **keywords))
 
     def _pace_of(self, job: ImageJob) -> Pace:
         """Slow readers are measured in bytes, since pictures are of all sizes."""

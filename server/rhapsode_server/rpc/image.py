@@ -1,6 +1,6 @@
 """rhapsode.v1.ImageService."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rhapsode.v1 import image_pb2
 from rhapsode_server.config import Config
@@ -8,6 +8,7 @@ from rhapsode_server.models.latents import Latent
 from rhapsode_server.observe.logs import note
 from rhapsode_server.rpc.call import Call
 from rhapsode_server.rpc.catalog import Catalog, Served
+from rhapsode_server.rpc.contest import umpire, winners
 from rhapsode_server.rpc.convert_images import (
     ImageJob,
     check_encodings_fit,
@@ -19,6 +20,7 @@ from rhapsode_server.rpc.darkroom import Darkroom
 from rhapsode_server.rpc.deadlines import deadline
 from rhapsode_server.rpc.image_reply import Developed, Sender, encoding, started
 from rhapsode_server.rpc.input_pictures import Field
+from rhapsode_server.rpc.judging import check_scores, scores
 from rhapsode_server.rpc.routes import Service, service
 
 
@@ -39,22 +41,24 @@ class ImageService:
     ) -> image_pb2.GenerateImagesResponse:
         """Sample pictures, and answer when all are done."""
         served = self._find(request.generation.model)
-        job = await self._read(request.generation, served, one_reply=True)
+        until = deadline(call, self._config)
+        job = await self._read(request.generation, served, until, one_reply=True)
         reply = image_pb2.GenerateImagesResponse(started=started(job, served.loaded))
 
         async def keep(developed: Developed) -> None:
             for place in range(len(developed)):
                 developed.fill(reply.images.add(), place)
 
-        await self._darkroom.develop(job, deadline(call, self._config), keep)
+        await self._darkroom.develop(job, until, keep)
         return reply
 
     async def StreamImages(self, request: image_pb2.StreamImagesRequest, call: Call) -> None:
         """Sample pictures, and write them as they come."""
         served = self._find(request.generation.model)
-        job = await self._read(request.generation, served, one_reply=False)
+        until = deadline(call, self._config)
+        job = await self._read(request.generation, served, until, one_reply=False)
         sender = Sender(call.write, image_pb2.StreamImagesResponse, started(job, served.loaded), self._config)
-        await self._darkroom.develop(job, deadline(call, self._config), sender.send)
+        await self._darkroom.develop(job, until, sender.send)
 
     async def InterpolateImages(self, request: image_pb2.InterpolateImagesRequest, call: Call) -> None:
         """Walk through latent space, a picture a message."""
@@ -71,7 +75,7 @@ class ImageService:
         served = self._find(request.model)
         driver = encoder(served)
         check_encodings_fit(len(request.images), served, self._config)
-        fields = [Field(f"images[{place}].data", picture) for place, picture in enumerate(request.images)]
+        fields = _fields(request.images)
         readings = await self._darkroom.encode(driver, fields, served, deadline(call, self._config))
         return image_pb2.EncodeImagesResponse(
             model=served.loaded.bundle.name,
@@ -87,13 +91,32 @@ class ImageService:
         sender = Sender(call.write, image_pb2.DecodeLatentsResponse, started(job, served.loaded), self._config)
         await self._darkroom.develop(job, deadline(call, self._config), sender.send)
 
+    async def ScoreImages(self, request: image_pb2.ScoreImagesRequest, call: Call) -> image_pb2.ScoreImagesResponse:
+        """Say how real pictures are, of which class, and how strange."""
+        served = self._find(request.model)
+        until = deadline(call, self._config)
+        check_scores(len(request.images), served, self._config)
+        pictures = await self._darkroom.read(_fields(request.images), served, until)
+        return image_pb2.ScoreImagesResponse(
+            model=served.loaded.bundle.name,
+            version=served.loaded.bundle.version,
+            fingerprint=served.loaded.fingerprint,
+            scores=await scores(pictures, served, self._darkroom, until),
+        )
+
     def _find(self, reference: str) -> Served:
         served = self._catalog.find(reference)
         note(model=served.loaded.bundle.name)
         return served
 
-    async def _read(self, asked: image_pb2.ImageGeneration, served: Served, one_reply: bool) -> ImageJob:
-        return await self._darkroom.prepare(asked.count, generation_job, asked, served, self._config, one_reply)
+    async def _read(self, asked: image_pb2.ImageGeneration, served: Served, until: float, one_reply: bool) -> ImageJob:
+        """The job of a request; where the best of many are kept, once it is known which they are."""
+        rows = max(asked.count, asked.keep_best.drawn)
+        if not asked.HasField("keep_best"):
+            return await self._darkroom.prepare(rows, generation_job, asked, served, self._config, one_reply)
+        judge = umpire(asked.keep_best, served, self._catalog)
+        drawn = await self._darkroom.prepare(rows, generation_job, asked, served, self._config, one_reply)
+        return await winners(asked, drawn, served, judge, self._darkroom, until)
 
     async def _keyframes(self, plan: Walk, served: Served, until: float) -> Sequence[Latent]:
         """All keyframes as latents: pictures are encoded to their means."""
@@ -101,3 +124,8 @@ class ImageService:
             return plan.latents(())
         readings = await self._darkroom.encode(encoder(served), plan.pictures, served, until)
         return plan.latents(reading.encoded.mean for reading in readings)
+
+
+def _fields(pictures: Iterable[image_pb2.InputImage]) -> Sequence[Field]:
+    """Pictures of a request with their paths."""
+    return [Field(f"images[{place}].data", picture) for place, picture in enumerate(pictures)]

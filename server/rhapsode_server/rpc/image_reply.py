@@ -1,5 +1,6 @@
 """What the engine tells of pictures → messages of pictures."""
 
+import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,10 +24,16 @@ def started(job: ImageJob, loaded: LoadedModel) -> image_pb2.ImagesStarted:
     return image_pb2.ImagesStarted(
         model=loaded.bundle.name,
         version=loaded.bundle.version,
-        fingerprint=loaded.fingerprint,
+        fingerprint=_fingerprint(job, loaded),
         seed=job.seed,
         count=len(job.rows),
     )
+
+
+def _fingerprint(job: ImageJob, loaded: LoadedModel) -> str:
+    """The model's; hashed with that of another model whose critic chose the pictures."""
+    both = (loaded.fingerprint + job.chosen_by).encode()
+    return hashlib.sha256(both).hexdigest() if job.chosen_by else loaded.fingerprint
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,10 +52,13 @@ class Developed:
     def fill(self, image: image_pb2.Image, place: int) -> None:
         """Write the picture at a place into a message; a message that is filled in place is not copied."""
         spec = self.job.writer.spec
-        image.index = self.rows[place].index
+        row = self.rows[place]
+        image.index = row.index
         image.format = self.job.writer.format
         image.width, image.height, image.channels = spec.width, spec.height, spec.channels
         image.data = self.data[place]
+        if row.choice is not None:
+            image.row, image.realness = row.choice.row, row.choice.realness
         if self.job.latents:
             image.latent.CopyFrom(packed(image_pb2.Latent, self.pictures[place].latent))
 

@@ -21,7 +21,7 @@ from rhapsode_client.cli.pictures import Labels, save_each, save_sheet
 from rhapsode_client.cli.seeds import seed_list
 from rhapsode_client.cli.session import session
 from rhapsode_client.cli.terminal import progress
-from rhapsode_client.types import ImageFormat, ImageOptions
+from rhapsode_client.types import ImageFormat, ImageOptions, KeepBest
 
 SHEETS = (".png", ".webp", ".jpg", ".jpeg", ".gif", ".bmp", ".tiff", ".pdf")
 FORMATS = [value for value in ImageFormat if value is not ImageFormat.UNKNOWN]
@@ -40,6 +40,18 @@ Format = Annotated[
         help="How single files are written; raw pixels become NumPy files (.npy).",
     ),
 ]
+Drawn = Annotated[
+    int | None,
+    typer.Option("--best-of", min=1, metavar="N", help="Draw N and keep the best.", show_default="all are kept"),
+]
+Critic = Annotated[
+    str | None,
+    typer.Option(metavar="MODEL", help="With --best-of: the model whose critic chooses.", show_default="MODEL's own"),
+]
+Truncation = Annotated[
+    float | None,
+    typer.Option(help="Multiply latents, above 0 to 1: less variety, more typical pictures.", show_default="1"),
+]
 Out = Annotated[Path | None, typer.Option(metavar="FILE", help="The sheet.", show_default="MODEL.png")]
 OutDir = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write single files here instead of a sheet.")]
 
@@ -50,6 +62,9 @@ def images(
     seed: Seed = None,
     seeds: Seeds = None,
     class_name: ClassName = None,
+    best_of: Drawn = None,
+    critic: Critic = None,
+    truncation: Truncation = None,
     columns: Columns = None,
     scale: Scale = None,
     file_format: Format = None,
@@ -68,10 +83,12 @@ def images(
 
     - `rhapsode images digits-gan --count 64 --out out/digits.png`
     - `rhapsode images faces-vae --seeds 0,1,4-6 --columns 5 --scale 8`
+    - `rhapsode images digits-gan --count 16 --best-of 256 --critic digits-critic --truncation 0.8`
     - `rhapsode images digits-gan --count 1000 --seed 1 --format webp --out-dir digits`
     """
     _check_usage(seed, seeds, file_format, out, out_dir)
     options = _options(count, seed, seeds, class_name)
+    _add_choice(options, best_of, critic, truncation)
     labels = Labels(model, seed_list(seeds) if seeds else None)
     with session(address, tls_ca) as client:
         options["format"] = file_format or ImageFormat.PNG
@@ -111,3 +128,12 @@ def _options(count: int | None, seed: int | None, seeds: str | None, class_name:
     if chosen is not None:
         options["image_class"] = chosen
     return options
+
+
+def _add_choice(options: ImageOptions, best_of: int | None, critic: str | None, truncation: float | None) -> None:
+    if critic is not None and best_of is None:
+        raise typer.BadParameter("--critic chooses among many pictures: give --best-of")
+    if best_of is not None:
+        options["keep_best"] = KeepBest(best_of, critic or "")
+    if truncation is not None:
+        options["truncation"] = truncation

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from rhapsode_client.cli.images import images
+from rhapsode_client.cli.judge import judge
 from rhapsode_client.cli.models import models
 from rhapsode_client.cli.morph import morph
 from rhapsode_client.cli.score import score
@@ -20,6 +21,7 @@ HELP = """Text and pictures from a Rhapsode server.
 - `rhapsode text shakespeare-rnn "ROMEO:" --seed 1` shows text as it comes
 - `rhapsode score shakespeare-rnn "To be, or not to be"` says how likely a text is
 - `rhapsode images digits-gan --count 64` draws a labelled sheet of pictures
+- `rhapsode judge digits-critic digit.png` says how real a picture is, and of which class
 - `rhapsode morph faces-vae --from 1 --to 2 --out faces.gif` animates the way from one face to another
 
 Each command's --help says more. Exit status: 0 done, 1 it could not be done, 2 wrong usage, 130 ended by Ctrl-C.
@@ -46,7 +48,7 @@ def build() -> typer.Typer:
         name="rhapsode", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown"
     )
     app.callback(help=HELP)(_options)
-    for command in (models, text, score, images, morph):
+    for command in (models, text, score, images, judge, morph):
         app.command()(command)
     return app
 

@@ -19,7 +19,9 @@ class Labels:
     seeds: tuple[int, ...] | None
 
     def under(self, picture: Picture) -> str:
-        """The words under a picture."""
+        """The words under a picture; its row makes it again where the best of many were kept."""
+        if picture.row is not None:
+            return f"#{picture.row} {picture.realness:.3g}"
         return f"#{picture.index}" if self.seeds is None else f"seed {self.seeds[picture.index]}"
 
     def heading(self, started: ImagesStarted) -> str:
@@ -31,6 +33,8 @@ class Labels:
         """A file name without suffix; sorts in the order of the pictures where one seed makes them all."""
         if self.seeds is not None:
             return f"{started.model}-seed{self.seeds[picture.index]}"
+        if picture.row is not None:
+            return f"{started.model}-seed{started.seed}-best{picture.index:05d}-row{picture.row}"
         return f"{started.model}-seed{started.seed}-{picture.index:05d}"
 
 
@@ -66,7 +70,8 @@ def save_each(
         path = _save(picture, folder / labels.file(picture, started))
         if as_json:
             own = {"seed": labels.seeds[picture.index]} if labels.seeds else {}
-            write_json({"file": str(path), "index": picture.index, **_origin(started), **own})
+            chosen = {} if picture.row is None else {"row": picture.row, "realness": picture.realness}
+            write_json({"file": str(path), "index": picture.index, **_origin(started), **own, **chosen})
     if not as_json:
         note(f"{folder}: {count} pictures, {labels.heading(started)}")
 

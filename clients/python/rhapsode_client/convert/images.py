@@ -10,7 +10,7 @@ from PIL import Image
 
 from rhapsode.v1 import image_pb2 as pb
 from rhapsode_client.convert.pictures import input_image, latent, latents, wire_format
-from rhapsode_client.convert.scalars import member, refuse_unknown, text, whole, wholes, wrong_type
+from rhapsode_client.convert.scalars import member, number, refuse_unknown, text, whole, wholes, wrong_type
 from rhapsode_client.types import (
     Encoding,
     ImageClass,
@@ -19,6 +19,7 @@ from rhapsode_client.types import (
     ImagesResult,
     ImagesStarted,
     InterpolationMethod,
+    KeepBest,
     Keyframe,
     LatentsInput,
     Picture,
@@ -40,6 +41,8 @@ def generation(model: str, options: ImageOptions) -> pb.ImageGeneration:
         image_class=_image_class(options.get("image_class")),
         format=wire_format(options.get("format", ImageFormat.PNG)),
         return_latents=options.get("return_latents", False),
+        truncation=number("truncation", options["truncation"]) if "truncation" in options else None,
+        keep_best=_keep_best(options["keep_best"]) if "keep_best" in options else None,
     )
     _set_source(message, options)
     return message
@@ -52,6 +55,11 @@ def _set_source(message: pb.ImageGeneration, options: ImageOptions) -> None:
         message.seeds.CopyFrom(pb.Seeds(seeds=wholes("seeds", options["seeds"], bits=64)))
     elif "latents" in options:
         message.latents.CopyFrom(pb.Latents(latents=latents("latents", options["latents"])))
+
+
+def _keep_best(value: KeepBest | int) -> pb.KeepBest:
+    best = value if isinstance(value, KeepBest) else KeepBest(value)
+    return pb.KeepBest(drawn=whole("keep_best.drawn", best.drawn), critic=text("keep_best.critic", best.critic))
 
 
 def _image_class(value: ImageClass | None) -> pb.ImageClass | None:
@@ -127,6 +135,8 @@ def picture(message: pb.Image, offset: int = 0) -> Picture:
         channels=message.channels,
         data=message.data,
         latent=_array(message.latent) if message.HasField("latent") else None,
+        row=message.row if message.HasField("row") else None,
+        realness=message.realness if message.HasField("realness") else None,
     )
 
 

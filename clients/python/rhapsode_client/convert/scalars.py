@@ -3,7 +3,7 @@
 import operator
 from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import StrEnum
-from typing import SupportsIndex, TypeVar
+from typing import SupportsFloat, SupportsIndex, TypeVar
 
 from rhapsode_client.errors import FieldViolation, InvalidRequest
 
@@ -31,6 +31,14 @@ def whole(field: str, value: SupportsIndex, bits: int = 32) -> int:
     if not 0 <= number < 1 << bits:
         raise wrong_type(field, f"must be from 0 to {(1 << bits) - 1}")
     return number
+
+
+def number(field: str, value: SupportsFloat) -> float:
+    """`value` as a number. Raises InvalidRequest where it is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise wrong_type(field, "must be a number") from None
 
 
 def wholes(field: str, values: Iterable[SupportsIndex], bits: int = 32) -> list[int]:

@@ -34,7 +34,8 @@ class InterpolationMethod(StrEnum):
 class Picture:
     """A picture that a model made; sizes in pixels, `data` written as `format` says.
 
-    `latent` is float32 [size] where it was asked for, otherwise None.
+    `latent` is float32 [size] where it was asked for, otherwise None. Where the best of many were kept, `index` is the
+    rank, `row` the row of the seed that was drawn and `realness` what the critic found; otherwise these are None.
     """
 
     index: int
@@ -44,6 +45,8 @@ class Picture:
     channels: int
     data: bytes
     latent: NDArray[np.float32] | None
+    row: int | None = None
+    realness: float | None = None
 
     def array(self) -> NDArray[np.uint8] | NDArray[np.float32]:
         """Pixels [height, width, channels]: uint8, or float32 in the model's range where the format is RAW_FLOAT32."""
@@ -81,6 +84,16 @@ Keyframe: TypeAlias = int | LatentInput | PictureInput
 """A point on a walk: a seed, a latent (one dimension), or a picture to encode."""
 
 
+@dataclass(frozen=True, slots=True)
+class KeepBest:
+    """Draws `drawn` pictures and keeps those that a critic finds most real; `critic` is the model whose critic judges,
+    "name" or "name@version", where it is not the model's own.
+    """
+
+    drawn: int
+    critic: str = ""
+
+
 class ImageOptions(TypedDict, total=False):
     """The keyword arguments of `generate_images` and `stream_images`; at most one of seed, seeds and latents."""
 
@@ -100,6 +113,11 @@ class ImageOptions(TypedDict, total=False):
     """How pictures are written. Default PNG."""
     return_latents: bool
     """Whether each picture comes with its latent. Default False."""
+    truncation: float
+    """What drawn latents are multiplied by, above 0 and at most 1: less variety, more typical pictures. Default 1."""
+    keep_best: KeepBest | int
+    """Draws so many pictures and keeps the best `count` of them, best first; `first_index` is then a rank. Default:
+    every picture is kept."""
 
 
 class WalkOptions(TypedDict, total=False):
@@ -145,3 +163,26 @@ class Encoding:
     mean: NDArray[np.float32]
     log_variance: NDArray[np.float32]
     converted: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageScore:
+    """What a model finds of a picture. `realness` is a logit, None where the model has no critic; the probabilities are
+    those of `Model.classes`, float32 [classes], empty where it tells none apart; a higher `anomaly` is stranger;
+    `converted` says that the picture was scaled or recoloured.
+    """
+
+    realness: float | None
+    class_probabilities: NDArray[np.float32]
+    anomaly: float
+    converted: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageScoresResult:
+    """What a model finds of pictures, in their order; equal fingerprints mean equal scores for equal pictures."""
+
+    model: str
+    version: int
+    fingerprint: str
+    scores: tuple[ImageScore, ...]

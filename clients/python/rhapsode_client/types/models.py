@@ -12,6 +12,7 @@ class ModelKind(StrEnum):
     SEQUENCE = "sequence"
     AUTOENCODER = "autoencoder"
     GENERATOR = "generator"
+    CRITIC = "critic"
 
 
 class Capability(StrEnum):
@@ -22,6 +23,7 @@ class Capability(StrEnum):
     GENERATE_IMAGES = "generate_images"
     INTERPOLATE_IMAGES = "interpolate_images"
     ENCODE_IMAGES = "encode_images"
+    SCORE_IMAGES = "score_images"
 
 
 class LatentPrior(StrEnum):
