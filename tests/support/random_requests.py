@@ -4,15 +4,29 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from rhapsode.v1 import model_pb2
-from rhapsode.v1.image_pb2 import DecodeLatentsRequest, EncodeImagesRequest, ImageGeneration, InterpolateImagesRequest
+from rhapsode.v1.image_pb2 import (
+    DecodeLatentsRequest,
+    EditImagesRequest,
+    EncodeImagesRequest,
+    FitAttributeRequest,
+    ImageGeneration,
+    InterpolateImagesRequest,
+)
 from rhapsode.v1.model_pb2 import Model
 from rhapsode.v1.text_pb2 import ScoreTextRequest, TextGeneration
 from support.dice import Dice
-from support.random_pictures import decoding, encoding, pictures, walk
+from support.random_pictures import decoding, editing, encoding, fitting, pictures, walk
 from support.random_texts import scoring, text
 
 AskedText: TypeAlias = TextGeneration | ScoreTextRequest
-AskedImages: TypeAlias = ImageGeneration | InterpolateImagesRequest | DecodeLatentsRequest | EncodeImagesRequest
+AskedImages: TypeAlias = (
+    ImageGeneration
+    | InterpolateImagesRequest
+    | DecodeLatentsRequest
+    | EncodeImagesRequest
+    | EditImagesRequest
+    | FitAttributeRequest
+)
 Asked: TypeAlias = AskedText | AskedImages
 Maker: TypeAlias = Callable[[Model, Dice], Asked]
 
@@ -21,6 +35,7 @@ MAKERS: Mapping[int, Sequence[Maker]] = {
     model_pb2.CAPABILITY_GENERATE_IMAGES: (pictures, decoding),
     model_pb2.CAPABILITY_INTERPOLATE_IMAGES: (walk,),
     model_pb2.CAPABILITY_ENCODE_IMAGES: (encoding,),
+    model_pb2.CAPABILITY_EDIT_IMAGES: (editing, fitting),
 }
 
 

@@ -14,6 +14,7 @@ from rhapsode_server.models.latents import Prior
 from rhapsode_server.models.stepper import Stepper
 from rhapsode_server.repository import bundle as bundles
 from rhapsode_server.repository import rehearsal, verify
+from rhapsode_server.repository.attributes import Vectors
 from rhapsode_server.repository.bundle import Manifest
 from rhapsode_server.repository.problems import Problem, refusal
 from rhapsode_server.repository.schema import DECODE, ENCODE, STEP
@@ -44,6 +45,8 @@ class LoadedModel:
     """Why it is stepped one token a run though more were meant; empty where it is not."""
     decoder: Decoder | None
     encoder: Encoder | None
+    attributes: Vectors
+    """The direction of each named attribute, in latent space."""
     load_seconds: float
     """Seconds of wall time, verification included."""
 
@@ -80,6 +83,7 @@ def load(folder: Path, runtime: Runtime, batching: Batching) -> LoadedModel:
         unfused_reason=stepped.unfused_reason if stepped else "",
         decoder=decoder,
         encoder=Encoder(sessions[ENCODE], most) if ENCODE in sessions else None,
+        attributes=manifest.attributes,
         load_seconds=time.perf_counter() - begun,
     )
 

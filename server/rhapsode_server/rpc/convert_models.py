@@ -41,6 +41,7 @@ def model_message(served: Served, ground: Ground, config: Config, tokens: bool) 
         digest=served.loaded.digest,
         training=bundle.training,
         metrics=bundle.metrics,
+        attributes=bundle.attributes,
     )
 
 
@@ -52,6 +53,8 @@ def _capabilities(served: Served) -> Iterator[model_pb2.Capability.ValueType]:
         yield model_pb2.CAPABILITY_INTERPOLATE_IMAGES
     if served.encode:
         yield model_pb2.CAPABILITY_ENCODE_IMAGES
+    if served.decode and served.encode:
+        yield model_pb2.CAPABILITY_EDIT_IMAGES
 
 
 def _sequence(spec: SequenceSpec, tokens: bool) -> SequenceSpec:

@@ -77,6 +77,10 @@ class Darkroom:
                 encoded += (event for delivery in news for event in delivery.events)
         return [Reading(result, one.converted) for result, one in zip(encoded, taken, strict=True)]
 
+    async def aside(self, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
+        """Have work on values done outside of the event loop."""
+        return await self._outside(work, *arguments, **keywords)
+
     async def _develop(self, job: ImageJob, news: News) -> Developed:
         rows = [delivery.row for delivery in news]
         pictures = [picture for delivery in news for picture in delivery.events]
