@@ -1,7 +1,11 @@
 """The values that the client takes and gives: frozen dataclasses and enums, without protobuf."""
 
 from rhapsode_client.types.images import (
+    Edit,
+    Edited,
+    EditOptions,
     Encoding,
+    FittedAttribute,
     ImageClass,
     ImageFormat,
     ImageOptions,
@@ -13,9 +17,11 @@ from rhapsode_client.types.images import (
     LatentsInput,
     Picture,
     PictureInput,
+    Point,
     WalkOptions,
 )
 from rhapsode_client.types.models import (
+    Attribute,
     Capability,
     DataSet,
     ImageSpec,
@@ -48,10 +54,15 @@ from rhapsode_client.types.text import (
 )
 
 __all__ = [
+    "Attribute",
     "Capability",
     "DataSet",
+    "Edit",
+    "EditOptions",
+    "Edited",
     "Encoding",
     "FinishReason",
+    "FittedAttribute",
     "ImageClass",
     "ImageFormat",
     "ImageOptions",
@@ -71,6 +82,7 @@ __all__ = [
     "ModelRuntime",
     "Picture",
     "PictureInput",
+    "Point",
     "PositionLogprobs",
     "Prompt",
     "ScoreResult",
