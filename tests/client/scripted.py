@@ -191,6 +191,7 @@ class ScriptedImages(ImageServiceServicer):
         raise AssertionError
 
     EncodeImages = GenerateImages
+    FitAttribute = GenerateImages
 
 
 def play(
