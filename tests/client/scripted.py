@@ -164,6 +164,17 @@ class ScriptedImages(ImageServiceServicer):
         )
         yield from play(messages, broken, context, self._script)
 
+    def EditImages(  # noqa: N802
+        self, request: image_pb2.EditImagesRequest, context: grpc.ServicerContext
+    ) -> Iterator[image_pb2.EditImagesResponse]:
+        broken, fingerprint = self._script.begin(request)
+        messages = [
+            image_pb2.EditImagesResponse(images=[picture(f"{one.seed}{[edit.name for edit in one.edits]}", index)])
+            for index, one in enumerate(request.sources)
+        ]
+        messages[0].started.CopyFrom(image_pb2.ImagesStarted(fingerprint=fingerprint, count=len(messages)))
+        yield from play(messages, broken, context, self._script)
+
     def InterpolateImages(  # noqa: N802
         self, request: image_pb2.InterpolateImagesRequest, context: grpc.ServicerContext
     ) -> Iterator[image_pb2.InterpolateImagesResponse]:
@@ -179,7 +190,7 @@ class ScriptedImages(ImageServiceServicer):
         context.abort(grpc.StatusCode.UNIMPLEMENTED, "not scripted")
         raise AssertionError
 
-    EncodeImages = ScoreImages = GenerateImages
+    EncodeImages = ScoreImages = FitAttribute = GenerateImages
 
 
 def play(

@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from rhapsode.v1 import image_pb2, model_pb2, text_pb2
 from rhapsode.v1.text_pb2 import LogitBias, Sampling
+from support.bad_edits import EDITS
 from support.bad_judgements import JUDGEMENTS
 from support.bad_requests import ALL, BAD, Case
 from support.bad_scores import SCORES
@@ -47,6 +48,10 @@ async def send(server: Running, request: Any) -> None:
             await server.image.DecodeLatents(request).read()
         case image_pb2.InterpolateImagesRequest():
             await server.image.InterpolateImages(request).read()
+        case image_pb2.EditImagesRequest():
+            await server.image.EditImages(request).read()
+        case image_pb2.FitAttributeRequest():
+            await server.image.FitAttribute(request)
         case model_pb2.GetModelRequest():
             await server.model.GetModel(request)
 
@@ -66,7 +71,7 @@ async def assert_refused(server: Running, case: Case) -> None:
     assert len(good.candidates[0].token_ids) == 3
 
 
-@pytest.mark.parametrize("case", [*ALL, *SCORES, *JUDGEMENTS], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*ALL, *SCORES, *JUDGEMENTS, *EDITS], ids=lambda case: case.name)
 async def test_it_is_refused_and_the_next_request_is_served(server: Running, case: Case) -> None:
     await assert_refused(server, case)
 

@@ -58,6 +58,7 @@ async def test_a_picture_model(server: Running) -> None:
         model_pb2.CAPABILITY_GENERATE_IMAGES,
         model_pb2.CAPABILITY_INTERPOLATE_IMAGES,
         model_pb2.CAPABILITY_ENCODE_IMAGES,
+        model_pb2.CAPABILITY_EDIT_IMAGES,
         model_pb2.CAPABILITY_SCORE_IMAGES,
     ]
     assert (model.latent.size, model.image.height, model.image.channels) == (8, 8, 3)

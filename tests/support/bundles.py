@@ -25,6 +25,7 @@ _DTYPES: Mapping[int, bundle_pb2.DataType.ValueType] = {
     onnx.TensorProto.FLOAT: bundle_pb2.DATA_TYPE_FLOAT32,
     onnx.TensorProto.INT64: bundle_pb2.DATA_TYPE_INT64,
 }
+ATTRIBUTES: Mapping[str, float] = {"glasses": 1.5, "hat": 0.75}  # strengths by name
 Arrays = dict[str, NDArray[Any]]
 Role: TypeAlias = bundle_pb2.GraphRole.ValueType
 
@@ -130,9 +131,19 @@ def stepper(
 
 
 def autoencoder(name: str = "tiny-faces", version: int = 1, *, seed: int = 2) -> Draft:
-    """An autoencoder of 8×8 RGB pictures with latents of 8 numbers, prior normal."""
+    """An autoencoder of 8×8 RGB pictures with latents of 8 numbers, prior normal, that knows glasses and hats."""
     bundle = _pictures(_bundle(name, version, bundle_pb2.MODEL_KIND_AUTOENCODER), 3, bundle_pb2.LATENT_PRIOR_NORMAL)
-    return _draft(bundle, {DECODE: graphs.decoder(3, seed=seed), ENCODE: graphs.encoder(3, seed=seed + 1)})
+    draft = _draft(bundle, {DECODE: graphs.decoder(3, seed=seed), ENCODE: graphs.encoder(3, seed=seed + 1)})
+    for name_of_direction, strength in ATTRIBUTES.items():
+        bundle.attributes.add(name=name_of_direction, description="Made up.", strength=strength)
+    draft.files["attributes.safetensors"] = safetensors.save(directions())
+    return draft
+
+
+def directions() -> Arrays:
+    """The vectors of ATTRIBUTES."""
+    generator = np.random.Generator(np.random.PCG64(8))
+    return {name: generator.standard_normal(graphs.LATENT, np.float32) for name in ATTRIBUTES}
 
 
 def class_generator(

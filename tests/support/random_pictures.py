@@ -7,8 +7,11 @@ from PIL import Image
 
 from rhapsode.v1 import image_pb2, model_pb2
 from rhapsode.v1.image_pb2 import (
+    AttributeEdit,
     DecodeLatentsRequest,
+    EditImagesRequest,
     EncodeImagesRequest,
+    FitAttributeRequest,
     ImageClass,
     ImageGeneration,
     InputImage,
@@ -23,7 +26,7 @@ from rhapsode.v1.image_pb2 import (
 from rhapsode.v1.model_pb2 import Model
 from support.dice import Dice
 
-MOST_PICTURES, MOST_KEYFRAMES, MOST_FRAMES = 8, 4, 6
+MOST_PICTURES, MOST_KEYFRAMES, MOST_FRAMES, MOST_EDITS = 8, 4, 6, 3
 FORMATS = image_pb2.ImageFormat.values()
 METHODS = image_pb2.InterpolationMethod.values()
 
@@ -42,6 +45,7 @@ def pictures(model: Model, dice: Dice) -> ImageGeneration:
         asked.image_class.CopyFrom(_class(model, dice))
     if source and dice.chance(0.3):
         asked.truncation = dice.between(0.01, 1.0)
+    asked.attributes.extend(_edits(model, dice))
     return asked
 
 
@@ -91,11 +95,45 @@ def encoding(model: Model, dice: Dice) -> EncodeImagesRequest:
     return EncodeImagesRequest(model=model.name, images=inputs)
 
 
+def editing(model: Model, dice: Dice) -> EditImagesRequest:
+    """Sources of every kind, some with edits of their own, moved together."""
+    return EditImagesRequest(
+        model=model.name,
+        sources=[_keyframe(model, dice) for _ in range(dice.size(MOST_PICTURES))],
+        edits=_edits(model, dice),
+        format=dice.pick(FORMATS),
+        return_latents=dice.chance(0.5),
+    )
+
+
+def fitting(model: Model, dice: Dice) -> FitAttributeRequest:
+    """Pictures of noise to fit a direction to."""
+    present, absent = ([_input(model, dice) for _ in range(dice.size(MOST_PICTURES))] for _ in range(2))
+    return FitAttributeRequest(model=model.name, present=present, absent=absent)
+
+
 def _keyframe(model: Model, dice: Dice) -> Keyframe:
     kind = dice.below(3 if model_pb2.CAPABILITY_ENCODE_IMAGES in model.capabilities else 2)
+    edits = _edits(model, dice)
     if kind == 0:
-        return Keyframe(seed=dice.seed())
-    return Keyframe(latent=_latent(model, dice)) if kind == 1 else Keyframe(image=_input(model, dice))
+        return Keyframe(seed=dice.seed(), edits=edits)
+    if kind == 1:
+        return Keyframe(latent=_latent(model, dice), edits=edits)
+    return Keyframe(image=_input(model, dice), edits=edits)
+
+
+def _edits(model: Model, dice: Dice) -> list[AttributeEdit]:
+    """None as often as not, else some by name, where there are names, or by vector."""
+    if dice.chance(0.5):
+        return []
+    return [_edit(model, dice) for _ in range(dice.size(MOST_EDITS))]
+
+
+def _edit(model: Model, dice: Dice) -> AttributeEdit:
+    strength = dice.generator.uniform(-2.0, 2.0) if dice.chance(0.5) else None
+    if model.attributes and dice.chance(0.7):
+        return AttributeEdit(name=dice.pick([attribute.name for attribute in model.attributes]), strength=strength)
+    return AttributeEdit(vector=_latent(model, dice), strength=strength)
 
 
 def _latent(model: Model, dice: Dice) -> Latent:

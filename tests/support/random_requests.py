@@ -6,7 +6,9 @@ from typing import TypeAlias
 from rhapsode.v1 import model_pb2
 from rhapsode.v1.image_pb2 import (
     DecodeLatentsRequest,
+    EditImagesRequest,
     EncodeImagesRequest,
+    FitAttributeRequest,
     ImageGeneration,
     InterpolateImagesRequest,
     ScoreImagesRequest,
@@ -14,12 +16,18 @@ from rhapsode.v1.image_pb2 import (
 from rhapsode.v1.model_pb2 import Model
 from rhapsode.v1.text_pb2 import ScoreTextRequest, TextGeneration
 from support.dice import Dice
-from support.random_pictures import best, decoding, encoding, judging, pictures, walk
+from support.random_pictures import best, decoding, editing, encoding, fitting, judging, pictures, walk
 from support.random_texts import scoring, text
 
 AskedText: TypeAlias = TextGeneration | ScoreTextRequest
 AskedImages: TypeAlias = (
-    ImageGeneration | InterpolateImagesRequest | DecodeLatentsRequest | EncodeImagesRequest | ScoreImagesRequest
+    ImageGeneration
+    | InterpolateImagesRequest
+    | DecodeLatentsRequest
+    | EncodeImagesRequest
+    | EditImagesRequest
+    | FitAttributeRequest
+    | ScoreImagesRequest
 )
 Asked: TypeAlias = AskedText | AskedImages
 Maker: TypeAlias = Callable[[Model, Dice], Asked]
@@ -29,6 +37,7 @@ MAKERS: Mapping[int, Sequence[Maker]] = {
     model_pb2.CAPABILITY_GENERATE_IMAGES: (pictures, decoding),
     model_pb2.CAPABILITY_INTERPOLATE_IMAGES: (walk,),
     model_pb2.CAPABILITY_ENCODE_IMAGES: (encoding,),
+    model_pb2.CAPABILITY_EDIT_IMAGES: (editing, fitting),
     model_pb2.CAPABILITY_SCORE_IMAGES: (judging,),
 }
 

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from rhapsode.v1.text_pb2_grpc import TextServiceAsyncStub
 
 PicturesMessage: TypeAlias = (
-    image_pb2.StreamImagesResponse | image_pb2.DecodeLatentsResponse | image_pb2.InterpolateImagesResponse
+    image_pb2.StreamImagesResponse
+    | image_pb2.DecodeLatentsResponse
+    | image_pb2.InterpolateImagesResponse
+    | image_pb2.EditImagesResponse
 )
 
 
@@ -74,6 +77,10 @@ async def _images(stub: "ImageServiceAsyncStub", asked: AskedImages, streamed: b
         return await _gather_pictures(stub.DecodeLatents(asked))
     if isinstance(asked, image_pb2.InterpolateImagesRequest):
         return await _gather_pictures(stub.InterpolateImages(asked))
+    if isinstance(asked, image_pb2.EditImagesRequest):
+        return await _gather_pictures(stub.EditImages(asked))
+    if isinstance(asked, image_pb2.FitAttributeRequest):
+        return await stub.FitAttribute(asked)
     if streamed:
         return await _gather_pictures(stub.StreamImages(image_pb2.StreamImagesRequest(generation=asked)))
     return await stub.GenerateImages(image_pb2.GenerateImagesRequest(generation=asked))

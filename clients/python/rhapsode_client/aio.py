@@ -14,12 +14,21 @@ from rhapsode.v1.text_pb2_grpc import TextServiceStub
 from rhapsode_client.aio_streams import AsyncImageStream, AsyncTextStream
 from rhapsode_client.calls import Call, new_call
 from rhapsode_client.channel import DEFAULT_ADDRESS, DEFAULT_SETTINGS, ChannelSettings, open_aio_channel
-from rhapsode_client.convert import image_scores, images, models, scalars, score, text
+from rhapsode_client.convert import edits, image_scores, images, models, scalars, score, text
 from rhapsode_client.failures import aio_failures
-from rhapsode_client.resume.images import ImagesPlan, rest_of_decoding, rest_of_generation, rest_of_walk
+from rhapsode_client.resume.images import (
+    ImagesPlan,
+    rest_of_decoding,
+    rest_of_edits,
+    rest_of_generation,
+    rest_of_walk,
+)
 from rhapsode_client.resume.text import TextPlan
 from rhapsode_client.types import (
+    Edit,
+    EditOptions,
     Encoding,
+    FittedAttribute,
     ImageClass,
     ImageFormat,
     ImageOptions,
@@ -118,6 +127,31 @@ class AsyncClient:
         """The pictures of a walk through latent space, from keyframe to keyframe, two at least."""
         plan = ImagesPlan(images.walk(model, keyframes, options), rest_of_walk)
         return AsyncImageStream(self._images.InterpolateImages, plan, self._call(timeout))
+
+    def edit_images(
+        self,
+        model: str,
+        sources: Sequence[Keyframe],
+        changes: Sequence[Edit] = (),
+        *,
+        timeout: float | None = None,
+        **options: Unpack[EditOptions],
+    ) -> AsyncImageStream:
+        """Pictures after moves in latent space, in the order of `sources`: each source's own, then `changes`."""
+        plan = ImagesPlan(images.edit_request(model, sources, changes, options), rest_of_edits)
+        return AsyncImageStream(self._images.EditImages, plan, self._call(timeout))
+
+    async def fit_attribute(
+        self,
+        model: str,
+        present: Sequence[PictureInput],
+        absent: Sequence[PictureInput],
+        *,
+        timeout: float | None = None,
+    ) -> FittedAttribute:
+        """The direction from pictures without an attribute to pictures with it, from one of each upward."""
+        request = edits.fit_request(model, present, absent)
+        return edits.fitted(await self._unary(self._images.FitAttribute, request, timeout))
 
     async def encode_images(
         self, model: str, pictures: Sequence[PictureInput], *, timeout: float | None = None

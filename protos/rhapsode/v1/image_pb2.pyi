@@ -530,7 +530,9 @@ class ImageGeneration(message.Message):
 
     @builtins.property
     def attributes(self) -> containers.RepeatedCompositeFieldContainer[AttributeEdit]:
-        """Moves in latent space before decoding, one after another."""
+        """Moves in latent space before decoding, one after another, after truncation. They must not lead out of the bounds of
+        a latent's numbers.
+        """
 
     @builtins.property
     def keep_best(self) -> KeepBest:
@@ -713,7 +715,7 @@ class Keyframe(message.Message):
 
     @builtins.property
     def edits(self) -> containers.RepeatedCompositeFieldContainer[AttributeEdit]:
-        """Moves from there, one after another."""
+        """Moves from there, one after another. They must not lead out of the bounds of a latent's numbers."""
 
     def __init__(
         self,

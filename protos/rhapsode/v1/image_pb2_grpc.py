@@ -56,6 +56,16 @@ class ImageServiceStub(object):
                 request_serializer=rhapsode_dot_v1_dot_image__pb2.InterpolateImagesRequest.SerializeToString,
                 response_deserializer=rhapsode_dot_v1_dot_image__pb2.InterpolateImagesResponse.FromString,
                 _registered_method=True)
+        self.EditImages = channel.unary_stream(
+                '/rhapsode.v1.ImageService/EditImages',
+                request_serializer=rhapsode_dot_v1_dot_image__pb2.EditImagesRequest.SerializeToString,
+                response_deserializer=rhapsode_dot_v1_dot_image__pb2.EditImagesResponse.FromString,
+                _registered_method=True)
+        self.FitAttribute = channel.unary_unary(
+                '/rhapsode.v1.ImageService/FitAttribute',
+                request_serializer=rhapsode_dot_v1_dot_image__pb2.FitAttributeRequest.SerializeToString,
+                response_deserializer=rhapsode_dot_v1_dot_image__pb2.FitAttributeResponse.FromString,
+                _registered_method=True)
         self.EncodeImages = channel.unary_unary(
                 '/rhapsode.v1.ImageService/EncodeImages',
                 request_serializer=rhapsode_dot_v1_dot_image__pb2.EncodeImagesRequest.SerializeToString,
@@ -106,6 +116,22 @@ class ImageServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EditImages(self, request, context):
+        """Moves pictures along directions in latent space, named or given, and sends them as they come, in order.
+        Statuses: see the service; FAILED_PRECONDITION also where the model has no named attributes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FitAttribute(self, request, context):
+        """Fits a direction to pictures with an attribute and pictures without, from one of each upward.
+        Statuses: see the service.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def EncodeImages(self, request, context):
         """Encodes pictures to the mean and log-variance of their latents. Statuses: see the service.
         """
@@ -144,6 +170,16 @@ def add_ImageServiceServicer_to_server(servicer, server):
                     servicer.InterpolateImages,
                     request_deserializer=rhapsode_dot_v1_dot_image__pb2.InterpolateImagesRequest.FromString,
                     response_serializer=rhapsode_dot_v1_dot_image__pb2.InterpolateImagesResponse.SerializeToString,
+            ),
+            'EditImages': grpc.unary_stream_rpc_method_handler(
+                    servicer.EditImages,
+                    request_deserializer=rhapsode_dot_v1_dot_image__pb2.EditImagesRequest.FromString,
+                    response_serializer=rhapsode_dot_v1_dot_image__pb2.EditImagesResponse.SerializeToString,
+            ),
+            'FitAttribute': grpc.unary_unary_rpc_method_handler(
+                    servicer.FitAttribute,
+                    request_deserializer=rhapsode_dot_v1_dot_image__pb2.FitAttributeRequest.FromString,
+                    response_serializer=rhapsode_dot_v1_dot_image__pb2.FitAttributeResponse.SerializeToString,
             ),
             'EncodeImages': grpc.unary_unary_rpc_method_handler(
                     servicer.EncodeImages,
@@ -249,6 +285,60 @@ class ImageService(object):
             '/rhapsode.v1.ImageService/InterpolateImages',
             rhapsode_dot_v1_dot_image__pb2.InterpolateImagesRequest.SerializeToString,
             rhapsode_dot_v1_dot_image__pb2.InterpolateImagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EditImages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/rhapsode.v1.ImageService/EditImages',
+            rhapsode_dot_v1_dot_image__pb2.EditImagesRequest.SerializeToString,
+            rhapsode_dot_v1_dot_image__pb2.EditImagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FitAttribute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rhapsode.v1.ImageService/FitAttribute',
+            rhapsode_dot_v1_dot_image__pb2.FitAttributeRequest.SerializeToString,
+            rhapsode_dot_v1_dot_image__pb2.FitAttributeResponse.FromString,
             options,
             channel_credentials,
             insecure,

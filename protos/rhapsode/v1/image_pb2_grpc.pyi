@@ -50,6 +50,14 @@ class ImageServiceStub:
     """
     InterpolateImages: _grpc.UnaryStreamMultiCallable[_image_pb2.InterpolateImagesRequest, _image_pb2.InterpolateImagesResponse]
     """Walks through latent space from keyframe to keyframe, a picture a message. Statuses: see the service."""
+    EditImages: _grpc.UnaryStreamMultiCallable[_image_pb2.EditImagesRequest, _image_pb2.EditImagesResponse]
+    """Moves pictures along directions in latent space, named or given, and sends them as they come, in order.
+    Statuses: see the service; FAILED_PRECONDITION also where the model has no named attributes.
+    """
+    FitAttribute: _grpc.UnaryUnaryMultiCallable[_image_pb2.FitAttributeRequest, _image_pb2.FitAttributeResponse]
+    """Fits a direction to pictures with an attribute and pictures without, from one of each upward.
+    Statuses: see the service.
+    """
     EncodeImages: _grpc.UnaryUnaryMultiCallable[_image_pb2.EncodeImagesRequest, _image_pb2.EncodeImagesResponse]
     """Encodes pictures to the mean and log-variance of their latents. Statuses: see the service."""
     DecodeLatents: _grpc.UnaryStreamMultiCallable[_image_pb2.DecodeLatentsRequest, _image_pb2.DecodeLatentsResponse]
@@ -79,6 +87,14 @@ class ImageServiceAsyncStub(ImageServiceStub):
     """
     InterpolateImages: _aio.UnaryStreamMultiCallable[_image_pb2.InterpolateImagesRequest, _image_pb2.InterpolateImagesResponse]  # type: ignore[assignment]
     """Walks through latent space from keyframe to keyframe, a picture a message. Statuses: see the service."""
+    EditImages: _aio.UnaryStreamMultiCallable[_image_pb2.EditImagesRequest, _image_pb2.EditImagesResponse]  # type: ignore[assignment]
+    """Moves pictures along directions in latent space, named or given, and sends them as they come, in order.
+    Statuses: see the service; FAILED_PRECONDITION also where the model has no named attributes.
+    """
+    FitAttribute: _aio.UnaryUnaryMultiCallable[_image_pb2.FitAttributeRequest, _image_pb2.FitAttributeResponse]  # type: ignore[assignment]
+    """Fits a direction to pictures with an attribute and pictures without, from one of each upward.
+    Statuses: see the service.
+    """
     EncodeImages: _aio.UnaryUnaryMultiCallable[_image_pb2.EncodeImagesRequest, _image_pb2.EncodeImagesResponse]  # type: ignore[assignment]
     """Encodes pictures to the mean and log-variance of their latents. Statuses: see the service."""
     DecodeLatents: _aio.UnaryStreamMultiCallable[_image_pb2.DecodeLatentsRequest, _image_pb2.DecodeLatentsResponse]  # type: ignore[assignment]
@@ -123,6 +139,26 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_image_pb2.InterpolateImagesResponse], _abc.AsyncIterator[_image_pb2.InterpolateImagesResponse]]:
         """Walks through latent space from keyframe to keyframe, a picture a message. Statuses: see the service."""
+
+    @_abc_1.abstractmethod
+    def EditImages(
+        self,
+        request: _image_pb2.EditImagesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_image_pb2.EditImagesResponse], _abc.AsyncIterator[_image_pb2.EditImagesResponse]]:
+        """Moves pictures along directions in latent space, named or given, and sends them as they come, in order.
+        Statuses: see the service; FAILED_PRECONDITION also where the model has no named attributes.
+        """
+
+    @_abc_1.abstractmethod
+    def FitAttribute(
+        self,
+        request: _image_pb2.FitAttributeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_image_pb2.FitAttributeResponse, _abc.Awaitable[_image_pb2.FitAttributeResponse]]:
+        """Fits a direction to pictures with an attribute and pictures without, from one of each upward.
+        Statuses: see the service.
+        """
 
     @_abc_1.abstractmethod
     def EncodeImages(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rhapsode_server.errors import NonFiniteOutput
+from rhapsode_server.models.attributes import Move, moved
 from rhapsode_server.models.base import Outcome, Session
 from rhapsode_server.models.latents import Draw, Latent, Prior, draw_all
 from rhapsode_server.models.noise import choices
@@ -32,6 +33,8 @@ class ImageRow:
     source: Draw | Latent
     class_id: int | None = None
     """The class to make; None draws one, which only a named latent can."""
+    moves: Sequence[Move] = ()
+    """From there to the latent that is decoded."""
     choice: Choice | None = None
     """Set where the best of many rows were kept; `index` is its rank then."""
 
@@ -80,6 +83,9 @@ class Decoder:
                 latents[place] = row.source
         if names:
             latents[list(names)] = draw_all(list(names.values()), self._latent_size, self._prior)
+        for place, row in enumerate(rows):
+            if row.moves:
+                latents[place] = moved(latents[place], row.moves)
         return latents
 
     def _classes(self, rows: Sequence[ImageRow]) -> NDArray[np.int64]:

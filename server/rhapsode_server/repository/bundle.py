@@ -8,9 +8,12 @@ from pathlib import Path
 from google.protobuf import json_format
 
 from rhapsode.v1.bundle_pb2 import Bundle
-from rhapsode_server.repository import contract, files, goldens, graph, schema
+from rhapsode_server.repository import attributes, contract, files, goldens, graph, schema
+from rhapsode_server.repository.attributes import Vectors
 from rhapsode_server.repository.goldens import Golden
 from rhapsode_server.repository.problems import Problem, refusal, refuse
+
+_TENSORS = {schema.GOLDENS, schema.ATTRIBUTES}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,6 +28,8 @@ class Manifest:
     """The serialised ONNX model of each role: the very bytes that were hashed."""
     goldens: Mapping[int, Golden]
     """Recorded inputs and outputs of each role."""
+    attributes: Vectors
+    """The direction of each named attribute."""
 
     @property
     def label(self) -> str:
@@ -40,9 +45,9 @@ def read(folder: Path) -> Manifest:
     """
     content = files.read_manifest(folder)
     bundle = _parse(content, folder)
-    refuse(files.label(folder), schema.check(bundle, folder.parent.name, folder.name))
+    refuse(files.label(folder), (*schema.check(bundle, folder.parent.name, folder.name), *attributes.check(bundle)))
     refuse(files.label(folder), (problem for part in bundle.graphs for problem in contract.check(bundle, part)))
-    kept = files.read_listed(folder, bundle.files, {part.file for part in bundle.graphs} | {schema.GOLDENS})
+    kept = files.read_listed(folder, bundle.files, {part.file for part in bundle.graphs} | _TENSORS)
     refuse(files.label(folder), (problem for part in bundle.graphs for problem in graph.check(kept[part.file], part)))
     return Manifest(
         bundle,
@@ -50,6 +55,7 @@ def read(folder: Path) -> Manifest:
         folder,
         {part.role: kept[part.file] for part in bundle.graphs},
         goldens.read(kept[schema.GOLDENS], bundle),
+        attributes.read(kept[schema.ATTRIBUTES], bundle) if bundle.attributes else attributes.NONE,
     )
 
 

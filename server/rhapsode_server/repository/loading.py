@@ -15,6 +15,7 @@ from rhapsode_server.models.latents import Prior
 from rhapsode_server.models.stepper import Stepper
 from rhapsode_server.repository import bundle as bundles
 from rhapsode_server.repository import rehearsal, verify
+from rhapsode_server.repository.attributes import Vectors
 from rhapsode_server.repository.bundle import Manifest
 from rhapsode_server.repository.problems import Problem, refusal
 from rhapsode_server.repository.schema import CRITIC, DECODE, ENCODE, STEP
@@ -46,6 +47,8 @@ class LoadedModel:
     decoder: Decoder | None
     encoder: Encoder | None
     critic: Critic | None
+    attributes: Vectors
+    """The direction of each named attribute, in latent space."""
     load_seconds: float
     """Seconds of wall time, verification included."""
 
@@ -84,6 +87,7 @@ def load(folder: Path, runtime: Runtime, batching: Batching) -> LoadedModel:
         decoder=decoder,
         encoder=Encoder(sessions[ENCODE], most) if ENCODE in sessions else None,
         critic=critic,
+        attributes=manifest.attributes,
         load_seconds=time.perf_counter() - begun,
     )
 

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from rhapsode.v1 import image_pb2
 from rhapsode_server.config import Config
 from rhapsode_server.errors import InvalidField, OutputTooLarge, Unsupported
+from rhapsode_server.models.attributes import Move
 from rhapsode_server.models.decoder import ImageRow
 from rhapsode_server.models.latents import Draw, Latent
 from rhapsode_server.rpc.catalog import DecodeDriver, Served
+from rhapsode_server.rpc.convert_latents import check_drawn, edited, latent, moves
 from rhapsode_server.rpc.convert_text import SEED_BITS
-from rhapsode_server.rpc.packed import floats
 from rhapsode_server.rpc.pictures import Format, Writer, writer
 
+ATTRIBUTES = "generation.attributes"
 BYTES_BESIDE = 64  # most bytes on the wire of an Image besides its data and its latent's numbers
 
 
@@ -54,6 +56,8 @@ def generation_job(
     if kind == "latents" and class_id is None and served.loaded.bundle.classes:
         raise InvalidField("generation.image_class", "must be set beside latents: there is no noise to draw it with")
     seed = None if listed else asked.seed if kind else secrets.randbits(SEED_BITS)
+    steps = moves(asked.attributes, served, ATTRIBUTES)
+    check_drawn(steps if kind != "latents" else (), ATTRIBUTES)
     if asked.HasField("keep_best"):  # all that are drawn compete, whichever of them are wanted
         _check_contest(asked, count, kind if listed else None, config)
         first, count = 0, asked.keep_best.drawn
@@ -63,8 +67,15 @@ def generation_job(
         if seed is None
         else [Draw(seed, first + place, truncation) for place in range(count)]
     )
-    rows = [ImageRow(first + place, source, class_id) for place, source in enumerate(sources)]
+    rows = [_row(first + place, source, class_id, steps) for place, source in enumerate(sources)]
     return ImageJob(driver, rows, frame.writer, frame.latents, seed)
+
+
+def _row(index: int, source: Draw | Latent, class_id: int | None, steps: Sequence[Move]) -> ImageRow:
+    """A row; a latent of the request's own makes its moves now, so that one that leads too far is refused."""
+    if isinstance(source, Draw):
+        return ImageRow(index, source, class_id, steps)
+    return ImageRow(index, edited(source, steps, ATTRIBUTES), class_id)
 
 
 def decoding_job(asked: image_pb2.DecodeLatentsRequest, served: Served, config: Config) -> ImageJob:
@@ -81,15 +92,6 @@ def decoder(served: Served) -> DecodeDriver:
     if served.decode is None:
         raise Unsupported(f"{served.loaded.bundle.name} does not make pictures")
     return served.decode
-
-
-def latent(asked: image_pb2.Latent, served: Served, field: str) -> Latent:
-    """A latent's numbers: float32 [size]. Raises InvalidField where they are not as many as the model's."""
-    size = served.loaded.bundle.latent.size
-    if len(asked.values) != size:
-        rule = f"must have {size} elements, the model's latent size, not {len(asked.values)}"
-        raise InvalidField(f"{field}.values", rule, {"size": str(size)})
-    return floats(asked, size)
 
 
 def picture_bytes(job_writer: Writer, served: Served, latents: bool) -> int:

@@ -42,6 +42,7 @@ def model_message(served: Served, ground: Ground, config: Config, tokens: bool) 
         digest=served.loaded.digest,
         training=bundle.training,
         metrics=bundle.metrics,
+        attributes=bundle.attributes,
     )
 
 
@@ -53,6 +54,8 @@ def _capabilities(served: Served) -> Iterator[model_pb2.Capability.ValueType]:
         yield model_pb2.CAPABILITY_INTERPOLATE_IMAGES
     if served.encode:
         yield model_pb2.CAPABILITY_ENCODE_IMAGES
+    if served.decode and served.encode:
+        yield model_pb2.CAPABILITY_EDIT_IMAGES
     if judges(served):
         yield model_pb2.CAPABILITY_SCORE_IMAGES
 

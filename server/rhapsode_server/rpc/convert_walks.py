@@ -1,18 +1,17 @@
 """A request for a walk through latent space → its keyframes, and the rows between them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from rhapsode.v1 import image_pb2
-from rhapsode.v1.bundle_pb2 import LATENT_PRIOR_NORMAL
 from rhapsode_server.config import Config
-from rhapsode_server.errors import InvalidField, Unsupported
+from rhapsode_server.errors import InvalidField
 from rhapsode_server.models.decoder import ImageRow
-from rhapsode_server.models.latents import Draw, Interpolation, Latent, Prior, draw, lerp, slerp, walk, walk_length
-from rhapsode_server.rpc.catalog import EncodeDriver, Served
-from rhapsode_server.rpc.convert_images import ImageJob, decoder, fitting, image_writer, latent, stated_class
-from rhapsode_server.rpc.input_pictures import Field
+from rhapsode_server.models.latents import Interpolation, Latent, lerp, slerp, walk, walk_length
+from rhapsode_server.rpc.catalog import Served
+from rhapsode_server.rpc.convert_images import ImageJob, decoder, fitting, image_writer, stated_class
+from rhapsode_server.rpc.keyframes import Keyframes, keyframes
 
 LATENT_BYTES = 64 << 20  # of the latents of one walk, which are all there before the first of them is decoded
 FRAMES = 16  # from a keyframe up to the next, where the request does not say
@@ -28,29 +27,19 @@ _WAYS: Mapping[image_pb2.InterpolationMethod.ValueType, Interpolation] = Mapping
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """A walk whose request fits the model; a keyframe is a latent, or a picture that has yet to be encoded."""
+    """A walk whose request fits the model."""
 
     asked: image_pb2.InterpolateImagesRequest
-    keyframes: Sequence[Latent | Field]
+    keyframes: Keyframes
     frame: ImageJob
     """The job without its rows."""
     class_id: int | None
     count: int
     """Pictures of the whole walk."""
 
-    @property
-    def pictures(self) -> Sequence[Field]:
-        """The keyframes that have to be encoded."""
-        return [point for point in self.keyframes if isinstance(point, Field)]
-
-    def latents(self, means: Iterable[Latent]) -> Sequence[Latent]:
-        """All keyframes as latents, given the means of `pictures` in their order."""
-        rest = iter(means)
-        return [next(rest) if isinstance(point, Field) else point for point in self.keyframes]
-
-    def job(self, keyframes: Sequence[Latent]) -> ImageJob:
+    def job(self, latents: Sequence[Latent]) -> ImageJob:
         """The job, once every keyframe is a latent."""
-        points = walk(keyframes, _WAYS[self.asked.method], frames(self.asked), self.asked.loop)
+        points = walk(latents, _WAYS[self.asked.method], frames(self.asked), self.asked.loop)
         rows = [ImageRow(place, point, self.class_id) for place, point in enumerate(points)]
         return ImageJob(self.frame.driver, rows, self.frame.writer, self.frame.latents)
 
@@ -64,33 +53,11 @@ def walk_plan(asked: image_pb2.InterpolateImagesRequest, served: Served, config:
         rule = f"must give a walk of at most {most} pictures, not {count}"
         raise InvalidField("frames_per_segment", rule, {"max": str(most), "count": str(count)})
     class_id = stated_class(asked.HasField("image_class"), asked.image_class, served)
-    keyframes = [_keyframe(one, served, f"keyframes[{place}]") for place, one in enumerate(asked.keyframes)]
+    visited = keyframes(asked.keyframes, served, "keyframes")
     frame = ImageJob(driver, (), image_writer(asked.format, served), asked.return_latents)
-    return Walk(asked, keyframes, fitting(frame, served, config), class_id, count)
+    return Walk(asked, visited, fitting(frame, served, config), class_id, count)
 
 
 def frames(asked: image_pb2.InterpolateImagesRequest) -> int:
     """Pictures from a keyframe up to, not including, the next."""
     return asked.frames_per_segment if asked.HasField("frames_per_segment") else FRAMES
-
-
-def encoder(served: Served) -> EncodeDriver:
-    """The driver that encodes pictures. Raises Unsupported where the model has no encoder."""
-    if served.encode is None:
-        raise Unsupported(f"{served.loaded.bundle.name} has no encoder")
-    return served.encode
-
-
-def _keyframe(asked: image_pb2.Keyframe, served: Served, field: str) -> Latent | Field:
-    match asked.WhichOneof("point"):
-        case "seed":
-            spec = served.loaded.bundle.latent
-            prior = Prior.NORMAL if spec.prior == LATENT_PRIOR_NORMAL else Prior.UNIFORM
-            return draw(Draw(asked.seed, 0), spec.size, prior)
-        case "latent":
-            return latent(asked.latent, served, f"{field}.latent")
-        case "image":
-            encoder(served)
-            return Field(f"{field}.image.data", asked.image)
-        case _:
-            raise InvalidField(field, "must have a seed, a latent or an image")

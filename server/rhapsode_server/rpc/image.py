@@ -4,23 +4,26 @@ from collections.abc import Iterable, Sequence
 
 from rhapsode.v1 import image_pb2
 from rhapsode_server.config import Config
+from rhapsode_server.models.attributes import fit
 from rhapsode_server.models.latents import Latent
 from rhapsode_server.observe.logs import note
 from rhapsode_server.rpc.call import Call
 from rhapsode_server.rpc.catalog import Catalog, Served
 from rhapsode_server.rpc.contest import umpire, winners
+from rhapsode_server.rpc.convert_edits import edit_plan, fit_fields, fitted
 from rhapsode_server.rpc.convert_images import (
     ImageJob,
     check_encodings_fit,
     decoding_job,
     generation_job,
 )
-from rhapsode_server.rpc.convert_walks import Walk, encoder, walk_plan
+from rhapsode_server.rpc.convert_walks import walk_plan
 from rhapsode_server.rpc.darkroom import Darkroom
 from rhapsode_server.rpc.deadlines import deadline
 from rhapsode_server.rpc.image_reply import Developed, Sender, encoding, started
 from rhapsode_server.rpc.input_pictures import Field
 from rhapsode_server.rpc.judging import check_scores, scores
+from rhapsode_server.rpc.keyframes import Keyframes, encoder
 from rhapsode_server.rpc.routes import Service, service
 
 
@@ -65,10 +68,29 @@ class ImageService:
         served = self._find(request.model)
         until = deadline(call, self._config)
         plan = walk_plan(request, served, self._config)
-        keyframes = await self._keyframes(plan, served, until)
-        job = await self._darkroom.prepare(plan.count, plan.job, keyframes)
+        latents = await self._latents(plan.keyframes, served, until)
+        job = await self._darkroom.prepare(plan.count, plan.job, latents)
         sender = Sender(call.write, image_pb2.InterpolateImagesResponse, started(job, served.loaded), self._config)
         await self._darkroom.develop(job, until, sender.send_each)
+
+    async def EditImages(self, request: image_pb2.EditImagesRequest, call: Call) -> None:
+        """Move pictures in latent space, and write them as they come."""
+        served = self._find(request.model)
+        until = deadline(call, self._config)
+        plan = edit_plan(request, served, self._config)
+        job = plan.job(await self._latents(plan.sources, served, until))
+        sender = Sender(call.write, image_pb2.EditImagesResponse, started(job, served.loaded), self._config)
+        await self._darkroom.develop(job, until, sender.send)
+
+    async def FitAttribute(self, request: image_pb2.FitAttributeRequest, call: Call) -> image_pb2.FitAttributeResponse:
+        """Say which way in latent space leads to an attribute."""
+        served = self._find(request.model)
+        driver = encoder(served)
+        fields = fit_fields(request, served, self._config)
+        readings = await self._darkroom.encode(driver, fields, served, deadline(call, self._config))
+        means = [reading.encoded.mean for reading in readings]
+        present = len(request.present)
+        return fitted(await self._darkroom.outside(fit, means[:present], means[present:]), served)
 
     async def EncodeImages(self, request: image_pb2.EncodeImagesRequest, call: Call) -> image_pb2.EncodeImagesResponse:
         """Say where pictures lie in latent space."""
@@ -118,12 +140,12 @@ class ImageService:
         drawn = await self._darkroom.prepare(rows, generation_job, asked, served, self._config, one_reply)
         return await winners(asked, drawn, served, judge, self._darkroom, until)
 
-    async def _keyframes(self, plan: Walk, served: Served, until: float) -> Sequence[Latent]:
+    async def _latents(self, keyframes: Keyframes, served: Served, until: float) -> Sequence[Latent]:
         """All keyframes as latents: pictures are encoded to their means."""
-        if not plan.pictures:
-            return plan.latents(())
-        readings = await self._darkroom.encode(encoder(served), plan.pictures, served, until)
-        return plan.latents(reading.encoded.mean for reading in readings)
+        if not keyframes.pictures:
+            return keyframes.latents(())
+        readings = await self._darkroom.encode(encoder(served), keyframes.pictures, served, until)
+        return keyframes.latents(reading.encoded.mean for reading in readings)
 
 
 def _fields(pictures: Iterable[image_pb2.InputImage]) -> Sequence[Field]:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from rhapsode_client.cli.edit import edit
 from rhapsode_client.cli.images import images
 from rhapsode_client.cli.judge import judge
 from rhapsode_client.cli.models import models
@@ -23,6 +24,7 @@ HELP = """Text and pictures from a Rhapsode server.
 - `rhapsode images digits-gan --count 64` draws a labelled sheet of pictures
 - `rhapsode judge digits-critic digit.png` says how real a picture is, and of which class
 - `rhapsode morph faces-vae --from 1 --to 2 --out faces.gif` animates the way from one face to another
+- `rhapsode edit faces-vae 1 2 --add glasses --out glasses.png` shows faces before and after
 
 Each command's --help says more. Exit status: 0 done, 1 it could not be done, 2 wrong usage, 130 ended by Ctrl-C.
 """
@@ -48,7 +50,7 @@ def build() -> typer.Typer:
         name="rhapsode", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown"
     )
     app.callback(help=HELP)(_options)
-    for command in (models, text, score, images, judge, morph):
+    for command in (models, text, score, images, judge, morph, edit):
         app.command()(command)
     return app
 

@@ -95,6 +95,8 @@ def _facts(model: Model) -> Iterator[tuple[str, str]]:
         yield "limits", f"{limits.images_per_reply} pictures a reply, {limits.images_per_stream} a stream"
     if model.classes:
         yield "classes", ", ".join(model.classes)
+    if model.attributes:
+        yield "attributes", ", ".join(f"{one.name} (strength {one.strength:g})" for one in model.attributes)
     yield "runs on", f"{provider(model)}, ONNX Runtime {runtime.onnxruntime_version}"
     if runtime.provider_fallback_reason:
         yield "because", runtime.provider_fallback_reason

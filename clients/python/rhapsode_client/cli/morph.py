@@ -20,7 +20,7 @@ from rhapsode_client.cli.options import (
 from rhapsode_client.cli.session import session
 from rhapsode_client.cli.sheet import scaled
 from rhapsode_client.cli.terminal import note, progress, write_json
-from rhapsode_client.types import InterpolationMethod, Keyframe, WalkOptions
+from rhapsode_client.types import InterpolationMethod, Point, WalkOptions
 
 From = Annotated[str, typer.Option("--from", metavar="POINT", help="Where to begin: a seed, or a picture file.")]
 To = Annotated[str, typer.Option("--to", metavar="POINT", help="Where to end: a seed, or a picture file.")]
@@ -82,6 +82,6 @@ def morph(
             note(f"{path}: {len(pictures)} frames, {started.model}@{started.version}")
 
 
-def keyframe(written: str) -> Keyframe:
+def keyframe(written: str) -> Point:
     """The point that a person wrote: a seed where it is a number, otherwise a picture file."""
     return int(written) if written.isdecimal() else Path(written)

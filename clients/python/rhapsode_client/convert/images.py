@@ -1,17 +1,14 @@
 """Images: options to request messages, reply messages to values."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import SupportsIndex
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from rhapsode.v1 import image_pb2 as pb
-from rhapsode_client.convert.pictures import input_image, latent, latents, wire_format
+from rhapsode_client.convert.edits import edits, keyframes
+from rhapsode_client.convert.pictures import array, input_image, latents, wire_format
 from rhapsode_client.convert.scalars import member, number, refuse_unknown, text, whole, wholes, wrong_type
 from rhapsode_client.types import (
+    Edit,
+    EditOptions,
     Encoding,
     ImageClass,
     ImageFormat,
@@ -43,6 +40,7 @@ def generation(model: str, options: ImageOptions) -> pb.ImageGeneration:
         return_latents=options.get("return_latents", False),
         truncation=number("truncation", options["truncation"]) if "truncation" in options else None,
         keep_best=_keep_best(options["keep_best"]) if "keep_best" in options else None,
+        attributes=edits("attributes", options.get("attributes", ())),
     )
     _set_source(message, options)
     return message
@@ -70,13 +68,13 @@ def _image_class(value: ImageClass | None) -> pb.ImageClass | None:
     return pb.ImageClass(id=whole("image_class", value))
 
 
-def walk(model: str, keyframes: Sequence[Keyframe], options: WalkOptions) -> pb.InterpolateImagesRequest:
+def walk(model: str, points: Sequence[Keyframe], options: WalkOptions) -> pb.InterpolateImagesRequest:
     """The request for a walk. Raises InvalidRequest as `generation`, OSError for a file that cannot be read."""
     refuse_unknown(options, WalkOptions.__optional_keys__)
     method = options.get("method", InterpolationMethod.LERP)
     return pb.InterpolateImagesRequest(
         model=text("model", model),
-        keyframes=[_keyframe(f"keyframes[{index}]", value) for index, value in enumerate(keyframes)],
+        keyframes=keyframes("keyframes", points),
         method=pb.InterpolationMethod.Value(f"INTERPOLATION_METHOD_{method.name}"),
         frames_per_segment=(
             whole("frames_per_segment", options["frames_per_segment"]) if "frames_per_segment" in options else None
@@ -88,14 +86,19 @@ def walk(model: str, keyframes: Sequence[Keyframe], options: WalkOptions) -> pb.
     )
 
 
-def _keyframe(field: str, value: Keyframe) -> pb.Keyframe:
-    if isinstance(value, SupportsIndex) and not isinstance(value, np.ndarray):
-        return pb.Keyframe(seed=whole(field, value, bits=64))
-    if isinstance(value, bytes | Path | Picture | Image.Image):
-        return pb.Keyframe(image=input_image(field, value))
-    if isinstance(value, np.ndarray) and (value.ndim > 1 or value.dtype == np.uint8):
-        return pb.Keyframe(image=input_image(field, value))
-    return pb.Keyframe(latent=latent(field, value))
+def edit_request(
+    model: str, sources: Sequence[Keyframe], common: Sequence[Edit], options: EditOptions
+) -> pb.EditImagesRequest:
+    """The request to edit pictures. Raises InvalidRequest as `generation`, OSError for a file that cannot be read."""
+    refuse_unknown(options, EditOptions.__optional_keys__)
+    return pb.EditImagesRequest(
+        model=text("model", model),
+        sources=keyframes("sources", sources),
+        edits=edits("edits", common),
+        image_class=_image_class(options.get("image_class")),
+        format=wire_format(options.get("format", ImageFormat.PNG)),
+        return_latents=options.get("return_latents", False),
+    )
 
 
 def encode_request(model: str, images: Sequence[PictureInput]) -> pb.EncodeImagesRequest:
@@ -134,14 +137,10 @@ def picture(message: pb.Image, offset: int = 0) -> Picture:
         height=message.height,
         channels=message.channels,
         data=message.data,
-        latent=_array(message.latent) if message.HasField("latent") else None,
+        latent=array(message.latent) if message.HasField("latent") else None,
         row=message.row if message.HasField("row") else None,
         realness=message.realness if message.HasField("realness") else None,
     )
-
-
-def _array(message: pb.Latent) -> NDArray[np.float32]:
-    return np.fromiter(message.values, dtype=np.float32, count=len(message.values))
 
 
 def result(reply: pb.GenerateImagesResponse) -> ImagesResult:
@@ -152,5 +151,5 @@ def result(reply: pb.GenerateImagesResponse) -> ImagesResult:
 def encodings(reply: pb.EncodeImagesResponse) -> tuple[Encoding, ...]:
     """One encoding for each picture."""
     return tuple(
-        Encoding(_array(message.mean), _array(message.log_variance), message.converted) for message in reply.encodings
+        Encoding(array(message.mean), array(message.log_variance), message.converted) for message in reply.encodings
     )

@@ -3,6 +3,7 @@
 from rhapsode.v1 import bundle_pb2, model_pb2
 from rhapsode_client.convert.scalars import member
 from rhapsode_client.types import (
+    Attribute,
     Capability,
     DataSet,
     ImageSpec,
@@ -37,6 +38,7 @@ def model(message: model_pb2.Model) -> Model:
         digest=message.digest,
         training=_training(message.training),
         metrics=tuple(_metric(metric) for metric in message.metrics),
+        attributes=tuple(_attribute(attribute) for attribute in message.attributes),
     )
 
 
@@ -113,3 +115,8 @@ def _metric(message: bundle_pb2.Metric) -> Metric:
         baseline_name=message.baseline_name,
         description=message.description,
     )
+
+
+def _attribute(message: bundle_pb2.Attribute) -> Attribute:
+    metrics = tuple(_metric(metric) for metric in message.metrics)
+    return Attribute(message.name, message.description, message.strength, metrics)

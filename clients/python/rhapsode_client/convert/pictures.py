@@ -31,6 +31,11 @@ def latents(field: str, values: LatentsInput) -> list[pb.Latent]:
     return [pb.Latent(values=row) for row in rows.tolist()]
 
 
+def array(message: pb.Latent) -> NDArray[np.float32]:
+    """A latent's numbers: float32 [size]."""
+    return np.fromiter(message.values, dtype=np.float32, count=len(message.values))
+
+
 def _numbers(field: str, values: LatentInput | LatentsInput | NDArray[Any], dimensions: int) -> NDArray[np.float32]:
     try:
         numbers = np.asarray(values, dtype=np.float32)

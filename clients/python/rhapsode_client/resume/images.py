@@ -10,7 +10,9 @@ from rhapsode_client.resume.plan import check_same_origin
 from rhapsode_client.types import ImagesStarted, Picture
 
 RequestT = TypeVar("RequestT")
-ImagesMessage: TypeAlias = pb.StreamImagesResponse | pb.DecodeLatentsResponse | pb.InterpolateImagesResponse
+ImagesMessage: TypeAlias = (
+    pb.StreamImagesResponse | pb.DecodeLatentsResponse | pb.EditImagesResponse | pb.InterpolateImagesResponse
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,14 @@ def rest_of_decoding(
     rest = pb.DecodeLatentsRequest()
     rest.CopyFrom(request)
     del rest.latents[:received]
+    return Rest(rest, index_offset=received)
+
+
+def rest_of_edits(request: pb.EditImagesRequest, _first: ImagesStarted, received: int) -> Rest[pb.EditImagesRequest]:
+    """The sources that are left."""
+    rest = pb.EditImagesRequest()
+    rest.CopyFrom(request)
+    del rest.sources[:received]
     return Rest(rest, index_offset=received)
 
 

@@ -1,7 +1,11 @@
 """The values that the client takes and gives: frozen dataclasses and enums, without protobuf."""
 
 from rhapsode_client.types.images import (
+    Edit,
+    Edited,
+    EditOptions,
     Encoding,
+    FittedAttribute,
     ImageClass,
     ImageFormat,
     ImageOptions,
@@ -16,9 +20,11 @@ from rhapsode_client.types.images import (
     LatentsInput,
     Picture,
     PictureInput,
+    Point,
     WalkOptions,
 )
 from rhapsode_client.types.models import (
+    Attribute,
     Capability,
     DataSet,
     ImageSpec,
@@ -51,10 +57,15 @@ from rhapsode_client.types.text import (
 )
 
 __all__ = [
+    "Attribute",
     "Capability",
     "DataSet",
+    "Edit",
+    "EditOptions",
+    "Edited",
     "Encoding",
     "FinishReason",
+    "FittedAttribute",
     "ImageClass",
     "ImageFormat",
     "ImageOptions",
@@ -77,6 +88,7 @@ __all__ = [
     "ModelRuntime",
     "Picture",
     "PictureInput",
+    "Point",
     "PositionLogprobs",
     "Prompt",
     "ScoreResult",

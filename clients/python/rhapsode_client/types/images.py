@@ -80,8 +80,32 @@ PictureInput: TypeAlias = bytes | Path | Image.Image | Picture | NDArray[np.uint
 """A picture of one's own: a PNG, WebP or JPEG file or its bytes, a Pillow image, or raw pixels of the model's own size
 [height, width, channels], uint8 or float32 in the model's range."""
 
-Keyframe: TypeAlias = int | LatentInput | PictureInput
-"""A point on a walk: a seed, a latent (one dimension), or a picture to encode."""
+Point: TypeAlias = int | LatentInput | PictureInput
+"""A point in latent space: a seed, a latent (one dimension), or a picture to encode."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Edit:
+    """A move along a direction: the name of one of `Model.attributes`, or a vector of the latent size.
+
+    `strength` is how many times it is added, negative to take it away; None means the attribute's own, or 1 for a
+    vector.
+    """
+
+    direction: str | LatentInput
+    strength: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Edited:
+    """A point after edits, one after another."""
+
+    point: Point
+    edits: Sequence[Edit]
+
+
+Keyframe: TypeAlias = Point | Edited
+"""A point on a walk, or to be edited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +142,19 @@ class ImageOptions(TypedDict, total=False):
     keep_best: KeepBest | int
     """Draws so many pictures and keeps the best `count` of them, best first; `first_index` is then a rank. Default:
     every picture is kept."""
+    attributes: Sequence[Edit]
+    """Moves in latent space before decoding, one after another. Default none."""
+
+
+class EditOptions(TypedDict, total=False):
+    """The keyword arguments of `edit_images`."""
+
+    image_class: ImageClass
+    """The class of every picture; required on a model with classes."""
+    format: ImageFormat
+    """How pictures are written. Default PNG."""
+    return_latents: bool
+    """Whether each picture comes with its latent. Default False."""
 
 
 class WalkOptions(TypedDict, total=False):
@@ -186,3 +223,14 @@ class ImageScoresResult:
     version: int
     fingerprint: str
     scores: tuple[ImageScore, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedAttribute:
+    """A direction in latent space: float32 [size]. At strength 1 it leads from the mean without to the mean with.
+
+    `separation` is the share of pairs of the given pictures that lie along it in the right order: 0.5 is chance.
+    """
+
+    vector: NDArray[np.float32]
+    separation: float

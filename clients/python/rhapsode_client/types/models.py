@@ -23,6 +23,7 @@ class Capability(StrEnum):
     GENERATE_IMAGES = "generate_images"
     INTERPOLATE_IMAGES = "interpolate_images"
     ENCODE_IMAGES = "encode_images"
+    EDIT_IMAGES = "edit_images"
     SCORE_IMAGES = "score_images"
 
 
@@ -143,6 +144,16 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
+class Attribute:
+    """A named direction in latent space; `strength` is how many times it is added where a request does not say."""
+
+    name: str
+    description: str
+    strength: float
+    metrics: tuple[Metric, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """A model that the server serves; `digest` is the SHA-256 of its manifest, 64 hexadecimal digits."""
 
@@ -161,3 +172,4 @@ class Model:
     digest: str
     training: Training
     metrics: tuple[Metric, ...]
+    attributes: tuple[Attribute, ...] = ()
