@@ -3,10 +3,22 @@
 from rhapsode_exporter.families.base import Family
 from rhapsode_exporter.families.diagonals_gan import DiagonalsGan
 from rhapsode_exporter.families.digits_gan import DigitsGan
+from rhapsode_exporter.families.digits_restore import DigitsRestore
+from rhapsode_exporter.families.faces_codec import FacesCodec
 from rhapsode_exporter.families.faces_vae import FacesVae
+from rhapsode_exporter.families.glyphs_bold import GlyphsBold
 from rhapsode_exporter.families.shakespeare_rnn import ShakespeareRnn
 
 
 def families() -> tuple[Family, ...]:
     """All families, in the order in which they are listed."""
-    return ShakespeareRnn(), ShakespeareRnn("shakespeare-gru", "gru"), FacesVae(), DigitsGan(), DiagonalsGan()
+    return (
+        ShakespeareRnn(),
+        ShakespeareRnn("shakespeare-gru", "gru"),
+        FacesVae(),
+        FacesCodec(),
+        DigitsGan(),
+        DigitsRestore(),
+        GlyphsBold(),
+        DiagonalsGan(),
+    )
