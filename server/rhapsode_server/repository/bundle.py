@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from google.protobuf import json_format
+from numpy.typing import NDArray
 
 from rhapsode.v1.bundle_pb2 import Bundle
-from rhapsode_server.repository import contract, files, goldens, graph, schema
+from rhapsode_server.repository import code, contract, files, goldens, graph, schema
 from rhapsode_server.repository.goldens import Golden
 from rhapsode_server.repository.problems import Problem, refusal, refuse
 
@@ -25,6 +27,8 @@ class Manifest:
     """The serialised ONNX model of each role: the very bytes that were hashed."""
     goldens: Mapping[int, Golden]
     """Recorded inputs and outputs of each role."""
+    frequencies: NDArray[np.int32] | None
+    """Of the values of each number of a code; None where the model does not compress."""
 
     @property
     def label(self) -> str:
@@ -40,9 +44,10 @@ def read(folder: Path) -> Manifest:
     """
     content = files.read_manifest(folder)
     bundle = _parse(content, folder)
-    refuse(files.label(folder), schema.check(bundle, folder.parent.name, folder.name))
+    refuse(files.label(folder), (*schema.check(bundle, folder.parent.name, folder.name), *code.check(bundle)))
     refuse(files.label(folder), (problem for part in bundle.graphs for problem in contract.check(bundle, part)))
-    kept = files.read_listed(folder, bundle.files, {part.file for part in bundle.graphs} | {schema.GOLDENS})
+    wanted = {part.file for part in bundle.graphs} | {schema.GOLDENS, schema.CODE}
+    kept = files.read_listed(folder, bundle.files, wanted)
     refuse(files.label(folder), (problem for part in bundle.graphs for problem in graph.check(kept[part.file], part)))
     return Manifest(
         bundle,
@@ -50,6 +55,7 @@ def read(folder: Path) -> Manifest:
         folder,
         {part.role: kept[part.file] for part in bundle.graphs},
         goldens.read(kept[schema.GOLDENS], bundle),
+        code.read(kept[schema.CODE], bundle) if bundle.HasField("code") else None,
     )
 
 

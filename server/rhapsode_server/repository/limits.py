@@ -8,4 +8,6 @@ TOKEN_CHARACTERS = 256
 CLASSES = 2**16
 LATENT_SIZE = 2**16
 IMAGE_SIDE = 4096
+CODE_REACH = 2**12
+CODE_NUMBERS = 2**22  # frequencies, of all numbers of a latent together
 STATE_NUMBERS = 2**24  # of one row, all state tensors together

@@ -8,15 +8,17 @@ from types import MappingProxyType
 
 from rhapsode.v1 import bundle_pb2
 from rhapsode_server.errors import RunFailed
+from rhapsode_server.models.codec import Codec
 from rhapsode_server.models.decoder import Decoder
 from rhapsode_server.models.encoder import Encoder
 from rhapsode_server.models.latents import Prior
 from rhapsode_server.models.stepper import Stepper
+from rhapsode_server.models.transform import Transformer
 from rhapsode_server.repository import bundle as bundles
-from rhapsode_server.repository import rehearsal, verify
+from rhapsode_server.repository import code, rehearsal, verify
 from rhapsode_server.repository.bundle import Manifest
 from rhapsode_server.repository.problems import Problem, refusal
-from rhapsode_server.repository.schema import DECODE, ENCODE, STEP
+from rhapsode_server.repository.schema import DECODE, ENCODE, STEP, TRANSFORM
 from rhapsode_server.repository.stepping import Batching, Stepping, stepping
 from rhapsode_server.runtime.providers import Runtime
 from rhapsode_server.runtime.session import Session
@@ -44,6 +46,9 @@ class LoadedModel:
     """Why it is stepped one token a run though more were meant; empty where it is not."""
     decoder: Decoder | None
     encoder: Encoder | None
+    codec: Codec | None
+    transformer: Transformer | None
+    """Of pictures; a transform of other tensors is verified and let go."""
     load_seconds: float
     """Seconds of wall time, verification included."""
 
@@ -68,8 +73,10 @@ def load(folder: Path, runtime: Runtime, batching: Batching) -> LoadedModel:
     # The goldens come first: nothing is worth fusing that does not do what it says.
     verified = verify.goldens(manifest, sessions)
     stepped = _stepped(manifest, sessions[STEP], runtime, batching) if STEP in sessions else None
+    codec = None if manifest.frequencies is None else code.codec(manifest.bundle, manifest.frequencies)
     # A critic is verified like the rest and then let go: no rpc uses it.
-    fingerprint = verify.fingerprint(manifest, verified, _rehearsal(stepped, decoder))
+    fingerprint = verify.fingerprint(manifest, verified, _rehearsal(stepped, decoder, codec))
+    pictures = manifest.bundle.HasField("image")
     return LoadedModel(
         bundle=manifest.bundle,
         digest=manifest.digest,
@@ -80,6 +87,8 @@ def load(folder: Path, runtime: Runtime, batching: Batching) -> LoadedModel:
         unfused_reason=stepped.unfused_reason if stepped else "",
         decoder=decoder,
         encoder=Encoder(sessions[ENCODE], most) if ENCODE in sessions else None,
+        codec=codec,
+        transformer=Transformer(sessions[TRANSFORM], most) if TRANSFORM in sessions and pictures else None,
         load_seconds=time.perf_counter() - begun,
     )
 
@@ -105,8 +114,10 @@ def _decoder(bundle: bundle_pb2.Bundle, session: Session, max_batch: int) -> Dec
     return Decoder(session, bundle.latent.size, prior, len(bundle.classes), max_batch)
 
 
-def _rehearsal(stepped: Stepping | None, decoder: Decoder | None) -> Iterator[bytes]:
+def _rehearsal(stepped: Stepping | None, decoder: Decoder | None, codec: Codec | None) -> Iterator[bytes]:
     if stepped is not None:
         yield from stepped.recital.parts()
     if decoder is not None:
         yield from rehearsal.paint(decoder)
+    if codec is not None:
+        yield rehearsal.press(codec)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rhapsode_server.models.codec import Codec
 from rhapsode_server.models.decoder import Decoder, ImageRow
 from rhapsode_server.models.latents import Draw
 from rhapsode_server.models.row import TextRow
@@ -92,3 +93,8 @@ def paint(decoder: Decoder) -> Iterator[bytes]:
             yield picture.latent.astype("<f4").tobytes() + picture.values.astype("<f4").tobytes()
         if outcome.error is not None:
             yield outcome.error.reason.encode()
+
+
+def press(codec: Codec) -> bytes:
+    """The payload of a latent whose numbers are spread evenly over all values."""
+    return codec.compress(codec.ramp())

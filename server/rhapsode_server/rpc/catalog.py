@@ -10,6 +10,7 @@ from rhapsode_server.models.decoder import ImageRow, Picture
 from rhapsode_server.models.encoder import Encoded, EncodeRow
 from rhapsode_server.models.row import TextRow
 from rhapsode_server.models.text import TextEvent
+from rhapsode_server.models.transform import Transformed, TransformRow
 from rhapsode_server.observe.metrics import LaneMetrics, Metrics, Role
 from rhapsode_server.repository.registry import LoadedModel, Registry
 from rhapsode_server.rpc.tokenizer import Tokenizer
@@ -19,6 +20,8 @@ UNKNOWN = "_unknown"  # no model can bear this name
 TextDriver = Driver[TextRow, TextEvent]
 DecodeDriver = Driver[ImageRow, Picture]
 EncodeDriver = Driver[EncodeRow, Encoded]
+TransformDriver = Driver[TransformRow, Transformed]
+AnyDriver = TextDriver | DecodeDriver | EncodeDriver | TransformDriver
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +33,12 @@ class Served:
     tokenizer: Tokenizer | None
     decode: DecodeDriver | None
     encode: EncodeDriver | None
+    transform: TransformDriver | None
 
     @property
-    def drivers(self) -> "Iterator[TextDriver | DecodeDriver | EncodeDriver]":
+    def drivers(self) -> Iterator[AnyDriver]:
         """Those that there are."""
-        return (driver for driver in (self.text, self.decode, self.encode) if driver is not None)
+        return (driver for driver in (self.text, self.decode, self.encode, self.transform) if driver is not None)
 
 
 class Catalog:
@@ -70,7 +74,7 @@ class Catalog:
         for driver in self._drivers():
             await driver.stop()
 
-    def _drivers(self) -> "Iterator[TextDriver | DecodeDriver | EncodeDriver]":
+    def _drivers(self) -> Iterator[AnyDriver]:
         return (driver for served in self._served.values() for driver in served.drivers)
 
 
@@ -88,4 +92,5 @@ def _serve(loaded: LoadedModel, config: Config, metrics: Metrics) -> Served:
         tokenizer=Tokenizer(bundle.sequence.vocabulary) if loaded.stepper else None,
         decode=Driver(name, loaded.decoder, limits, lane("decode")) if loaded.decoder else None,
         encode=Driver(name, loaded.encoder, limits, lane("encode")) if loaded.encoder else None,
+        transform=Driver(name, loaded.transformer, limits, lane("transform")) if loaded.transformer else None,
     )

@@ -8,6 +8,7 @@ from rhapsode_server.models.latents import Latent
 from rhapsode_server.observe.logs import note
 from rhapsode_server.rpc.call import Call
 from rhapsode_server.rpc.catalog import Catalog, Served
+from rhapsode_server.rpc.compression import compress, decompression
 from rhapsode_server.rpc.convert_images import (
     ImageJob,
     check_encodings_fit,
@@ -17,9 +18,10 @@ from rhapsode_server.rpc.convert_images import (
 from rhapsode_server.rpc.convert_walks import Walk, encoder, walk_plan
 from rhapsode_server.rpc.darkroom import Darkroom
 from rhapsode_server.rpc.deadlines import deadline
-from rhapsode_server.rpc.image_reply import Developed, Sender, encoding, started
-from rhapsode_server.rpc.input_pictures import Field
+from rhapsode_server.rpc.image_reply import Sender, encoding, gather, started
+from rhapsode_server.rpc.input_pictures import picture_fields
 from rhapsode_server.rpc.routes import Service, service
+from rhapsode_server.rpc.transformation import transform
 
 
 class ImageService:
@@ -41,12 +43,7 @@ class ImageService:
         served = self._find(request.generation.model)
         job = await self._read(request.generation, served, one_reply=True)
         reply = image_pb2.GenerateImagesResponse(started=started(job, served.loaded))
-
-        async def keep(developed: Developed) -> None:
-            for place in range(len(developed)):
-                developed.fill(reply.images.add(), place)
-
-        await self._darkroom.develop(job, deadline(call, self._config), keep)
+        await self._darkroom.develop(job, deadline(call, self._config), gather(reply.images))
         return reply
 
     async def StreamImages(self, request: image_pb2.StreamImagesRequest, call: Call) -> None:
@@ -71,7 +68,7 @@ class ImageService:
         served = self._find(request.model)
         driver = encoder(served)
         check_encodings_fit(len(request.images), served, self._config)
-        fields = [Field(f"images[{place}].data", picture) for place, picture in enumerate(request.images)]
+        fields = picture_fields(request.images)
         readings = await self._darkroom.encode(driver, fields, served, deadline(call, self._config))
         return image_pb2.EncodeImagesResponse(
             model=served.loaded.bundle.name,
@@ -86,6 +83,31 @@ class ImageService:
         job = decoding_job(request, served, self._config)
         sender = Sender(call.write, image_pb2.DecodeLatentsResponse, started(job, served.loaded), self._config)
         await self._darkroom.develop(job, deadline(call, self._config), sender.send)
+
+    async def CompressImages(
+        self, request: image_pb2.CompressImagesRequest, call: Call
+    ) -> image_pb2.CompressImagesResponse:
+        """Write pictures as codes of few bytes."""
+        served = self._find(request.model)
+        return await compress(request, served, self._darkroom, self._config, deadline(call, self._config))
+
+    async def DecompressImages(
+        self, request: image_pb2.DecompressImagesRequest, call: Call
+    ) -> image_pb2.DecompressImagesResponse:
+        """Make the pictures of codes."""
+        served = self._find(request.model)
+        until = deadline(call, self._config)
+        job = await decompression(request, served, self._darkroom, self._config, until)
+        reply = image_pb2.DecompressImagesResponse(started=started(job, served.loaded))
+        await self._darkroom.develop(job, until, gather(reply.images))
+        return reply
+
+    async def TransformImages(
+        self, request: image_pb2.TransformImagesRequest, call: Call
+    ) -> image_pb2.TransformImagesResponse:
+        """Turn pictures into others."""
+        served = self._find(request.model)
+        return await transform(request, served, self._darkroom, self._config, deadline(call, self._config))
 
     def _find(self, reference: str) -> Served:
         served = self._catalog.find(reference)
