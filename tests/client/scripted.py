@@ -179,7 +179,7 @@ class ScriptedImages(ImageServiceServicer):
         context.abort(grpc.StatusCode.UNIMPLEMENTED, "not scripted")
         raise AssertionError
 
-    EncodeImages = GenerateImages
+    EncodeImages = CompressImages = DecompressImages = TransformImages = GenerateImages
 
 
 def play(

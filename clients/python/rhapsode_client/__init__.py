@@ -23,11 +23,13 @@ from rhapsode_client.errors import (
     Unavailable,
     UnexpectedReply,
     UnknownToken,
+    UnreadablePayload,
     Unsupported,
 )
 from rhapsode_client.retry import RetryPolicy
 from rhapsode_client.types import (
     Capability,
+    CompressedPicture,
     Encoding,
     FinishReason,
     ImageFormat,
@@ -44,6 +46,7 @@ from rhapsode_client.types import (
     TextResult,
     TextScore,
     TextStarted,
+    TransformResult,
 )
 
 __all__ = [
@@ -54,6 +57,7 @@ __all__ = [
     "Capability",
     "ChannelSettings",
     "Client",
+    "CompressedPicture",
     "ConnectionLost",
     "DeadlineExceeded",
     "Encoding",
@@ -86,8 +90,10 @@ __all__ = [
     "TextScore",
     "TextStarted",
     "Tls",
+    "TransformResult",
     "Unavailable",
     "UnexpectedReply",
     "UnknownToken",
+    "UnreadablePayload",
     "Unsupported",
 ]

@@ -8,11 +8,13 @@ from typing import Annotated
 
 import typer
 
+from rhapsode_client.cli.compress import compress, decompress
 from rhapsode_client.cli.images import images
 from rhapsode_client.cli.models import models
 from rhapsode_client.cli.morph import morph
 from rhapsode_client.cli.score import score
 from rhapsode_client.cli.text import text
+from rhapsode_client.cli.transform import transform
 
 HELP = """Text and pictures from a Rhapsode server.
 
@@ -21,6 +23,8 @@ HELP = """Text and pictures from a Rhapsode server.
 - `rhapsode score shakespeare-rnn "To be, or not to be"` says how likely a text is
 - `rhapsode images digits-gan --count 64` draws a labelled sheet of pictures
 - `rhapsode morph faces-vae --from 1 --to 2 --out faces.gif` animates the way from one face to another
+- `rhapsode compress faces-codec face.png --out face.rhc` writes a picture in few bytes, `rhapsode decompress` reads it
+- `rhapsode transform digits-restore scratched.png --out clean.png` mends a picture
 
 Each command's --help says more. Exit status: 0 done, 1 it could not be done, 2 wrong usage, 130 ended by Ctrl-C.
 """
@@ -46,7 +50,7 @@ def build() -> typer.Typer:
         name="rhapsode", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown"
     )
     app.callback(help=HELP)(_options)
-    for command in (models, text, score, images, morph):
+    for command in (models, text, score, images, morph, compress, decompress, transform):
         app.command()(command)
     return app
 

@@ -4,6 +4,7 @@ from rhapsode.v1 import bundle_pb2, model_pb2
 from rhapsode_client.convert.scalars import member
 from rhapsode_client.types import (
     Capability,
+    CodeSpec,
     DataSet,
     ImageSpec,
     LatentPrior,
@@ -37,6 +38,7 @@ def model(message: model_pb2.Model) -> Model:
         digest=message.digest,
         training=_training(message.training),
         metrics=tuple(_metric(metric) for metric in message.metrics),
+        code=CodeSpec(message.code.step, message.code.reach) if message.HasField("code") else None,
     )
 
 

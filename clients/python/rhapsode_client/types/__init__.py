@@ -1,6 +1,7 @@
 """The values that the client takes and gives: frozen dataclasses and enums, without protobuf."""
 
 from rhapsode_client.types.images import (
+    CompressedPicture,
     Encoding,
     ImageClass,
     ImageFormat,
@@ -13,10 +14,12 @@ from rhapsode_client.types.images import (
     LatentsInput,
     Picture,
     PictureInput,
+    TransformResult,
     WalkOptions,
 )
 from rhapsode_client.types.models import (
     Capability,
+    CodeSpec,
     DataSet,
     ImageSpec,
     LatentPrior,
@@ -49,6 +52,8 @@ from rhapsode_client.types.text import (
 
 __all__ = [
     "Capability",
+    "CodeSpec",
+    "CompressedPicture",
     "DataSet",
     "Encoding",
     "FinishReason",
@@ -87,5 +92,6 @@ __all__ = [
     "TextUsage",
     "TokenLogprob",
     "Training",
+    "TransformResult",
     "WalkOptions",
 ]

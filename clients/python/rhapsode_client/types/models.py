@@ -12,6 +12,7 @@ class ModelKind(StrEnum):
     SEQUENCE = "sequence"
     AUTOENCODER = "autoencoder"
     GENERATOR = "generator"
+    TRANSFORM = "transform"
 
 
 class Capability(StrEnum):
@@ -22,6 +23,8 @@ class Capability(StrEnum):
     GENERATE_IMAGES = "generate_images"
     INTERPOLATE_IMAGES = "interpolate_images"
     ENCODE_IMAGES = "encode_images"
+    COMPRESS_IMAGES = "compress_images"
+    TRANSFORM_IMAGES = "transform_images"
 
 
 class LatentPrior(StrEnum):
@@ -61,6 +64,14 @@ class ImageSpec:
     channels: int
     low: float
     high: float
+
+
+@dataclass(frozen=True, slots=True)
+class CodeSpec:
+    """How latents become codes: rounded to multiples of `step`, at most `reach` of them on either side of zero."""
+
+    step: float
+    reach: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,3 +170,4 @@ class Model:
     digest: str
     training: Training
     metrics: tuple[Metric, ...]
+    code: CodeSpec | None
