@@ -5,6 +5,7 @@ RhapsodeError
 │   ├── InvalidField     a field is out of its bounds, or contradicts another
 │   ├── UnknownToken     a prompt has a character or an id that the vocabulary lacks
 │   ├── OutputTooLarge   the reply would not fit one message
+│   ├── UnreadablePayload a compressed picture is damaged, or of another model or format
 │   ├── MalformedRequest the bytes are not a message of the expected type
 │   ├── ModelNotFound    no model of that name and version
 │   └── Unsupported      the model lacks what the request needs
@@ -67,6 +68,12 @@ class OutputTooLarge(InvalidField):
     """The reply would not fit one message."""
 
     reason = "OUTPUT_TOO_LARGE"
+
+
+class UnreadablePayload(InvalidField):
+    """A compressed picture is damaged, or of another model or format."""
+
+    reason = "UNREADABLE_PAYLOAD"
 
 
 class MalformedRequest(RequestError):

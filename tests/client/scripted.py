@@ -191,6 +191,7 @@ class ScriptedImages(ImageServiceServicer):
         raise AssertionError
 
     EncodeImages = ScoreImages = FitAttribute = GenerateImages
+    CompressImages = DecompressImages = TransformImages = GenerateImages
 
 
 def play(

@@ -34,6 +34,7 @@ def trailing(reason: str, *, field: str = "", delay: float | None = None) -> lis
         (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", errors.InvalidRequest),
         (grpc.StatusCode.INVALID_ARGUMENT, "UNKNOWN_TOKEN", errors.UnknownToken),
         (grpc.StatusCode.INVALID_ARGUMENT, "OUTPUT_TOO_LARGE", errors.OutputTooLarge),
+        (grpc.StatusCode.INVALID_ARGUMENT, "UNREADABLE_PAYLOAD", errors.UnreadablePayload),
         (grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_REQUEST", errors.MalformedRequest),
         (grpc.StatusCode.NOT_FOUND, "MODEL_NOT_FOUND", errors.ModelNotFound),
         (grpc.StatusCode.FAILED_PRECONDITION, "UNSUPPORTED", errors.Unsupported),

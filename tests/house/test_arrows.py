@@ -42,6 +42,7 @@ RESERVED = (
     Reserved("onnxruntime", (f"{SERVER}.runtime", EXPORTER)),
     Reserved("torch", (EXPORTER,)),
     Reserved("onnx", (f"{SERVER}.repository", f"{SERVER}.models.fuse", f"{SERVER}.runtime.probe", EXPORTER)),
+    Reserved("constriction", (f"{SERVER}.models", EXPORTER)),
     Reserved("onnxscript", (EXPORTER,)),
     Reserved("matplotlib", (EXPORTER,)),
     Reserved("prometheus_client", (f"{SERVER}.observe",)),

@@ -18,7 +18,7 @@ from rhapsode_server.repository import bundle as bundles
 from rhapsode_server.repository import contract, limits
 from support import graphs
 from support.breaking import edit, edit_graph, write
-from support.bundles import Draft, autoencoder, class_generator, stepper
+from support.bundles import Draft, autoencoder, class_generator, stepper, transformer
 
 Break = Callable[[Path], object]
 Arrays = dict[str, NDArray[Any]]
@@ -171,6 +171,13 @@ def test_a_broken_text_model_is_refused(tmp_path: Path, rule: str, told: str, ch
     ("draft", "rule", "told", "change"),
     [
         (autoencoder(), "G7", "only a step graph has states", said(lambda b: b.graphs[0].states.add(input="latent"))),
+        (
+            transformer(),
+            "G5",
+            "'transformed': is missing",
+            said(lambda b: setattr(b.graphs[0].outputs[0], "name", "x")),
+        ),
+        (transformer(), "G5", "asks for float32 [batch, 1, 8, 8]", said(lambda b: setattr(b.image, "channels", 1))),
         (autoencoder(), "G5", "asks for float32 [batch, 9]", said(lambda b: setattr(b.latent, "size", 9))),
         (autoencoder(), "G5", "asks for float32 [batch, 3, 8, 9]", said(lambda b: setattr(b.image, "width", 9))),
         (autoencoder(), "G5", "'class_id': is missing", said(lambda b: b.classes.append("cat"))),

@@ -20,7 +20,14 @@ ROWS = 33
 CHARACTERS = tuple("\n abcdefghijklmnopqrstuvwxyz.,")
 STEP, DECODE = bundle_pb2.GRAPH_ROLE_STEP, bundle_pb2.GRAPH_ROLE_DECODE
 ENCODE, CRITIC = bundle_pb2.GRAPH_ROLE_ENCODE, bundle_pb2.GRAPH_ROLE_CRITIC
-_ROLE_NAMES: Mapping[int, str] = {STEP: "step", DECODE: "decode", ENCODE: "encode", CRITIC: "critic"}
+TRANSFORM = bundle_pb2.GRAPH_ROLE_TRANSFORM
+_ROLE_NAMES: Mapping[int, str] = {
+    STEP: "step",
+    DECODE: "decode",
+    ENCODE: "encode",
+    CRITIC: "critic",
+    TRANSFORM: "transform",
+}
 _DTYPES: Mapping[int, bundle_pb2.DataType.ValueType] = {
     onnx.TensorProto.FLOAT: bundle_pb2.DATA_TYPE_FLOAT32,
     onnx.TensorProto.INT64: bundle_pb2.DATA_TYPE_INT64,
@@ -174,6 +181,43 @@ def judge(
     bundle.image.CopyFrom(_image(channels))
     bundle.classes.extend(classes)
     return _draft(bundle, {CRITIC: graphs.critic(channels, seed=seed, classes=len(classes))})
+
+
+def compressor(
+    name: str = "tiny-codec", version: int = 1, *, step: float = 0.25, reach: int = 9, seed: int = 7
+) -> Draft:
+    """An autoencoder of 8×8 RGB pictures whose latents become codes, common values near zero."""
+    draft = autoencoder(name, version, seed=seed)
+    draft.bundle.code.CopyFrom(bundle_pb2.CodeSpec(step=step, reach=reach))
+    draft.files["code.safetensors"] = code_file(frequencies(graphs.LATENT, reach))
+    return draft
+
+
+def frequencies(size: int, reach: int) -> NDArray[np.int32]:
+    """A table of frequencies that fall with the distance from zero, each number's a little steeper than the last's."""
+    values = np.abs(np.arange(-reach, reach + 1))
+    table = 1 + (2**20 >> (values[None, :] * (2 + np.arange(size)[:, None] % 3) // 2).clip(max=20))
+    table = np.maximum(1, table * (2**24) // table.sum(axis=1, keepdims=True))
+    table[:, reach] += 2**24 - table.sum(axis=1)
+    counts: NDArray[np.int32] = table.astype(np.int32)
+    return counts
+
+
+def code_file(table: NDArray[Any]) -> bytes:
+    """The content of code.safetensors."""
+    return safetensors.save({"frequencies": table})
+
+
+def transformer(name: str = "tiny-mirror", version: int = 1) -> Draft:
+    """A transform of 8×8 RGB pictures."""
+    bundle = _pictures(_bundle(name, version, bundle_pb2.MODEL_KIND_TRANSFORM), 3, bundle_pb2.LATENT_PRIOR_NORMAL)
+    bundle.ClearField("latent")
+    return _draft(bundle, {TRANSFORM: graphs.mirror(3)})
+
+
+def cipher(name: str = "tiny-cipher", version: int = 1) -> Draft:
+    """A transform of tensors that are no pictures."""
+    return _draft(_bundle(name, version, bundle_pb2.MODEL_KIND_TRANSFORM), {TRANSFORM: graphs.cipher()})
 
 
 def write_all(models: Path) -> Mapping[str, Path]:

@@ -114,6 +114,24 @@ def critic(channels: int, *, seed: int, classes: int = 0) -> onnx.ModelProto:
     return model(nodes, [floats("image", channels, SIDE, SIDE)], outputs, weights)
 
 
+def mirror(channels: int) -> onnx.ModelProto:
+    """image [batch, channels, 8, 8] → transformed, blurred less itself, squeezed into [-1, 1]."""
+    weights: Weights = {"kernel": _draw(9)(channels, channels, 3, 3) / 4}
+    nodes = [
+        helper.make_node("Conv", ["image", "kernel"], ["maps"], pads=[1, 1, 1, 1]),
+        _node("Sub", "maps image", "raw"),
+        _node("Tanh", "raw", "transformed"),
+    ]
+    shape = (channels, SIDE, SIDE)
+    return model(nodes, [floats("image", *shape)], [floats("transformed", *shape)], weights)
+
+
+def cipher() -> onnx.ModelProto:
+    """message, key [batch, 6] → sent [batch, 6]: tensors that are no pictures."""
+    nodes = [_node("Mul", "message key", "sent")]
+    return model(nodes, [floats("message", 6), floats("key", 6)], [floats("sent", 6)], {})
+
+
 def model(
     nodes: Sequence[NodeProto], inputs: Sequence[Value], outputs: Sequence[Value], weights: Mapping[str, NDArray[Any]]
 ) -> onnx.ModelProto:

@@ -23,12 +23,14 @@ from rhapsode_client.errors import (
     Unavailable,
     UnexpectedReply,
     UnknownToken,
+    UnreadablePayload,
     Unsupported,
 )
 from rhapsode_client.retry import RetryPolicy
 from rhapsode_client.types import (
     Attribute,
     Capability,
+    CompressedPicture,
     Edit,
     Edited,
     Encoding,
@@ -51,6 +53,7 @@ from rhapsode_client.types import (
     TextResult,
     TextScore,
     TextStarted,
+    TransformResult,
 )
 
 __all__ = [
@@ -62,6 +65,7 @@ __all__ = [
     "Capability",
     "ChannelSettings",
     "Client",
+    "CompressedPicture",
     "ConnectionLost",
     "DeadlineExceeded",
     "Edit",
@@ -100,8 +104,10 @@ __all__ = [
     "TextScore",
     "TextStarted",
     "Tls",
+    "TransformResult",
     "Unavailable",
     "UnexpectedReply",
     "UnknownToken",
+    "UnreadablePayload",
     "Unsupported",
 ]

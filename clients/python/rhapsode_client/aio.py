@@ -14,7 +14,7 @@ from rhapsode.v1.text_pb2_grpc import TextServiceStub
 from rhapsode_client.aio_streams import AsyncImageStream, AsyncTextStream
 from rhapsode_client.calls import Call, new_call
 from rhapsode_client.channel import DEFAULT_ADDRESS, DEFAULT_SETTINGS, ChannelSettings, open_aio_channel
-from rhapsode_client.convert import edits, image_scores, images, models, scalars, score, text
+from rhapsode_client.convert import edits, exchange, image_scores, images, models, scalars, score, text
 from rhapsode_client.failures import aio_failures
 from rhapsode_client.resume.images import (
     ImagesPlan,
@@ -25,6 +25,7 @@ from rhapsode_client.resume.images import (
 )
 from rhapsode_client.resume.text import TextPlan
 from rhapsode_client.types import (
+    CompressedPicture,
     Edit,
     EditOptions,
     Encoding,
@@ -42,6 +43,7 @@ from rhapsode_client.types import (
     ScoreResult,
     TextOptions,
     TextResult,
+    TransformResult,
     WalkOptions,
 )
 
@@ -179,6 +181,37 @@ class AsyncClient:
         """The pictures of latents [count, size], in their order, as they come."""
         plan = ImagesPlan(images.decode_request(model, latents, image_class, format), rest_of_decoding)
         return AsyncImageStream(self._images.DecodeLatents, plan, self._call(timeout))
+
+    async def compress_images(
+        self, model: str, pictures: Sequence[PictureInput], *, timeout: float | None = None
+    ) -> tuple[CompressedPicture, ...]:
+        """Pictures as codes of few bytes, in their order."""
+        request = exchange.compress_request(model, pictures)
+        return exchange.compressed_pictures(await self._unary(self._images.CompressImages, request, timeout))
+
+    async def decompress_images(
+        self,
+        model: str,
+        compressed: Sequence[CompressedPicture | bytes],
+        *,
+        format: ImageFormat = ImageFormat.PNG,  # noqa: A002 - the word of the wire
+        timeout: float | None = None,
+    ) -> ImagesResult:
+        """The pictures of codes, made by the model that made these. Raises UnreadablePayload for any other."""
+        request = exchange.decompress_request(model, compressed, format)
+        return exchange.decompressed(await self._unary(self._images.DecompressImages, request, timeout))
+
+    async def transform_images(
+        self,
+        model: str,
+        pictures: Sequence[PictureInput],
+        *,
+        format: ImageFormat = ImageFormat.PNG,  # noqa: A002 - the word of the wire
+        timeout: float | None = None,
+    ) -> TransformResult:
+        """What a model makes of pictures, in their order: restored, or in another style."""
+        request = exchange.transform_request(model, pictures, format)
+        return exchange.transformed(await self._unary(self._images.TransformImages, request, timeout))
 
     def _call(self, timeout: float | None) -> Call:
         return new_call(timeout, self._settings.retry, self._settings.resume)

@@ -11,7 +11,7 @@ from rhapsode.v1.model_pb2_grpc import ModelServiceStub
 from rhapsode.v1.text_pb2_grpc import TextServiceStub
 from rhapsode_client.calls import Call, new_call
 from rhapsode_client.channel import DEFAULT_ADDRESS, DEFAULT_SETTINGS, ChannelSettings, open_channel
-from rhapsode_client.convert import edits, image_scores, images, models, scalars, score, text
+from rhapsode_client.convert import edits, exchange, image_scores, images, models, scalars, score, text
 from rhapsode_client.failures import failures
 from rhapsode_client.resume.images import (
     ImagesPlan,
@@ -23,6 +23,7 @@ from rhapsode_client.resume.images import (
 from rhapsode_client.resume.text import TextPlan
 from rhapsode_client.streams import ImageStream, TextStream
 from rhapsode_client.types import (
+    CompressedPicture,
     Edit,
     EditOptions,
     Encoding,
@@ -40,6 +41,7 @@ from rhapsode_client.types import (
     ScoreResult,
     TextOptions,
     TextResult,
+    TransformResult,
     WalkOptions,
 )
 
@@ -179,6 +181,37 @@ class Client:
         """The pictures of latents [count, size], in their order, as they come."""
         plan = ImagesPlan(images.decode_request(model, latents, image_class, format), rest_of_decoding)
         return ImageStream(self._images.DecodeLatents, plan, self._call(timeout))
+
+    def compress_images(
+        self, model: str, pictures: Sequence[PictureInput], *, timeout: float | None = None
+    ) -> tuple[CompressedPicture, ...]:
+        """Pictures as codes of few bytes, in their order."""
+        request = exchange.compress_request(model, pictures)
+        return exchange.compressed_pictures(self._unary(self._images.CompressImages, request, timeout))
+
+    def decompress_images(
+        self,
+        model: str,
+        compressed: Sequence[CompressedPicture | bytes],
+        *,
+        format: ImageFormat = ImageFormat.PNG,  # noqa: A002 - the word of the wire
+        timeout: float | None = None,
+    ) -> ImagesResult:
+        """The pictures of codes, made by the model that made these. Raises UnreadablePayload for any other."""
+        request = exchange.decompress_request(model, compressed, format)
+        return exchange.decompressed(self._unary(self._images.DecompressImages, request, timeout))
+
+    def transform_images(
+        self,
+        model: str,
+        pictures: Sequence[PictureInput],
+        *,
+        format: ImageFormat = ImageFormat.PNG,  # noqa: A002 - the word of the wire
+        timeout: float | None = None,
+    ) -> TransformResult:
+        """What a model makes of pictures, in their order: restored, or in another style."""
+        request = exchange.transform_request(model, pictures, format)
+        return exchange.transformed(self._unary(self._images.TransformImages, request, timeout))
 
     def _call(self, timeout: float | None) -> Call:
         return new_call(timeout, self._settings.retry, self._settings.resume)

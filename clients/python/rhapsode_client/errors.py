@@ -3,7 +3,8 @@
 RhapsodeError
 ├── InvalidRequest         a field is wrong; change the request
 │   ├── UnknownToken       a prompt has a character or an id that the model has no token for
-│   └── OutputTooLarge     the reply would not fit one message; stream it
+│   ├── OutputTooLarge     the reply would not fit one message; stream it
+│   └── UnreadablePayload  a compressed picture is damaged, or of another model or format
 ├── MalformedRequest       the server could not read the request at all
 ├── ModelNotFound          the server serves no model of that name and version
 ├── Unsupported            the model, or the server, lacks what was asked for
@@ -76,6 +77,10 @@ class UnknownToken(InvalidRequest):
 
 class OutputTooLarge(InvalidRequest):
     """The reply would not fit one message: ask for less, or use the streaming method."""
+
+
+class UnreadablePayload(InvalidRequest):
+    """A compressed picture is damaged, or of another model or format."""
 
 
 class MalformedRequest(RhapsodeError):

@@ -12,6 +12,7 @@ from rhapsode_client import errors
 _BY_REASON: dict[str, type[errors.RhapsodeError]] = {
     "UNKNOWN_TOKEN": errors.UnknownToken,
     "OUTPUT_TOO_LARGE": errors.OutputTooLarge,
+    "UNREADABLE_PAYLOAD": errors.UnreadablePayload,
     "MALFORMED_REQUEST": errors.MalformedRequest,
     "QUEUE_FULL": errors.QueueFull,
     "SHUTTING_DOWN": errors.ServerStopping,

@@ -3,9 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rhapsode.v1.bundle_pb2 import GraphRole, ImageSpec, LatentSpec, Metric, ModelKind, SequenceSpec, Training
+from rhapsode.v1.bundle_pb2 import (
+    CodeSpec,
+    GraphRole,
+    ImageSpec,
+    LatentSpec,
+    Metric,
+    ModelKind,
+    SequenceSpec,
+    Training,
+)
 
 GOLDEN_ROWS = 33
 DEFAULT_TOLERANCE = 1e-4
@@ -43,6 +54,14 @@ class Preview:
     content: bytes
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CodeDraft:
+    """How latents become codes, and the frequencies int32 [size, 2 reach + 1] of each number's values."""
+
+    spec: CodeSpec
+    frequencies: NDArray[np.int32]
+
+
 @dataclass(frozen=True, slots=True)
 class BundleDraft:
     """A trained model with all that is known of it; what does not apply to its kind is None."""
@@ -59,3 +78,4 @@ class BundleDraft:
     image: ImageSpec | None = None
     sequence: SequenceSpec | None = None
     classes: tuple[str, ...] = ()
+    code: CodeDraft | None = None

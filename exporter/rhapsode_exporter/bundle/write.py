@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from safetensors.numpy import save
+
 from rhapsode.v1.bundle_pb2 import Bundle
 from rhapsode_exporter.bundle.card import FILE as CARD
 from rhapsode_exporter.bundle.card import render_card
@@ -14,6 +16,7 @@ from rhapsode_exporter.bundle.whole import seal, whole
 from rhapsode_exporter.errors import BundleExistsError
 
 SCHEMA_VERSION = 1
+CODE = "code.safetensors"
 
 
 def bundle_folder(out: Path, name: str, version: int) -> Path:
@@ -43,6 +46,8 @@ def write_bundle(draft: BundleDraft, out: Path, version: int, *, overwrite: bool
             goldens.append(Golden(graph.role, inputs, prove(graph, part / described.file)))
             bundle.graphs.append(described)
         write_goldens(goldens, part)
+        if draft.code is not None:
+            (part / CODE).write_bytes(save({"frequencies": draft.code.frequencies}))
         (part / draft.preview.filename).write_bytes(draft.preview.content)
         (part / CARD).write_text(render_card(bundle), encoding="utf-8")
         seal(bundle, part)
@@ -64,6 +69,7 @@ def _describe(draft: BundleDraft, version: int) -> Bundle:
         classes=draft.classes,
         training=draft.training,
         metrics=draft.metrics,
+        code=draft.code.spec if draft.code else None,
     )
     bundle.training.software["onnxruntime"] = onnx_runtime_version()
     return bundle

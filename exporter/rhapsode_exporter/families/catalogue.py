@@ -4,7 +4,10 @@ from rhapsode_exporter.families.base import Family
 from rhapsode_exporter.families.diagonals_gan import DiagonalsGan
 from rhapsode_exporter.families.digits_critic import DigitsCritic
 from rhapsode_exporter.families.digits_gan import DigitsGan
+from rhapsode_exporter.families.digits_restore import DigitsRestore
+from rhapsode_exporter.families.faces_codec import FacesCodec
 from rhapsode_exporter.families.faces_vae import FacesVae
+from rhapsode_exporter.families.glyphs_bold import GlyphsBold
 from rhapsode_exporter.families.shakespeare_rnn import ShakespeareRnn
 
 
@@ -14,7 +17,10 @@ def families() -> tuple[Family, ...]:
         ShakespeareRnn(),
         ShakespeareRnn("shakespeare-gru", "gru"),
         FacesVae(),
+        FacesCodec(),
         DigitsGan(),
         DigitsCritic(),
+        DigitsRestore(),
+        GlyphsBold(),
         DiagonalsGan(),
     )

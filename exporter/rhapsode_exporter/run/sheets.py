@@ -4,11 +4,13 @@ import io
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 GAP = 1
+COLUMNS = 10
 
 
 def to_bytes(images: Tensor, low: float, high: float) -> NDArray[np.uint8]:
@@ -32,7 +34,13 @@ def contact_sheet(pictures: NDArray[np.uint8], columns: int, scale: int) -> Imag
     return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
 
 
-def png_sheet(images: Tensor, low: float, high: float, columns: int = 10, scale: int = 3) -> bytes:
+def beside(*groups: Tensor, columns: int = COLUMNS) -> Tensor:
+    """Groups of as many pictures [N, C, H, W] each, for a sheet: a row of the first, below it that of the second…"""
+    rows = zip(*(torch.split(group, columns) for group in groups), strict=True)
+    return torch.cat([row for together in rows for row in together])
+
+
+def png_sheet(images: Tensor, low: float, high: float, columns: int = COLUMNS, scale: int = 3) -> bytes:
     """Pictures [N, C, H, W] in [low, high] as a contact sheet, the bytes of a PNG file."""
     file = io.BytesIO()
     contact_sheet(to_bytes(images, low, high), columns, scale).save(file, "PNG", optimize=True)

@@ -399,7 +399,8 @@ class Attribute(message.Message):
 @typing.final
 class CodeSpec(message.Message):
     """How an autoencoder's latents are quantised to codes: number j becomes round(mean_j / step), cut off at ±reach. The
-    probabilities of each code stand in code.safetensors, "frequencies": int32 [size, 2 reach + 1].
+    probabilities of each code stand in code.safetensors, "frequencies": int32 [size, 2 reach + 1], at least 1 each,
+    16,777,216 in each row. Needs an encode and a decode graph, and no classes.
     """
 
     DESCRIPTOR: descriptor.Descriptor

@@ -81,6 +81,21 @@ class ImageServiceStub(object):
                 request_serializer=rhapsode_dot_v1_dot_image__pb2.ScoreImagesRequest.SerializeToString,
                 response_deserializer=rhapsode_dot_v1_dot_image__pb2.ScoreImagesResponse.FromString,
                 _registered_method=True)
+        self.CompressImages = channel.unary_unary(
+                '/rhapsode.v1.ImageService/CompressImages',
+                request_serializer=rhapsode_dot_v1_dot_image__pb2.CompressImagesRequest.SerializeToString,
+                response_deserializer=rhapsode_dot_v1_dot_image__pb2.CompressImagesResponse.FromString,
+                _registered_method=True)
+        self.DecompressImages = channel.unary_unary(
+                '/rhapsode.v1.ImageService/DecompressImages',
+                request_serializer=rhapsode_dot_v1_dot_image__pb2.DecompressImagesRequest.SerializeToString,
+                response_deserializer=rhapsode_dot_v1_dot_image__pb2.DecompressImagesResponse.FromString,
+                _registered_method=True)
+        self.TransformImages = channel.unary_unary(
+                '/rhapsode.v1.ImageService/TransformImages',
+                request_serializer=rhapsode_dot_v1_dot_image__pb2.TransformImagesRequest.SerializeToString,
+                response_deserializer=rhapsode_dot_v1_dot_image__pb2.TransformImagesResponse.FromString,
+                _registered_method=True)
 
 
 class ImageServiceServicer(object):
@@ -153,6 +168,28 @@ class ImageServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CompressImages(self, request, context):
+        """Writes pictures as codes of few bytes. Idempotent. Statuses: see the service.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecompressImages(self, request, context):
+        """Makes the pictures of such codes again, as the model has learnt to draw them. Statuses: see the service; a payload that
+        is damaged, or of another model, is INVALID_ARGUMENT, with the reason UNREADABLE_PAYLOAD. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TransformImages(self, request, context):
+        """Turns pictures into others: restored, or in another style. Idempotent. Statuses: see the service.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ImageServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -195,6 +232,21 @@ def add_ImageServiceServicer_to_server(servicer, server):
                     servicer.ScoreImages,
                     request_deserializer=rhapsode_dot_v1_dot_image__pb2.ScoreImagesRequest.FromString,
                     response_serializer=rhapsode_dot_v1_dot_image__pb2.ScoreImagesResponse.SerializeToString,
+            ),
+            'CompressImages': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompressImages,
+                    request_deserializer=rhapsode_dot_v1_dot_image__pb2.CompressImagesRequest.FromString,
+                    response_serializer=rhapsode_dot_v1_dot_image__pb2.CompressImagesResponse.SerializeToString,
+            ),
+            'DecompressImages': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecompressImages,
+                    request_deserializer=rhapsode_dot_v1_dot_image__pb2.DecompressImagesRequest.FromString,
+                    response_serializer=rhapsode_dot_v1_dot_image__pb2.DecompressImagesResponse.SerializeToString,
+            ),
+            'TransformImages': grpc.unary_unary_rpc_method_handler(
+                    servicer.TransformImages,
+                    request_deserializer=rhapsode_dot_v1_dot_image__pb2.TransformImagesRequest.FromString,
+                    response_serializer=rhapsode_dot_v1_dot_image__pb2.TransformImagesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -420,6 +472,87 @@ class ImageService(object):
             '/rhapsode.v1.ImageService/ScoreImages',
             rhapsode_dot_v1_dot_image__pb2.ScoreImagesRequest.SerializeToString,
             rhapsode_dot_v1_dot_image__pb2.ScoreImagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompressImages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rhapsode.v1.ImageService/CompressImages',
+            rhapsode_dot_v1_dot_image__pb2.CompressImagesRequest.SerializeToString,
+            rhapsode_dot_v1_dot_image__pb2.CompressImagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecompressImages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rhapsode.v1.ImageService/DecompressImages',
+            rhapsode_dot_v1_dot_image__pb2.DecompressImagesRequest.SerializeToString,
+            rhapsode_dot_v1_dot_image__pb2.DecompressImagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TransformImages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rhapsode.v1.ImageService/TransformImages',
+            rhapsode_dot_v1_dot_image__pb2.TransformImagesRequest.SerializeToString,
+            rhapsode_dot_v1_dot_image__pb2.TransformImagesResponse.FromString,
             options,
             channel_credentials,
             insecure,

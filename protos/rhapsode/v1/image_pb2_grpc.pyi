@@ -64,6 +64,14 @@ class ImageServiceStub:
     """Decodes latents to pictures and sends them as they come, in order. Statuses: see the service."""
     ScoreImages: _grpc.UnaryUnaryMultiCallable[_image_pb2.ScoreImagesRequest, _image_pb2.ScoreImagesResponse]
     """Says of pictures how real they are, of which class, and how unlike the training pictures. Statuses: see the service."""
+    CompressImages: _grpc.UnaryUnaryMultiCallable[_image_pb2.CompressImagesRequest, _image_pb2.CompressImagesResponse]
+    """Writes pictures as codes of few bytes. Idempotent. Statuses: see the service."""
+    DecompressImages: _grpc.UnaryUnaryMultiCallable[_image_pb2.DecompressImagesRequest, _image_pb2.DecompressImagesResponse]
+    """Makes the pictures of such codes again, as the model has learnt to draw them. Statuses: see the service; a payload that
+    is damaged, or of another model, is INVALID_ARGUMENT, with the reason UNREADABLE_PAYLOAD. Idempotent.
+    """
+    TransformImages: _grpc.UnaryUnaryMultiCallable[_image_pb2.TransformImagesRequest, _image_pb2.TransformImagesResponse]
+    """Turns pictures into others: restored, or in another style. Idempotent. Statuses: see the service."""
 
 @_typing.type_check_only
 class ImageServiceAsyncStub(ImageServiceStub):
@@ -101,6 +109,14 @@ class ImageServiceAsyncStub(ImageServiceStub):
     """Decodes latents to pictures and sends them as they come, in order. Statuses: see the service."""
     ScoreImages: _aio.UnaryUnaryMultiCallable[_image_pb2.ScoreImagesRequest, _image_pb2.ScoreImagesResponse]  # type: ignore[assignment]
     """Says of pictures how real they are, of which class, and how unlike the training pictures. Statuses: see the service."""
+    CompressImages: _aio.UnaryUnaryMultiCallable[_image_pb2.CompressImagesRequest, _image_pb2.CompressImagesResponse]  # type: ignore[assignment]
+    """Writes pictures as codes of few bytes. Idempotent. Statuses: see the service."""
+    DecompressImages: _aio.UnaryUnaryMultiCallable[_image_pb2.DecompressImagesRequest, _image_pb2.DecompressImagesResponse]  # type: ignore[assignment]
+    """Makes the pictures of such codes again, as the model has learnt to draw them. Statuses: see the service; a payload that
+    is damaged, or of another model, is INVALID_ARGUMENT, with the reason UNREADABLE_PAYLOAD. Idempotent.
+    """
+    TransformImages: _aio.UnaryUnaryMultiCallable[_image_pb2.TransformImagesRequest, _image_pb2.TransformImagesResponse]  # type: ignore[assignment]
+    """Turns pictures into others: restored, or in another style. Idempotent. Statuses: see the service."""
 
 class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
     """Makes pictures. Equal requests with equal seeds give equal pixels, alone or in company, unary or streamed, on every
@@ -183,5 +199,31 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_image_pb2.ScoreImagesResponse, _abc.Awaitable[_image_pb2.ScoreImagesResponse]]:
         """Says of pictures how real they are, of which class, and how unlike the training pictures. Statuses: see the service."""
+
+    @_abc_1.abstractmethod
+    def CompressImages(
+        self,
+        request: _image_pb2.CompressImagesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_image_pb2.CompressImagesResponse, _abc.Awaitable[_image_pb2.CompressImagesResponse]]:
+        """Writes pictures as codes of few bytes. Idempotent. Statuses: see the service."""
+
+    @_abc_1.abstractmethod
+    def DecompressImages(
+        self,
+        request: _image_pb2.DecompressImagesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_image_pb2.DecompressImagesResponse, _abc.Awaitable[_image_pb2.DecompressImagesResponse]]:
+        """Makes the pictures of such codes again, as the model has learnt to draw them. Statuses: see the service; a payload that
+        is damaged, or of another model, is INVALID_ARGUMENT, with the reason UNREADABLE_PAYLOAD. Idempotent.
+        """
+
+    @_abc_1.abstractmethod
+    def TransformImages(
+        self,
+        request: _image_pb2.TransformImagesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_image_pb2.TransformImagesResponse, _abc.Awaitable[_image_pb2.TransformImagesResponse]]:
+        """Turns pictures into others: restored, or in another style. Idempotent. Statuses: see the service."""
 
 def add_ImageServiceServicer_to_server(servicer: ImageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -5,15 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from google.protobuf import json_format
+from numpy.typing import NDArray
 
 from rhapsode.v1.bundle_pb2 import Bundle
-from rhapsode_server.repository import attributes, contract, files, goldens, graph, schema
+from rhapsode_server.repository import attributes, code, contract, files, goldens, graph, schema
 from rhapsode_server.repository.attributes import Vectors
 from rhapsode_server.repository.goldens import Golden
 from rhapsode_server.repository.problems import Problem, refusal, refuse
 
-_TENSORS = {schema.GOLDENS, schema.ATTRIBUTES}
+_TENSORS = {schema.GOLDENS, *schema.TENSOR_FILES}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +32,8 @@ class Manifest:
     """Recorded inputs and outputs of each role."""
     attributes: Vectors
     """The direction of each named attribute."""
+    frequencies: NDArray[np.int32] | None
+    """Of the values of each number of a code; None where the model does not compress."""
 
     @property
     def label(self) -> str:
@@ -45,8 +49,10 @@ def read(folder: Path) -> Manifest:
     """
     content = files.read_manifest(folder)
     bundle = _parse(content, folder)
-    refuse(files.label(folder), (*schema.check(bundle, folder.parent.name, folder.name), *attributes.check(bundle)))
-    refuse(files.label(folder), (problem for part in bundle.graphs for problem in contract.check(bundle, part)))
+    where = files.label(folder)
+    whole = schema.check(bundle, folder.parent.name, folder.name)
+    refuse(where, (*whole, *attributes.check(bundle), *code.check(bundle)))
+    refuse(where, (problem for part in bundle.graphs for problem in contract.check(bundle, part)))
     kept = files.read_listed(folder, bundle.files, {part.file for part in bundle.graphs} | _TENSORS)
     refuse(files.label(folder), (problem for part in bundle.graphs for problem in graph.check(kept[part.file], part)))
     return Manifest(
@@ -56,6 +62,7 @@ def read(folder: Path) -> Manifest:
         {part.role: kept[part.file] for part in bundle.graphs},
         goldens.read(kept[schema.GOLDENS], bundle),
         attributes.read(kept[schema.ATTRIBUTES], bundle) if bundle.attributes else attributes.NONE,
+        code.read(kept[schema.CODE], bundle) if bundle.HasField("code") else None,
     )
 
 

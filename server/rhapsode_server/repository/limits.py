@@ -9,4 +9,6 @@ CLASSES = 2**16
 ATTRIBUTES = 256
 LATENT_SIZE = 2**16
 IMAGE_SIDE = 4096
+CODE_REACH = 2**12
+CODE_NUMBERS = 2**22  # frequencies, of all numbers of a latent together
 STATE_NUMBERS = 2**24  # of one row, all state tensors together

@@ -8,17 +8,19 @@ from types import MappingProxyType
 
 from rhapsode.v1 import bundle_pb2
 from rhapsode_server.errors import RunFailed
+from rhapsode_server.models.codec import Codec
 from rhapsode_server.models.critic import Critic
 from rhapsode_server.models.decoder import Decoder
 from rhapsode_server.models.encoder import Encoder
 from rhapsode_server.models.latents import Prior
 from rhapsode_server.models.stepper import Stepper
+from rhapsode_server.models.transform import Transformer
 from rhapsode_server.repository import bundle as bundles
-from rhapsode_server.repository import rehearsal, verify
+from rhapsode_server.repository import code, rehearsal, verify
 from rhapsode_server.repository.attributes import Vectors
 from rhapsode_server.repository.bundle import Manifest
 from rhapsode_server.repository.problems import Problem, refusal
-from rhapsode_server.repository.schema import CRITIC, DECODE, ENCODE, STEP
+from rhapsode_server.repository.schema import CRITIC, DECODE, ENCODE, STEP, TRANSFORM
 from rhapsode_server.repository.stepping import Batching, Stepping, stepping
 from rhapsode_server.runtime.providers import Runtime
 from rhapsode_server.runtime.session import Session
@@ -49,6 +51,9 @@ class LoadedModel:
     critic: Critic | None
     attributes: Vectors
     """The direction of each named attribute, in latent space."""
+    codec: Codec | None
+    transformer: Transformer | None
+    """Of pictures; a transform of other tensors is verified and let go."""
     load_seconds: float
     """Seconds of wall time, verification included."""
 
@@ -74,8 +79,10 @@ def load(folder: Path, runtime: Runtime, batching: Batching) -> LoadedModel:
     verified = verify.goldens(manifest, sessions)
     stepped = _stepped(manifest, sessions[STEP], runtime, batching) if STEP in sessions else None
     critic = _critic(manifest.bundle, sessions[CRITIC], most) if CRITIC in sessions else None
-    heard = _rehearsal(manifest.bundle, stepped, decoder, critic)
+    codec = None if manifest.frequencies is None else code.codec(manifest.bundle, manifest.frequencies)
+    heard = _rehearsal(manifest.bundle, stepped, decoder, critic, codec)
     fingerprint = verify.fingerprint(manifest, verified, heard)
+    pictures = manifest.bundle.HasField("image")
     return LoadedModel(
         bundle=manifest.bundle,
         digest=manifest.digest,
@@ -88,6 +95,8 @@ def load(folder: Path, runtime: Runtime, batching: Batching) -> LoadedModel:
         encoder=Encoder(sessions[ENCODE], most) if ENCODE in sessions else None,
         critic=critic,
         attributes=manifest.attributes,
+        codec=codec,
+        transformer=Transformer(sessions[TRANSFORM], most) if TRANSFORM in sessions and pictures else None,
         load_seconds=time.perf_counter() - begun,
     )
 
@@ -119,7 +128,11 @@ def _critic(bundle: bundle_pb2.Bundle, session: Session, max_batch: int) -> Crit
 
 
 def _rehearsal(
-    bundle: bundle_pb2.Bundle, stepped: Stepping | None, decoder: Decoder | None, critic: Critic | None
+    bundle: bundle_pb2.Bundle,
+    stepped: Stepping | None,
+    decoder: Decoder | None,
+    critic: Critic | None,
+    codec: Codec | None,
 ) -> Iterator[bytes]:
     if stepped is not None:
         yield from stepped.recital.parts()
@@ -127,3 +140,5 @@ def _rehearsal(
         yield from rehearsal.paint(decoder)
     if critic is not None:
         yield from rehearsal.judge(critic, bundle.image)
+    if codec is not None:
+        yield rehearsal.press(codec)

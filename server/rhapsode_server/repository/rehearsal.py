@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rhapsode.v1.bundle_pb2 import ImageSpec
+from rhapsode_server.models.codec import Codec
 from rhapsode_server.models.critic import Critic, CriticRow
 from rhapsode_server.models.decoder import Decoder, ImageRow
 from rhapsode_server.models.latents import Draw
@@ -109,3 +110,8 @@ def judge(critic: Critic, image: ImageSpec) -> Iterator[bytes]:
             )
         if outcome.error is not None:
             yield outcome.error.reason.encode()
+
+
+def press(codec: Codec) -> bytes:
+    """The payload of a latent whose numbers are spread evenly over all values."""
+    return codec.compress(codec.ramp())

@@ -11,6 +11,7 @@ from rhapsode_server.models.decoder import ImageRow, Picture
 from rhapsode_server.models.encoder import Encoded, EncodeRow
 from rhapsode_server.models.row import TextRow
 from rhapsode_server.models.text import TextEvent
+from rhapsode_server.models.transform import Transformed, TransformRow
 from rhapsode_server.observe.metrics import LaneMetrics, Metrics, Role
 from rhapsode_server.repository.registry import LoadedModel, Registry
 from rhapsode_server.rpc.tokenizer import Tokenizer
@@ -21,7 +22,8 @@ TextDriver = Driver[TextRow, TextEvent]
 DecodeDriver = Driver[ImageRow, Picture]
 EncodeDriver = Driver[EncodeRow, Encoded]
 CriticDriver = Driver[CriticRow, Judgement]
-AnyDriver = TextDriver | DecodeDriver | EncodeDriver | CriticDriver
+TransformDriver = Driver[TransformRow, Transformed]
+AnyDriver = TextDriver | DecodeDriver | EncodeDriver | CriticDriver | TransformDriver
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +36,13 @@ class Served:
     decode: DecodeDriver | None
     encode: EncodeDriver | None
     critic: CriticDriver | None
+    transform: TransformDriver | None
 
     @property
-    def drivers(self) -> "Iterator[AnyDriver]":
+    def drivers(self) -> Iterator[AnyDriver]:
         """Those that there are."""
-        return (driver for driver in (self.text, self.decode, self.encode, self.critic) if driver is not None)
+        every = (self.text, self.decode, self.encode, self.critic, self.transform)
+        return (driver for driver in every if driver is not None)
 
 
 class Catalog:
@@ -74,7 +78,7 @@ class Catalog:
         for driver in self._drivers():
             await driver.stop()
 
-    def _drivers(self) -> "Iterator[AnyDriver]":
+    def _drivers(self) -> Iterator[AnyDriver]:
         return (driver for served in self._served.values() for driver in served.drivers)
 
 
@@ -93,4 +97,5 @@ def _serve(loaded: LoadedModel, config: Config, metrics: Metrics) -> Served:
         decode=Driver(name, loaded.decoder, limits, lane("decode")) if loaded.decoder else None,
         encode=Driver(name, loaded.encoder, limits, lane("encode")) if loaded.encoder else None,
         critic=Driver(name, loaded.critic, limits, lane("critic")) if loaded.critic else None,
+        transform=Driver(name, loaded.transformer, limits, lane("transform")) if loaded.transformer else None,
     )

@@ -111,6 +111,14 @@ def check_encodings_fit(count: int, served: Served, config: Config) -> None:
         raise OutputTooLarge("images", f"must have at most {most} elements for this model", {"max_length": str(most)})
 
 
+def check_pictures_fit(count: int, field: str, chosen: Writer, served: Served, config: Config) -> None:
+    """Raise OutputTooLarge, naming `field`, where a reply of so many pictures might outgrow a message."""
+    most = images_per_reply(chosen, served, latents=False, config=config)
+    if count > most:
+        rule = f"must have at most {most} elements in this format"
+        raise OutputTooLarge(field, rule, {"max_length": str(most)})
+
+
 def fitting(job: ImageJob, served: Served, config: Config) -> ImageJob:
     """The job, where a single picture fits a message."""
     if not images_per_reply(job.writer, served, job.latents, config):

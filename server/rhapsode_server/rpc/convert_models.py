@@ -43,6 +43,7 @@ def model_message(served: Served, ground: Ground, config: Config, tokens: bool) 
         training=bundle.training,
         metrics=bundle.metrics,
         attributes=bundle.attributes,
+        code=bundle.code if bundle.HasField("code") else None,
     )
 
 
@@ -58,6 +59,10 @@ def _capabilities(served: Served) -> Iterator[model_pb2.Capability.ValueType]:
         yield model_pb2.CAPABILITY_EDIT_IMAGES
     if judges(served):
         yield model_pb2.CAPABILITY_SCORE_IMAGES
+    if served.loaded.codec:
+        yield model_pb2.CAPABILITY_COMPRESS_IMAGES
+    if served.transform:
+        yield model_pb2.CAPABILITY_TRANSFORM_IMAGES
 
 
 def _sequence(spec: SequenceSpec, tokens: bool) -> SequenceSpec:
@@ -75,9 +80,10 @@ def _limits(served: Served, config: Config) -> model_pb2.ModelLimits:
         limits.prompt_tokens = longest_prompt(served, config)
         limits.generated_tokens = config.max_tokens
         limits.candidates = int(candidates.GetOptions().Extensions[bounds].max)
-    if served.decode:
+    if served.decode or served.transform:
         png = writer(image_pb2.IMAGE_FORMAT_PNG, served.loaded.bundle.image)
         limits.images_per_reply = images_per_reply(png, served, latents=False, config=config)
+    if served.decode:
         limits.images_per_stream = config.max_images_per_stream
     return limits
 

@@ -11,12 +11,15 @@ from rhapsode_server.engine.driver import Driver
 from rhapsode_server.engine.job import Timings
 from rhapsode_server.engine.outbox import Pace
 from rhapsode_server.errors import DeadlineExpired
+from rhapsode_server.models.decoder import Pixels
 from rhapsode_server.models.encoder import Encoded, EncodeRow
+from rhapsode_server.models.transform import Transformed, TransformRow
 from rhapsode_server.observe.logs import note
-from rhapsode_server.rpc.catalog import EncodeDriver, Served
+from rhapsode_server.rpc.catalog import EncodeDriver, Served, TransformDriver
 from rhapsode_server.rpc.convert_images import ImageJob
 from rhapsode_server.rpc.image_reply import Developed, News
 from rhapsode_server.rpc.input_pictures import Field, Taken, take
+from rhapsode_server.rpc.pictures import Writer
 from rhapsode_server.rpc.press import Press
 
 WAITING_BYTES = 32 << 20  # of pictures that may wait for a slow reader before their job is parked
@@ -24,10 +27,11 @@ WORKERS = 2  # more threads than cores only pass the interpreter's lock around
 
 INLINE_BYTES = 1 << 18  # of raw pictures that are written in the event loop: some tenths of a millisecond
 MANY = 500  # pictures whose rows take about a millisecond to make
-TURN = 0.02  # seconds that a request may read pictures before others have their turn
+TURN = 0.02  # seconds that a request may read pictures or codes before others have their turn
 
 P = ParamSpec("P")
 T = TypeVar("T")
+GivenT = TypeVar("GivenT")
 RowT = TypeVar("RowT")
 EventT = TypeVar("EventT")
 Send = Callable[[Developed], Awaitable[None]]
@@ -39,6 +43,14 @@ class Reading:
     """A picture as the encoder saw it."""
 
     encoded: Encoded
+    converted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What a picture was transformed to, and whether it had to be converted before."""
+
+    transformed: Transformed
     converted: bool
 
 
@@ -85,12 +97,8 @@ class Darkroom:
 
     async def read(self, fields: Sequence[Field], served: Served, until: float) -> Sequence[Taken]:
         """A client's pictures as the model takes them. Raises InvalidField for one that cannot be read."""
-        taken: list[Taken] = []
-        while len(taken) < len(fields):  # in turns, so that a small request need not wait for large pictures of others
-            if time.monotonic() >= until:
-                raise DeadlineExpired("the deadline passed before the pictures were read")
-            taken += await self.outside(_take_some, fields[len(taken) :], served)
-        return taken
+        spec = served.loaded.bundle.image
+        return await self.in_turns(lambda field: take(field.picture, spec, field.path), fields, until)
 
     async def encode(
         self, driver: EncodeDriver, fields: Sequence[Field], served: Served, until: float
@@ -99,6 +107,30 @@ class Darkroom:
         taken = await self.read(fields, served, until)
         encoded = await self.events(driver, [EncodeRow(one.values) for one in taken], until)
         return [Reading(result, one.converted) for result, one in zip(encoded, taken, strict=True)]
+
+    async def transform(
+        self, driver: TransformDriver, fields: Sequence[Field], served: Served, until: float
+    ) -> Sequence[Changed]:
+        """What becomes of pictures, in order. Raises InvalidField for one that cannot be read."""
+        taken = await self.read(fields, served, until)
+        made = await self.events(driver, [TransformRow(one.values) for one in taken], until)
+        return [Changed(result, one.converted) for result, one in zip(made, taken, strict=True)]
+
+    async def write(self, writer: Writer, pictures: Sequence[Pixels]) -> Sequence[bytes]:
+        """Pictures as bytes, in order."""
+        inline = writer.raw and writer.most_bytes * len(pictures) <= INLINE_BYTES
+        return writer.write(pictures) if inline else await self._press.write(writer, pictures)
+
+    async def in_turns(self, work: Callable[[GivenT], T], given: Sequence[GivenT], until: float) -> Sequence[T]:
+        """Do work on each, in order, outside of the event loop: in turns, so that a small request need not wait for
+        the large ones of others.
+        """
+        done: list[T] = []
+        while len(done) < len(given):
+            if time.monotonic() >= until:
+                raise DeadlineExpired("the deadline passed before the request was read")
+            done += await self.outside(_do_some, work, given[len(done) :])
+        return done
 
     async def outside(self, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
         """Do what takes long in a thread."""
@@ -109,9 +141,7 @@ class Darkroom:
         rows = [delivery.row for delivery in news]
         pictures = [picture for delivery in news for picture in delivery.events]
         values = [picture.values for picture in pictures]
-        inline = job.writer.raw and job.writer.most_bytes * len(values) <= INLINE_BYTES
-        data = job.writer.write(values) if inline else await self._press.write(job.writer, values)
-        return Developed(job, rows, pictures, data)
+        return Developed(job, rows, pictures, await self.write(job.writer, values))
 
     def _pace_of(self, job: ImageJob) -> Pace:
         """Slow readers are measured in bytes, since pictures are of all sizes."""
@@ -124,12 +154,12 @@ class Darkroom:
         return pace
 
 
-def _take_some(fields: Sequence[Field], served: Served) -> Sequence[Taken]:
-    """Read pictures, in order, for one turn: one at least, though it take longer."""
+def _do_some(work: Callable[[GivenT], T], given: Sequence[GivenT]) -> Sequence[T]:
+    """Do the first, in order, for one turn: one at least, though it take longer."""
     end = time.monotonic() + TURN
-    taken: list[Taken] = []
-    for field in fields:
-        taken.append(take(field.picture, served.loaded.bundle.image, field.path))
+    done: list[T] = []
+    for one in given:
+        done.append(work(one))
         if time.monotonic() >= end:
             break
-    return taken
+    return done

@@ -1,6 +1,6 @@
 """rhapsode.v1.ImageService."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from rhapsode.v1 import image_pb2
 from rhapsode_server.config import Config
@@ -9,6 +9,7 @@ from rhapsode_server.models.latents import Latent
 from rhapsode_server.observe.logs import note
 from rhapsode_server.rpc.call import Call
 from rhapsode_server.rpc.catalog import Catalog, Served
+from rhapsode_server.rpc.compression import compress, decompression
 from rhapsode_server.rpc.contest import umpire, winners
 from rhapsode_server.rpc.convert_edits import edit_plan, fit_fields, fitted
 from rhapsode_server.rpc.convert_images import (
@@ -20,11 +21,12 @@ from rhapsode_server.rpc.convert_images import (
 from rhapsode_server.rpc.convert_walks import walk_plan
 from rhapsode_server.rpc.darkroom import Darkroom
 from rhapsode_server.rpc.deadlines import deadline
-from rhapsode_server.rpc.image_reply import Developed, Sender, encoding, started
-from rhapsode_server.rpc.input_pictures import Field
+from rhapsode_server.rpc.image_reply import Sender, encoding, gather, started
+from rhapsode_server.rpc.input_pictures import picture_fields
 from rhapsode_server.rpc.judging import check_scores, scores
 from rhapsode_server.rpc.keyframes import Keyframes, encoder
 from rhapsode_server.rpc.routes import Service, service
+from rhapsode_server.rpc.transformation import transform
 
 
 class ImageService:
@@ -47,12 +49,7 @@ class ImageService:
         until = deadline(call, self._config)
         job = await self._read(request.generation, served, until, one_reply=True)
         reply = image_pb2.GenerateImagesResponse(started=started(job, served.loaded))
-
-        async def keep(developed: Developed) -> None:
-            for place in range(len(developed)):
-                developed.fill(reply.images.add(), place)
-
-        await self._darkroom.develop(job, until, keep)
+        await self._darkroom.develop(job, until, gather(reply.images))
         return reply
 
     async def StreamImages(self, request: image_pb2.StreamImagesRequest, call: Call) -> None:
@@ -97,7 +94,7 @@ class ImageService:
         served = self._find(request.model)
         driver = encoder(served)
         check_encodings_fit(len(request.images), served, self._config)
-        fields = _fields(request.images)
+        fields = picture_fields(request.images)
         readings = await self._darkroom.encode(driver, fields, served, deadline(call, self._config))
         return image_pb2.EncodeImagesResponse(
             model=served.loaded.bundle.name,
@@ -118,13 +115,38 @@ class ImageService:
         served = self._find(request.model)
         until = deadline(call, self._config)
         check_scores(len(request.images), served, self._config)
-        pictures = await self._darkroom.read(_fields(request.images), served, until)
+        pictures = await self._darkroom.read(picture_fields(request.images), served, until)
         return image_pb2.ScoreImagesResponse(
             model=served.loaded.bundle.name,
             version=served.loaded.bundle.version,
             fingerprint=served.loaded.fingerprint,
             scores=await scores(pictures, served, self._darkroom, until),
         )
+
+    async def CompressImages(
+        self, request: image_pb2.CompressImagesRequest, call: Call
+    ) -> image_pb2.CompressImagesResponse:
+        """Write pictures as codes of few bytes."""
+        served = self._find(request.model)
+        return await compress(request, served, self._darkroom, self._config, deadline(call, self._config))
+
+    async def DecompressImages(
+        self, request: image_pb2.DecompressImagesRequest, call: Call
+    ) -> image_pb2.DecompressImagesResponse:
+        """Make the pictures of codes."""
+        served = self._find(request.model)
+        until = deadline(call, self._config)
+        job = await decompression(request, served, self._darkroom, self._config, until)
+        reply = image_pb2.DecompressImagesResponse(started=started(job, served.loaded))
+        await self._darkroom.develop(job, until, gather(reply.images))
+        return reply
+
+    async def TransformImages(
+        self, request: image_pb2.TransformImagesRequest, call: Call
+    ) -> image_pb2.TransformImagesResponse:
+        """Turn pictures into others."""
+        served = self._find(request.model)
+        return await transform(request, served, self._darkroom, self._config, deadline(call, self._config))
 
     def _find(self, reference: str) -> Served:
         served = self._catalog.find(reference)
@@ -146,8 +168,3 @@ class ImageService:
             return keyframes.latents(())
         readings = await self._darkroom.encode(encoder(served), keyframes.pictures, served, until)
         return keyframes.latents(reading.encoded.mean for reading in readings)
-
-
-def _fields(pictures: Iterable[image_pb2.InputImage]) -> Sequence[Field]:
-    """Pictures of a request with their paths."""
-    return [Field(f"images[{place}].data", picture) for place, picture in enumerate(pictures)]

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from rhapsode.v1 import image_pb2
 from rhapsode_server.config import Config
@@ -13,6 +13,7 @@ from rhapsode_server.models.encoder import Encoded
 from rhapsode_server.repository.registry import LoadedModel
 from rhapsode_server.rpc.convert_images import BYTES_BESIDE, ImageJob
 from rhapsode_server.rpc.packed import packed
+from rhapsode_server.rpc.pictures import Writer
 
 News = Sequence[Delivery[ImageRow, Picture]]
 Write = Callable[[Any], Awaitable[None]]  # a servicer context's, which takes the messages of its own rpc only
@@ -51,12 +52,8 @@ class Developed:
 
     def fill(self, image: image_pb2.Image, place: int) -> None:
         """Write the picture at a place into a message; a message that is filled in place is not copied."""
-        spec = self.job.writer.spec
         row = self.rows[place]
-        image.index = row.index
-        image.format = self.job.writer.format
-        image.width, image.height, image.channels = spec.width, spec.height, spec.channels
-        image.data = self.data[place]
+        fill(image, row.index, self.job.writer, self.data[place])
         if row.choice is not None:
             image.row, image.realness = row.choice.row, row.choice.realness
         if self.job.latents:
@@ -66,6 +63,30 @@ class Developed:
         """An upper bound of each picture's bytes on the wire."""
         for data, picture in zip(self.data, self.pictures, strict=True):
             yield len(data) + BYTES_BESIDE + (picture.latent.nbytes if self.job.latents else 0)
+
+
+class Images(Protocol):
+    """The pictures of a reply that is being made."""
+
+    def add(self) -> image_pb2.Image:
+        """One more, to be filled."""
+        ...
+
+
+def fill(image: image_pb2.Image, index: int, writer: Writer, data: bytes) -> None:
+    """Write a picture into a message; a message that is filled in place is not copied."""
+    image.index, image.format, image.data = index, writer.format, data
+    image.width, image.height, image.channels = writer.spec.width, writer.spec.height, writer.spec.channels
+
+
+def gather(images: Images) -> Callable[[Developed], Awaitable[None]]:
+    """What keeps pictures as they come, for a reply with all of them."""
+
+    async def keep(developed: Developed) -> None:
+        for place in range(len(developed)):
+            developed.fill(images.add(), place)
+
+    return keep
 
 
 class Sender:

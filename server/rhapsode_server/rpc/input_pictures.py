@@ -1,6 +1,6 @@
 """Pictures into the server: the bytes of a file, or raw values → what a model's encoder takes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from types import MappingProxyType
@@ -35,6 +35,11 @@ class Field:
 
     path: str
     picture: image_pb2.InputImage
+
+
+def picture_fields(pictures: Iterable[image_pb2.InputImage]) -> Sequence[Field]:
+    """The pictures of a request whose field is `images`."""
+    return [Field(f"images[{place}].data", picture) for place, picture in enumerate(pictures)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from rhapsode_client.cli.compress import compress, decompress
 from rhapsode_client.cli.edit import edit
 from rhapsode_client.cli.images import images
 from rhapsode_client.cli.judge import judge
@@ -15,6 +16,7 @@ from rhapsode_client.cli.models import models
 from rhapsode_client.cli.morph import morph
 from rhapsode_client.cli.score import score
 from rhapsode_client.cli.text import text
+from rhapsode_client.cli.transform import transform
 
 HELP = """Text and pictures from a Rhapsode server.
 
@@ -25,6 +27,8 @@ HELP = """Text and pictures from a Rhapsode server.
 - `rhapsode judge digits-critic digit.png` says how real a picture is, and of which class
 - `rhapsode morph faces-vae --from 1 --to 2 --out faces.gif` animates the way from one face to another
 - `rhapsode edit faces-vae 1 2 --add glasses --out glasses.png` shows faces before and after
+- `rhapsode compress faces-codec face.png --out face.rhc` writes a picture in few bytes, `rhapsode decompress` reads it
+- `rhapsode transform digits-restore scratched.png --out clean.png` mends a picture
 
 Each command's --help says more. Exit status: 0 done, 1 it could not be done, 2 wrong usage, 130 ended by Ctrl-C.
 """
@@ -50,7 +54,7 @@ def build() -> typer.Typer:
         name="rhapsode", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown"
     )
     app.callback(help=HELP)(_options)
-    for command in (models, text, score, images, judge, morph, edit):
+    for command in (models, text, score, images, judge, morph, edit, compress, decompress, transform):
         app.command()(command)
     return app
 

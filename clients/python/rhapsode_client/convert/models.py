@@ -5,6 +5,7 @@ from rhapsode_client.convert.scalars import member
 from rhapsode_client.types import (
     Attribute,
     Capability,
+    CodeSpec,
     DataSet,
     ImageSpec,
     LatentPrior,
@@ -39,6 +40,7 @@ def model(message: model_pb2.Model) -> Model:
         training=_training(message.training),
         metrics=tuple(_metric(metric) for metric in message.metrics),
         attributes=tuple(_attribute(attribute) for attribute in message.attributes),
+        code=CodeSpec(message.code.step, message.code.reach) if message.HasField("code") else None,
     )
 
 

@@ -1,6 +1,7 @@
 """The values that the client takes and gives: frozen dataclasses and enums, without protobuf."""
 
 from rhapsode_client.types.images import (
+    CompressedPicture,
     Edit,
     Edited,
     EditOptions,
@@ -21,11 +22,13 @@ from rhapsode_client.types.images import (
     Picture,
     PictureInput,
     Point,
+    TransformResult,
     WalkOptions,
 )
 from rhapsode_client.types.models import (
     Attribute,
     Capability,
+    CodeSpec,
     DataSet,
     ImageSpec,
     LatentPrior,
@@ -59,6 +62,8 @@ from rhapsode_client.types.text import (
 __all__ = [
     "Attribute",
     "Capability",
+    "CodeSpec",
+    "CompressedPicture",
     "DataSet",
     "Edit",
     "EditOptions",
@@ -105,5 +110,6 @@ __all__ = [
     "TextUsage",
     "TokenLogprob",
     "Training",
+    "TransformResult",
     "WalkOptions",
 ]

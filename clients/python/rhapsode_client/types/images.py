@@ -193,6 +193,23 @@ class ImagesResult:
     pictures: tuple[Picture, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class CompressedPicture:
+    """A picture as a code: what `decompress_images` takes; `converted` says that it was scaled or recoloured before."""
+
+    payload: bytes
+    converted: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TransformResult:
+    """What became of pictures, in their order; `converted` says of each that it was scaled or recoloured before."""
+
+    started: ImagesStarted
+    pictures: tuple[Picture, ...]
+    converted: tuple[bool, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoding:
     """Where a picture lies in latent space: float32 [size] each; `converted` says that it was scaled or recoloured."""

@@ -13,6 +13,7 @@ class ModelKind(StrEnum):
     AUTOENCODER = "autoencoder"
     GENERATOR = "generator"
     CRITIC = "critic"
+    TRANSFORM = "transform"
 
 
 class Capability(StrEnum):
@@ -25,6 +26,8 @@ class Capability(StrEnum):
     ENCODE_IMAGES = "encode_images"
     EDIT_IMAGES = "edit_images"
     SCORE_IMAGES = "score_images"
+    COMPRESS_IMAGES = "compress_images"
+    TRANSFORM_IMAGES = "transform_images"
 
 
 class LatentPrior(StrEnum):
@@ -64,6 +67,14 @@ class ImageSpec:
     channels: int
     low: float
     high: float
+
+
+@dataclass(frozen=True, slots=True)
+class CodeSpec:
+    """How latents become codes: rounded to multiples of `step`, at most `reach` of them on either side of zero."""
+
+    step: float
+    reach: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,4 +183,5 @@ class Model:
     digest: str
     training: Training
     metrics: tuple[Metric, ...]
+    code: CodeSpec | None = None
     attributes: tuple[Attribute, ...] = ()
