@@ -2,6 +2,7 @@
 
 from rhapsode_exporter.families.base import Family
 from rhapsode_exporter.families.diagonals_gan import DiagonalsGan
+from rhapsode_exporter.families.digits_diffusion import DigitsDiffusion
 from rhapsode_exporter.families.digits_gan import DigitsGan
 from rhapsode_exporter.families.faces_vae import FacesVae
 from rhapsode_exporter.families.shakespeare_rnn import ShakespeareRnn
@@ -9,4 +10,11 @@ from rhapsode_exporter.families.shakespeare_rnn import ShakespeareRnn
 
 def families() -> tuple[Family, ...]:
     """All families, in the order in which they are listed."""
-    return ShakespeareRnn(), ShakespeareRnn("shakespeare-gru", "gru"), FacesVae(), DigitsGan(), DiagonalsGan()
+    return (
+        ShakespeareRnn(),
+        ShakespeareRnn("shakespeare-gru", "gru"),
+        FacesVae(),
+        DigitsGan(),
+        DiagonalsGan(),
+        DigitsDiffusion(),
+    )
