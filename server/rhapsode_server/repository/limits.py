@@ -8,4 +8,6 @@ TOKEN_CHARACTERS = 256
 CLASSES = 2**16
 LATENT_SIZE = 2**16
 IMAGE_SIDE = 4096
+TRAINING_STEPS = 10_000  # of a diffusion model
+DEFAULT_STEPS, GUIDANCE = 1000, 20.0  # as in DiffusionOptions
 STATE_NUMBERS = 2**24  # of one row, all state tensors together
