@@ -18,7 +18,7 @@ from rhapsode_server.errors import BundleError
 from rhapsode_server.repository import bundle as bundles
 from rhapsode_server.repository import limits, schema
 from support.breaking import edit, write
-from support.bundles import CRITIC, autoencoder, class_generator, grey_generator, stepper, write_all
+from support.bundles import CRITIC, autoencoder, class_generator, diffusion, grey_generator, stepper, write_all
 
 Break = Callable[[Path], object]
 
@@ -157,6 +157,23 @@ PICTURES: list[tuple[str, str, Break]] = [
     ("M7", "mean_radius", said(lambda b: setattr(b.latent, "mean_radius", float("nan")))),
 ]
 
+NOISE: list[tuple[str, str, Break]] = [
+    ("M3", "has no denoise graph", said(lambda b: b.ClearField("graphs"))),
+    ("M5", "diffusion: stands exactly where", said(lambda b: b.ClearField("diffusion"))),
+    ("M9", "latent: must be the noise of a whole picture: 64", said(lambda b: setattr(b.latent, "size", 63))),
+    ("M9", "latent: must be the noise of a whole picture", said(lambda b: setattr(b.latent, "prior", 2))),
+    ("M9", "diffusion.training_steps", said(lambda b: setattr(b.diffusion, "training_steps", 10_001))),
+    ("M9", "diffusion.signal: has 41 numbers, for 40", said(lambda b: b.diffusion.signal.append(0.001))),
+    ("M9", "diffusion.signal: must fall", said(lambda b: b.diffusion.signal.__setitem__(3, b.diffusion.signal[2]))),
+    ("M9", "diffusion.signal: must fall", said(lambda b: b.diffusion.signal.__setitem__(0, 1.0))),
+    ("M9", "diffusion.signal: must fall", said(lambda b: b.diffusion.signal.__setitem__(39, 0.0))),
+    ("M9", "diffusion.signal: must fall", said(lambda b: b.diffusion.signal.__setitem__(7, float("nan")))),
+    ("M9", "diffusion.default_steps", said(lambda b: setattr(b.diffusion, "default_steps", 0))),
+    ("M9", "diffusion.default_steps", said(lambda b: setattr(b.diffusion, "default_steps", 41))),
+    ("M9", "diffusion.default_guidance", said(lambda b: setattr(b.diffusion, "default_guidance", float("nan")))),
+    ("G5", "tensor 'class_id'", said(lambda b: b.ClearField("classes"))),
+]
+
 
 def refusal(folder: Path) -> str:
     with pytest.raises(BundleError) as caught:
@@ -181,6 +198,13 @@ def test_a_broken_text_model_is_refused(tmp_path: Path, rule: str, told: str, ch
 @pytest.mark.parametrize(("rule", "told", "change"), PICTURES, ids=lambda value: str(value)[:24])
 def test_a_broken_autoencoder_is_refused(tmp_path: Path, rule: str, told: str, change: Break) -> None:
     folder = autoencoder().write(tmp_path)
+    change(folder)
+    check_line(refusal(folder), folder, rule, told)
+
+
+@pytest.mark.parametrize(("rule", "told", "change"), NOISE, ids=lambda value: str(value)[:24])
+def test_a_broken_diffusion_model_is_refused(tmp_path: Path, rule: str, told: str, change: Break) -> None:
+    folder = diffusion().write(tmp_path)
     change(folder)
     check_line(refusal(folder), folder, rule, told)
 

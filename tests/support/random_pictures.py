@@ -8,6 +8,7 @@ from PIL import Image
 from rhapsode.v1 import image_pb2, model_pb2
 from rhapsode.v1.image_pb2 import (
     DecodeLatentsRequest,
+    DiffusionOptions,
     EncodeImagesRequest,
     ImageClass,
     ImageGeneration,
@@ -21,7 +22,7 @@ from rhapsode.v1.image_pb2 import (
 from rhapsode.v1.model_pb2 import Model
 from support.dice import Dice
 
-MOST_PICTURES, MOST_KEYFRAMES, MOST_FRAMES = 8, 4, 6
+MOST_PICTURES, MOST_KEYFRAMES, MOST_FRAMES, MOST_STEPS = 8, 4, 6, 12
 FORMATS = image_pb2.ImageFormat.values()
 METHODS = image_pb2.InterpolationMethod.values()
 
@@ -38,6 +39,8 @@ def pictures(model: Model, dice: Dice) -> ImageGeneration:
         asked.count, asked.seed, asked.first_index = count, dice.seed(), dice.pick([0, dice.below(1000)])
     if model.classes and (source == 0 or dice.chance(0.5)):
         asked.image_class.CopyFrom(_class(model, dice))
+    if model.HasField("diffusion") and dice.chance(0.9):
+        asked.diffusion.CopyFrom(_way(model, dice, fresh=source != 0))
     return asked
 
 
@@ -70,6 +73,19 @@ def encoding(model: Model, dice: Dice) -> EncodeImagesRequest:
     """Pictures of noise to encode."""
     inputs = [_input(model, dice) for _ in range(dice.size(MOST_PICTURES))]
     return EncodeImagesRequest(model=model.name, images=inputs)
+
+
+def _way(model: Model, dice: Dice, fresh: bool) -> DiffusionOptions:
+    """A few steps through noise, with fresh noise where that may be."""
+    options = DiffusionOptions(steps=1 + dice.below(MOST_STEPS))
+    kind = dice.below(3) if fresh else 0
+    if kind == 1:
+        options.sampler = image_pb2.DIFFUSION_SAMPLER_ANCESTRAL
+    elif kind == 2:
+        options.eta = dice.below(5) / 4
+    if model.classes and dice.chance(0.5):
+        options.guidance = dice.below(4) / 2
+    return options
 
 
 def _keyframe(model: Model, dice: Dice) -> Keyframe:

@@ -28,6 +28,8 @@ from rhapsode_client.errors import (
 from rhapsode_client.retry import RetryPolicy
 from rhapsode_client.types import (
     Capability,
+    DiffusionOptions,
+    DiffusionSampler,
     Encoding,
     FinishReason,
     ImageFormat,
@@ -56,6 +58,8 @@ __all__ = [
     "Client",
     "ConnectionLost",
     "DeadlineExceeded",
+    "DiffusionOptions",
+    "DiffusionSampler",
     "Encoding",
     "FieldViolation",
     "FinishReason",

@@ -52,7 +52,7 @@ class Size:
     training: DiffusionSettings
 
 
-FULL = Size(width=32, steps=6_500, judged=2_000, training=DiffusionSettings())
+FULL = Size(width=32, steps=4_500, judged=2_000, training=DiffusionSettings())
 QUICK = Size(
     width=16,
     steps=500,

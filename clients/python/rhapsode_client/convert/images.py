@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rhapsode.v1 import image_pb2 as pb
+from rhapsode_client.convert.diffusion import diffusion
 from rhapsode_client.convert.pictures import input_image, latent, latents, wire_format
 from rhapsode_client.convert.scalars import member, refuse_unknown, text, whole, wholes, wrong_type
 from rhapsode_client.types import (
@@ -40,6 +41,7 @@ def generation(model: str, options: ImageOptions) -> pb.ImageGeneration:
         image_class=_image_class(options.get("image_class")),
         format=wire_format(options.get("format", ImageFormat.PNG)),
         return_latents=options.get("return_latents", False),
+        diffusion=diffusion(options["diffusion"]) if "diffusion" in options else None,
     )
     _set_source(message, options)
     return message
@@ -127,6 +129,7 @@ def picture(message: pb.Image, offset: int = 0) -> Picture:
         channels=message.channels,
         data=message.data,
         latent=_array(message.latent) if message.HasField("latent") else None,
+        steps_taken=message.steps_taken if message.HasField("steps_taken") else None,
     )
 
 

@@ -5,6 +5,7 @@ from rhapsode_client.convert.scalars import member
 from rhapsode_client.types import (
     Capability,
     DataSet,
+    DiffusionSpec,
     ImageSpec,
     LatentPrior,
     LatentSpec,
@@ -37,6 +38,7 @@ def model(message: model_pb2.Model) -> Model:
         digest=message.digest,
         training=_training(message.training),
         metrics=tuple(_metric(metric) for metric in message.metrics),
+        diffusion=_diffusion(message.diffusion) if message.HasField("diffusion") else None,
     )
 
 
@@ -63,6 +65,11 @@ def _sequence(message: bundle_pb2.SequenceSpec) -> SequenceSpec:
         longest_prompt=message.longest_prompt,
         penalties_count_prompt=message.penalties_count_prompt,
     )
+
+
+def _diffusion(message: bundle_pb2.DiffusionSpec) -> DiffusionSpec:
+    guidance = message.default_guidance or 1.0
+    return DiffusionSpec(message.training_steps, tuple(message.signal), message.default_steps, guidance)
 
 
 def _limits(message: model_pb2.ModelLimits) -> ModelLimits:

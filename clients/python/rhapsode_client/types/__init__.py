@@ -1,6 +1,8 @@
 """The values that the client takes and gives: frozen dataclasses and enums, without protobuf."""
 
 from rhapsode_client.types.images import (
+    DiffusionOptions,
+    DiffusionSampler,
     Encoding,
     ImageClass,
     ImageFormat,
@@ -11,6 +13,7 @@ from rhapsode_client.types.images import (
     Keyframe,
     LatentInput,
     LatentsInput,
+    OnPreview,
     Picture,
     PictureInput,
     WalkOptions,
@@ -18,6 +21,7 @@ from rhapsode_client.types.images import (
 from rhapsode_client.types.models import (
     Capability,
     DataSet,
+    DiffusionSpec,
     ImageSpec,
     LatentPrior,
     LatentSpec,
@@ -50,6 +54,9 @@ from rhapsode_client.types.text import (
 __all__ = [
     "Capability",
     "DataSet",
+    "DiffusionOptions",
+    "DiffusionSampler",
+    "DiffusionSpec",
     "Encoding",
     "FinishReason",
     "ImageClass",
@@ -69,6 +76,7 @@ __all__ = [
     "ModelKind",
     "ModelLimits",
     "ModelRuntime",
+    "OnPreview",
     "Picture",
     "PictureInput",
     "PositionLogprobs",

@@ -1,7 +1,7 @@
 """The values of image generation."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -30,11 +30,33 @@ class InterpolationMethod(StrEnum):
     SLERP = "slerp"
 
 
+class DiffusionSampler(StrEnum):
+    """How a diffusion model gets from noise to a picture: DDIM (Song et al. 2021), or fresh noise in every step."""
+
+    DDIM = "ddim"
+    ANCESTRAL = "ancestral"
+
+
+@dataclass(frozen=True, slots=True)
+class DiffusionOptions:
+    """How a diffusion model draws; what is None is as the model has it.
+
+    `steps` from noise to picture; `eta` is the share of fresh noise in every step of DDIM, 0 to 1; `guidance` says how
+    strongly the class is followed, 1 as it was learnt; a preview is sent after every `preview_every` steps.
+    """
+
+    steps: int | None = None
+    sampler: DiffusionSampler | None = None
+    eta: float | None = None
+    guidance: float | None = None
+    preview_every: int | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
     """A picture that a model made; sizes in pixels, `data` written as `format` says.
 
-    `latent` is float32 [size] where it was asked for, otherwise None.
+    `latent` is float32 [size] where it was asked for, otherwise None. `steps_taken` is None but for a preview.
     """
 
     index: int
@@ -44,6 +66,7 @@ class Picture:
     channels: int
     data: bytes
     latent: NDArray[np.float32] | None
+    steps_taken: int | None = None
 
     def array(self) -> NDArray[np.uint8] | NDArray[np.float32]:
         """Pixels [height, width, channels]: uint8, or float32 in the model's range where the format is RAW_FLOAT32."""
@@ -77,6 +100,9 @@ PictureInput: TypeAlias = bytes | Path | Image.Image | Picture | NDArray[np.uint
 """A picture of one's own: a PNG, WebP or JPEG file or its bytes, a Pillow image, or raw pixels of the model's own size
 [height, width, channels], uint8 or float32 in the model's range."""
 
+OnPreview: TypeAlias = Callable[[Picture], object]
+"""What is called with each preview of a picture that is still on its way."""
+
 Keyframe: TypeAlias = int | LatentInput | PictureInput
 """A point on a walk: a seed, a latent (one dimension), or a picture to encode."""
 
@@ -100,6 +126,8 @@ class ImageOptions(TypedDict, total=False):
     """How pictures are written. Default PNG."""
     return_latents: bool
     """Whether each picture comes with its latent. Default False."""
+    diffusion: DiffusionOptions
+    """How a diffusion model draws; refused by others."""
 
 
 class WalkOptions(TypedDict, total=False):

@@ -12,6 +12,7 @@ class ModelKind(StrEnum):
     SEQUENCE = "sequence"
     AUTOENCODER = "autoencoder"
     GENERATOR = "generator"
+    DIFFUSION = "diffusion"
 
 
 class Capability(StrEnum):
@@ -73,6 +74,19 @@ class SequenceSpec:
     unknown_token: int | None
     longest_prompt: int
     penalties_count_prompt: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DiffusionSpec:
+    """How noise was added in training, and how it is taken away unless a request says otherwise.
+
+    `signal` is the share of the signal's power left after each training step, empty in a listing of all models.
+    """
+
+    training_steps: int
+    signal: tuple[float, ...]
+    default_steps: int
+    default_guidance: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,3 +173,4 @@ class Model:
     digest: str
     training: Training
     metrics: tuple[Metric, ...]
+    diffusion: DiffusionSpec | None = None
