@@ -135,6 +135,7 @@ def test_families_say_whether_they_measure_an_error() -> None:
         "faces-vae": True,
         "digits-gan": False,
         "diagonals-gan": False,
+        "digits-diffusion": True,
     }
 
 

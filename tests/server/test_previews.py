@@ -20,9 +20,11 @@ class Desk:
     parked: list[Job[str]] = field(default_factory=list)
 
     def park(self, job: Job[str]) -> None:
+        job.parked = True
         self.parked.append(job)
 
     def unpark(self, job: Job[str]) -> None:
+        job.parked = False
         self.parked.remove(job)
 
     def leave(self, job: Job[str]) -> None:
