@@ -7,6 +7,7 @@ from typing import Protocol
 
 from benchmarks.bundles import Folders, Opened
 from benchmarks.cases import Case, Measurement, Way
+from benchmarks.denoise_limit import DenoiseLoop
 from benchmarks.picture_limit import DecodeLoop
 from benchmarks.text_limits import BareLoop, FusedLoop, PlainLoop
 
@@ -22,7 +23,7 @@ class Limit(Protocol):
 
 
 _LIMITS: Mapping[Way, Callable[[Opened, Runtime], Limit]] = MappingProxyType(
-    {"plain": PlainLoop, "bare": BareLoop, "fused": FusedLoop, "decode": DecodeLoop}
+    {"plain": PlainLoop, "bare": BareLoop, "fused": FusedLoop, "decode": DecodeLoop, "denoise": DenoiseLoop}
 )
 
 

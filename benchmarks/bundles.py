@@ -11,7 +11,7 @@ from rhapsode.v1 import bundle_pb2
 from rhapsode_server.models.state import StateSpec
 from rhapsode_server.repository.tensors import DTYPES
 
-_MAIN_GRAPHS = (bundle_pb2.GRAPH_ROLE_STEP, bundle_pb2.GRAPH_ROLE_DECODE)
+_MAIN_GRAPHS = (bundle_pb2.GRAPH_ROLE_STEP, bundle_pb2.GRAPH_ROLE_DECODE, bundle_pb2.GRAPH_ROLE_DENOISE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Folders:
 
     @property
     def measured(self) -> Path:
-        """The GRU and the generator of digits."""
+        """The GRU, the generator of digits and their diffusion model."""
         return self.out / "measured"
 
     @property
@@ -38,7 +38,7 @@ class Folders:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A bundle's manifest and its step or decode graph."""
+    """A bundle's manifest and its step, decode or denoise graph."""
 
     manifest: bundle_pb2.Bundle
     graph: bytes

@@ -15,6 +15,7 @@ Way = Literal[
     "bare",
     "fused",
     "decode",
+    "denoise",
     "empty",
     "pytriton",
     "mlserver",
@@ -25,8 +26,8 @@ Way = Literal[
 
 `served` is rhapsode-server as it comes, `k4` and `k1` with --run-steps 4 and 1. In process: `plain` is one run a token
 and the numpy sampler, `bare` the same as short as it can be, `fused` the fused loop, `decode` one run for up to 64
-pictures. `empty` is a gRPC server whose handler does nothing. The others are rivals; those with 16 send 16 tokens
-a message.
+pictures, `denoise` a run for each step of up to 64. `empty` is a gRPC server whose handler does nothing. The others are
+rivals; those with 16 send 16 tokens a message.
 """
 
 
@@ -102,9 +103,11 @@ class Figure:
 
 GRU = "shakespeare-gru"
 DIGITS = "digits-gan"
+DIFFUSION = "digits-diffusion"
 FOREIGN = "foreign-2048"
 
 TEXT_64 = Case("text, 64 streams", "text", GRU, requests=64, items=256)
 TEXT_1 = Case("text, 1 stream", "text", GRU, requests=1, items=256, repeats=4)
 IMAGES_64 = Case("images, 64 clients x 1", "images", DIGITS, requests=64, items=1, repeats=10)
+DIFFUSION_16 = Case("diffusion, 16 clients x 1", "images", DIFFUSION, requests=16, items=1, repeats=4)
 IMAGES_1 = Case("images, 1 client x 64", "images", DIGITS, requests=1, items=64, repeats=10)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from benchmarks.cases import DIGITS, FOREIGN, GRU, IMAGES_1, IMAGES_64, TEXT_1, TEXT_64, Case, Way
+from benchmarks.cases import DIFFUSION_16, DIGITS, FOREIGN, GRU, IMAGES_1, IMAGES_64, TEXT_1, TEXT_64, Case, Way
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ PLAN = (
     Task(PNG_64, ("served", "decode"), "decode"),
     Task(IMAGES_1, ("served", "decode"), "decode"),
     Task(WALK, ("served", "decode"), "decode"),
+    Task(DIFFUSION_16, ("served", "denoise"), "denoise"),
     Task(FOREIGN_8, ("served", "plain", "fused"), "fused"),
 )
 """`make bench`. Arrivals come at a share of the rate that PROMPTED was served at before in the same round."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.cases import IMAGES_1, IMAGES_64, TEXT_1, TEXT_64, Case, Measurement, Way
+from benchmarks.cases import DIFFUSION_16, IMAGES_1, IMAGES_64, TEXT_1, TEXT_64, Case, Measurement, Way
 from benchmarks.cold import BARE, RESIDENT, START, STREAM
 from benchmarks.plan import FULL_LOAD, PNG_64, PROMPTS, TEXT_1024
 from benchmarks.rounds import Round
@@ -139,6 +139,7 @@ TARGETS = (
     Target("images, 64 x 1, PNG: server CPU / (in process + 1.4 empty rpcs)", _with_rpcs(PNG_64), 1.0),
     Target("images, 64 x 1: server CPU / best rival's", _against(RIVALS, IMAGES_64, _cpu), 0.75),
     Target("images, 1 x 64: server CPU / in process", cpu_ratio(IMAGES_1, "served", "decode"), 1.1),
+    Target("diffusion, 16 x 1: server CPU / one batch of 16", cpu_ratio(DIFFUSION_16, "served", "denoise"), 1 / 0.85),
     Target("CPU a token, 1,024 streams / 64 streams", cpu_ratio(TEXT_1024, "served", "served", TEXT_64), 1.1),
     Target("memory of an open stream, KB", lambda one: one.figure(STREAM), 40.0),
     Target("1,024 equal streams: end of the slowest / median", unfairness, 1.5),

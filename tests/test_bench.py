@@ -30,6 +30,7 @@ Times = tuple[float, ...]
 ON_CPU = "--provider=cpu"
 TEXT = Case("text", "text", "tiny-text", requests=3, items=5)
 IMAGES = Case("images", "images", "tiny-digits", requests=2, items=4, repeats=2)
+NOISE = Case("noise", "images", "tiny-noise", requests=3, items=2, repeats=2)
 WIDE = replace(TEXT, name="wide", model="tiny-wide")
 PROMPTED = replace(TEXT, name="prompted", requests=70, prompt=4, load=0.5)
 
@@ -38,6 +39,7 @@ PROMPTED = replace(TEXT, name="prompted", requests=70, prompt=4, load=0.5)
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     folder = tmp_path_factory.mktemp("models")
     bundles.write_all(folder / "measured")
+    bundles.diffusion().write(folder / "measured")
     write_foreign(folder / "measured", WIDE.model, Size(vocabulary=50, embedding=8, width=16))
     return Folders(folder / "measured", folder)
 
@@ -50,14 +52,21 @@ async def test_a_load_is_measured_in_every_way(folders: Folders, tmp_path: Path)
     alone = Alone(folders, Runtime(RuntimeOptions(provider="cpu")))
     walk, png = replace(IMAGES, kind="walk", requests=1), replace(IMAGES, form="png")
     with running_server(folders.measured, tmp_path / "log", ON_CPU) as server:
-        served = [await measure(server, case, "served", 1) for case in (TEXT, WIDE, IMAGES, png, walk)]
+        served = [await measure(server, case, "served", 1) for case in (TEXT, WIDE, IMAGES, png, walk, NOISE)]
         served.append(await measure_arrivals(server, PROMPTED, "served", 1, rate=1_000.0))
         lanes = {(lane.model, lane.role): lane.rows for lane in page.lanes(page.fetch(server.metrics_address))}
-    assert [one.items for one in served] == [15, 15, 16, 16, 8, 70 * 8]
-    assert [len(one.firsts) for one in served] == [3, 3, 4, 4, 2, 70]
+    assert [one.items for one in served] == [15, 15, 16, 16, 8, 12, 70 * 8]
+    assert [len(one.firsts) for one in served] == [3, 3, 4, 4, 2, 6, 70]
     assert all(0 < first <= end for one in served for first, end in zip(one.firsts, one.ends, strict=True))
     assert lanes["tiny-digits", "decode"] == 16 + 16 + 8
-    loops: list[tuple[Case, Way]] = [(TEXT, "plain"), (TEXT, "bare"), (WIDE, "fused"), (IMAGES, "decode")]
+    assert lanes["tiny-noise", "denoise"] == 12 * 5
+    loops: list[tuple[Case, Way]] = [
+        (TEXT, "plain"),
+        (TEXT, "bare"),
+        (WIDE, "fused"),
+        (IMAGES, "decode"),
+        (NOISE, "denoise"),
+    ]
     for case, way in (*loops, (png, "decode")):
         assert alone.measure(case, way, 1).items == case.total
 

@@ -136,6 +136,7 @@ def test_families_say_whether_they_measure_an_error() -> None:
         "digits-gan": False,
         "digits-critic": False,
         "diagonals-gan": False,
+        "digits-diffusion": True,
     }
 
 

@@ -20,12 +20,14 @@ ROWS = 33
 CHARACTERS = tuple("\n abcdefghijklmnopqrstuvwxyz.,")
 STEP, DECODE = bundle_pb2.GRAPH_ROLE_STEP, bundle_pb2.GRAPH_ROLE_DECODE
 ENCODE, CRITIC = bundle_pb2.GRAPH_ROLE_ENCODE, bundle_pb2.GRAPH_ROLE_CRITIC
+DENOISE = bundle_pb2.GRAPH_ROLE_DENOISE
 TRANSFORM = bundle_pb2.GRAPH_ROLE_TRANSFORM
 _ROLE_NAMES: Mapping[int, str] = {
     STEP: "step",
     DECODE: "decode",
     ENCODE: "encode",
     CRITIC: "critic",
+    DENOISE: "denoise",
     TRANSFORM: "transform",
 }
 _DTYPES: Mapping[int, bundle_pb2.DataType.ValueType] = {
@@ -49,6 +51,7 @@ class Draft:
     graphs: dict[Role, onnx.ModelProto]
     files: dict[str, bytes] = field(default_factory=lambda: {"card.md": b"# A tiny model\n"})
     avoid_token: int | None = None
+    avoid_class: int | None = None
     golden_offset: float = 0.0
 
     def graph(self, role: Role) -> bundle_pb2.Graph:
@@ -90,7 +93,8 @@ class Draft:
             safe = [i for i in range(len(self.bundle.sequence.vocabulary.tokens)) if i != self.avoid_token]
             feeds["token"] = np.resize(np.array(safe, np.int64), ROWS)
         if "class_id" in feeds:
-            feeds["class_id"] = np.arange(ROWS, dtype=np.int64) % max(1, len(self.bundle.classes))
+            safe = [i for i in range(max(1, len(self.bundle.classes))) if i != self.avoid_class]
+            feeds["class_id"] = np.resize(np.array(safe, np.int64), ROWS)
         return feeds
 
 
@@ -218,6 +222,28 @@ def transformer(name: str = "tiny-mirror", version: int = 1) -> Draft:
 def cipher(name: str = "tiny-cipher", version: int = 1) -> Draft:
     """A transform of tensors that are no pictures."""
     return _draft(_bundle(name, version, bundle_pb2.MODEL_KIND_TRANSFORM), {TRANSFORM: graphs.cipher()})
+
+
+def diffusion(
+    name: str = "tiny-noise",
+    version: int = 1,
+    *,
+    classes: Sequence[str] = ("dot", "bar", "ring"),
+    training_steps: int = 40,
+    nan_class: int | None = None,
+    seed: int = 7,
+) -> Draft:
+    """A diffusion model of 8×8 grey pictures; five steps where a request does not say; NaN for `nan_class`."""
+    bundle = _pictures(_bundle(name, version, bundle_pb2.MODEL_KIND_DIFFUSION), 1, bundle_pb2.LATENT_PRIOR_NORMAL)
+    bundle.latent.size = graphs.SIDE**2
+    bundle.classes.extend(classes)
+    signal = np.linspace(0.99, 0.01, training_steps)
+    bundle.diffusion.CopyFrom(
+        bundle_pb2.DiffusionSpec(training_steps=training_steps, signal=signal, default_steps=5, default_guidance=1.5)
+    )
+    draft = _draft(bundle, {DENOISE: graphs.denoiser(seed=seed, classes=len(classes), nan_class=nan_class)})
+    draft.avoid_class = nan_class
+    return draft
 
 
 def write_all(models: Path) -> Mapping[str, Path]:

@@ -132,6 +132,38 @@ def cipher() -> onnx.ModelProto:
     return model(nodes, [floats("message", 6), floats("key", 6)], [floats("sent", 6)], {})
 
 
+def denoiser(*, seed: int, classes: int = 0, nan_class: int | None = None) -> onnx.ModelProto:
+    """image [batch, 1, 8, 8], time [batch], class_id [batch] where there are classes → noise [batch, 1, 8, 8].
+
+    There is a class more than are named, for none. Of the class `nan_class` every number is NaN.
+    """
+    draw = _draw(seed)
+    size = SIDE * SIDE
+    weights: Weights = {
+        "mix": draw(size, size) / 8,
+        "clock": draw(1, size) / 40,
+        "column": np.array([-1, 1], np.int64),
+        "flat": np.array([-1, size], np.int64),
+        "folded": np.array([-1, 1, SIDE, SIDE], np.int64),
+    }
+    nodes = [
+        _node("Reshape", "image flat", "pixels"),
+        _node("Reshape", "time column", "hours"),
+        _node("MatMul", "hours clock", "when"),
+        *_sum_of_products("seen", {"pixels": "mix"}, "when"),
+    ]
+    inputs, source = [floats("image", 1, SIDE, SIDE), floats("time")], "seen"
+    if classes:
+        inputs.append(integers("class_id"))
+        weights["of_class"] = draw(classes + 1, size)
+        if nan_class is not None:
+            weights["of_class"][nan_class] = np.nan
+        nodes += [_node("Gather", "of_class class_id", "asked"), _node("Add", "seen asked", "told")]
+        source = "told"
+    nodes += [_node("Tanh", source, "found"), _node("Reshape", "found folded", "noise")]
+    return model(nodes, inputs, [floats("noise", 1, SIDE, SIDE)], weights)
+
+
 def model(
     nodes: Sequence[NodeProto], inputs: Sequence[Value], outputs: Sequence[Value], weights: Mapping[str, NDArray[Any]]
 ) -> onnx.ModelProto:

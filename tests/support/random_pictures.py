@@ -9,6 +9,7 @@ from rhapsode.v1 import image_pb2, model_pb2
 from rhapsode.v1.image_pb2 import (
     AttributeEdit,
     DecodeLatentsRequest,
+    DiffusionOptions,
     EditImagesRequest,
     EncodeImagesRequest,
     FitAttributeRequest,
@@ -26,7 +27,7 @@ from rhapsode.v1.image_pb2 import (
 from rhapsode.v1.model_pb2 import Model
 from support.dice import Dice
 
-MOST_PICTURES, MOST_KEYFRAMES, MOST_FRAMES, MOST_EDITS = 8, 4, 6, 3
+MOST_PICTURES, MOST_KEYFRAMES, MOST_FRAMES, MOST_EDITS, MOST_STEPS = 8, 4, 6, 3, 12
 FORMATS = image_pb2.ImageFormat.values()
 METHODS = image_pb2.InterpolationMethod.values()
 
@@ -46,6 +47,8 @@ def pictures(model: Model, dice: Dice) -> ImageGeneration:
     if source and dice.chance(0.3):
         asked.truncation = dice.between(0.01, 1.0)
     asked.attributes.extend(_edits(model, dice))
+    if model.HasField("diffusion") and dice.chance(0.9):
+        asked.diffusion.CopyFrom(_way(model, dice, fresh=source != 0))
     return asked
 
 
@@ -110,6 +113,19 @@ def fitting(model: Model, dice: Dice) -> FitAttributeRequest:
     """Pictures of noise to fit a direction to."""
     present, absent = ([_input(model, dice) for _ in range(dice.size(MOST_PICTURES))] for _ in range(2))
     return FitAttributeRequest(model=model.name, present=present, absent=absent)
+
+
+def _way(model: Model, dice: Dice, fresh: bool) -> DiffusionOptions:
+    """A few steps through noise, with fresh noise where that may be."""
+    options = DiffusionOptions(steps=1 + dice.below(MOST_STEPS))
+    kind = dice.below(3) if fresh else 0
+    if kind == 1:
+        options.sampler = image_pb2.DIFFUSION_SAMPLER_ANCESTRAL
+    elif kind == 2:
+        options.eta = dice.below(5) / 4
+    if model.classes and dice.chance(0.5):
+        options.guidance = dice.below(4) / 2
+    return options
 
 
 def _keyframe(model: Model, dice: Dice) -> Keyframe:

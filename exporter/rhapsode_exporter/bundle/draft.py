@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from rhapsode.v1.bundle_pb2 import (
     CodeSpec,
+    DiffusionSpec,
     GraphRole,
     ImageSpec,
     LatentSpec,
@@ -79,3 +80,4 @@ class BundleDraft:
     sequence: SequenceSpec | None = None
     classes: tuple[str, ...] = ()
     code: CodeDraft | None = None
+    diffusion: DiffusionSpec | None = None

@@ -67,6 +67,7 @@ def _describe(draft: BundleDraft, version: int) -> Bundle:
         image=draft.image,
         sequence=draft.sequence,
         classes=draft.classes,
+        diffusion=draft.diffusion,
         training=draft.training,
         metrics=draft.metrics,
         code=draft.code.spec if draft.code else None,

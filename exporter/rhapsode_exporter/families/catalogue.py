@@ -3,6 +3,7 @@
 from rhapsode_exporter.families.base import Family
 from rhapsode_exporter.families.diagonals_gan import DiagonalsGan
 from rhapsode_exporter.families.digits_critic import DigitsCritic
+from rhapsode_exporter.families.digits_diffusion import DigitsDiffusion
 from rhapsode_exporter.families.digits_gan import DigitsGan
 from rhapsode_exporter.families.digits_restore import DigitsRestore
 from rhapsode_exporter.families.faces_codec import FacesCodec
@@ -23,4 +24,5 @@ def families() -> tuple[Family, ...]:
         DigitsRestore(),
         GlyphsBold(),
         DiagonalsGan(),
+        DigitsDiffusion(),
     )

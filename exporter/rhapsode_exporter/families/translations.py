@@ -11,7 +11,7 @@ from rhapsode_exporter.bundle.draft import GOLDEN_ROWS, BundleDraft, GraphDraft,
 from rhapsode_exporter.families.base import Order
 from rhapsode_exporter.families.records import as_text, has_bfloat16, training_record
 from rhapsode_exporter.loops.translation import Lessons, Pairs, TranslationSettings, answers, train
-from rhapsode_exporter.networks.unet import PatchCritic, UNet
+from rhapsode_exporter.networks.translator import PatchCritic, UNet
 from rhapsode_exporter.run.sheets import beside, png_sheet
 
 SHOWN = 40

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from rhapsode_exporter.loops.averaging import MovingAverage
 from rhapsode_exporter.loops.players import frozen
-from rhapsode_exporter.networks.unet import PatchCritic, UNet
+from rhapsode_exporter.networks.translator import PatchCritic, UNet
 from rhapsode_exporter.run.chance import Chance
 from rhapsode_exporter.run.curves import draw_curves
 from rhapsode_exporter.run.folder import HistoryRow, Position, Stateful

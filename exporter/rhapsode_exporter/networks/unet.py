@@ -1,57 +1,110 @@
-"""A small U-Net that turns 28×28 grey pictures into others, and the critic that looks at patches of both."""
+"""A small U-Net that predicts the noise in 28×28 grey pictures, after Ho et al. 2020."""
+
+import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
-SLOPE = 0.2
+PATCH = 2
+TIME_WIDTH = 64
+# Steps of the slowest wave of the time embedding, as in Vaswani et al. 2017.
+SLOWEST = 10_000.0
+# Channels that are normalised together. A group of any row then has a multiple of 16 numbers, and so begins where
+# vectors begin: its bits do not depend on the row's place in the batch.
+GROUP = 16
 
 
-class UNet(nn.Module):
-    """Picture [B, 1, 28, 28] → picture [B, 1, 28, 28] in [0, 1] (Ronneberger et al. 2015), two halvings deep."""
+class TimeEmbedding(nn.Module):
+    """Time [B] in training steps → [B, 64]: sines and cosines of 32 frequencies."""
 
-    def __init__(self, width: int) -> None:
+    frequencies: Tensor
+
+    def __init__(self) -> None:
         super().__init__()
-        self.at_full = _block(nn.Conv2d(1, width, 3, padding=1, bias=False), width)  # 28×28
-        self.at_half = _block(nn.Conv2d(width, 2 * width, 4, stride=2, padding=1, bias=False), 2 * width)  # 14×14
-        self.at_quarter = nn.Sequential(  # 7×7
-            _block(nn.Conv2d(2 * width, 4 * width, 4, stride=2, padding=1, bias=False), 4 * width),
-            _block(nn.Conv2d(4 * width, 4 * width, 3, padding=1, bias=False), 4 * width),
-        )
-        self.to_half = _block(nn.ConvTranspose2d(4 * width, 2 * width, 4, stride=2, padding=1, bias=False), 2 * width)
-        self.to_full = _block(nn.ConvTranspose2d(4 * width, width, 4, stride=2, padding=1, bias=False), width)
-        self.last = nn.Conv2d(2 * width, 1, 3, padding=1)
+        half = TIME_WIDTH // 2
+        self.register_buffer("frequencies", torch.exp(-math.log(SLOWEST) * torch.arange(half) / half))
 
-    def forward(self, image: Tensor) -> Tensor:
-        """The other picture."""
-        full = self.at_full(image)
-        half = self.at_half(full)
-        half_again = torch.cat([half, self.to_half(self.at_quarter(half))], dim=1)
-        full_again = torch.cat([full, self.to_full(half_again)], dim=1)
-        return torch.sigmoid(self.last(full_again))
+    def forward(self, time: Tensor) -> Tensor:
+        """The embedding."""
+        angles = time[:, None] * self.frequencies
+        return torch.cat([torch.sin(angles), torch.cos(angles)], dim=1)
 
 
-class PatchCritic(nn.Module):
-    """(given [B, 1, 28, 28], answer [B, 1, 28, 28]) → realness [B, 7, 7] of patches, logits (Isola et al. 2017).
+class Block(nn.Module):
+    """Two convolutions past which the input is carried; what is asked for (time and class) scales and moves between.
 
-    Spectral normalisation (Miyato et al. 2018) stands where they have batch normalisation.
+    [B, C, H, W] and [B, condition] → [B, D, H, W] (He et al. 2016; the scale and shift after Dhariwal & Nichol 2021).
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, before: int, after: int, condition: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            spectral_norm(nn.Conv2d(2, width, 4, stride=2, padding=1)),  # 14×14
-            nn.LeakyReLU(SLOPE),
-            spectral_norm(nn.Conv2d(width, 2 * width, 4, stride=2, padding=1)),  # 7×7
-            nn.LeakyReLU(SLOPE),
-            nn.Conv2d(2 * width, 1, 3, padding=1),
+        self.first = nn.Sequential(_norm(before), nn.SiLU(), nn.Conv2d(before, after, 3, padding=1))
+        self.ask = nn.Linear(condition, 2 * after)
+        self.norm = _norm(after)
+        self.second = nn.Sequential(nn.SiLU(), nn.Conv2d(after, after, 3, padding=1))
+        self.carry = nn.Identity() if before == after else nn.Conv2d(before, after, 1)
+
+    def forward(self, features: Tensor, condition: Tensor) -> Tensor:
+        """The features after it."""
+        scale, move = torch.chunk(self.ask(condition)[:, :, None, None], 2, dim=1)
+        inner = self.norm(self.first(features)) * (1.0 + scale) + move
+        carried: Tensor = self.carry(features) + self.second(inner)
+        return carried
+
+
+class Denoiser(nn.Module):
+    """Noisy picture [B, 1, 28, 28], time [B], class [B] → the noise [B, 1, 28, 28].
+
+    Works on patches of 2×2 pixels, so at 14×14 and 7×7. The class `classes` stands for none, for guidance; a network of
+    no classes takes no class. `width` is a multiple of GROUP.
+    """
+
+    def __init__(self, width: int = 32, classes: int = 10) -> None:
+        super().__init__()
+        wide = condition = 2 * width
+        self.classes = classes
+        self.time = nn.Sequential(TimeEmbedding(), nn.Linear(TIME_WIDTH, condition), nn.SiLU())
+        self.class_id = nn.Embedding(classes + 1, condition) if classes else None
+        self.condition = nn.Sequential(nn.Linear(condition, condition), nn.SiLU())
+        self.enter = nn.Sequential(nn.PixelUnshuffle(PATCH), nn.Conv2d(PATCH**2, width, 3, padding=1))  # 14×14
+        self.down = _blocks([(width, width), (width, width)], condition)
+        self.shrink = nn.Conv2d(width, wide, 3, stride=2, padding=1)  # 7×7
+        self.middle = _blocks([(wide, wide)] * 3, condition)
+        self.grow = nn.ConvTranspose2d(wide, width, 2, stride=2)  # 14×14
+        self.up = _blocks([(2 * width, width), (2 * width, width)], condition)
+        self.leave = nn.Sequential(
+            _norm(width),
+            nn.SiLU(),
+            nn.Conv2d(width, PATCH**2, 3, padding=1),
+            nn.PixelShuffle(PATCH),
         )
 
-    def forward(self, given: Tensor, answer: Tensor) -> Tensor:
-        """The realness of every patch."""
-        realness: Tensor = self.layers(torch.cat([given, answer], dim=1))
-        return realness.squeeze(1)
+    def forward(self, image: Tensor, time: Tensor, class_id: Tensor | None = None) -> Tensor:
+        """The noise."""
+        asked: Tensor = self.time(time)
+        if self.class_id is not None:
+            asked = asked + self.class_id(class_id)
+        condition = self.condition(asked)
+        features = self.enter(image)
+        carried = []
+        for block in self.down:
+            features = block(features, condition)
+            carried.append(features)
+        features = self.shrink(features)
+        for block in self.middle:
+            features = block(features, condition)
+        features = self.grow(features)
+        for block in self.up:
+            features = block(torch.cat([features, carried.pop()], dim=1), condition)
+        noise: Tensor = self.leave(features)
+        return noise
 
 
-def _block(layer: nn.Module, width: int) -> nn.Sequential:
-    return nn.Sequential(layer, nn.BatchNorm2d(width), nn.LeakyReLU(SLOPE))
+def _norm(channels: int) -> nn.GroupNorm:
+    """Wu & He 2018: every GROUP channels of a picture to mean 0 and variance 1."""
+    return nn.GroupNorm(channels // GROUP, channels)
+
+
+def _blocks(widths: Sequence[tuple[int, int]], condition: int) -> nn.ModuleList:
+    return nn.ModuleList(Block(before, after, condition) for before, after in widths)

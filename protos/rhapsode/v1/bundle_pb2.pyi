@@ -434,11 +434,11 @@ class DiffusionSpec(message.Message):
     DEFAULT_STEPS_FIELD_NUMBER: builtins.int
     DEFAULT_GUIDANCE_FIELD_NUMBER: builtins.int
     training_steps: builtins.int
-    """Steps of the training schedule."""
+    """Steps of the training schedule, at most 10,000."""
     default_steps: builtins.int
-    """Steps to take where a request does not say."""
+    """Steps to take where a request does not say, at most 1,000."""
     default_guidance: builtins.float
-    """Guidance (Ho & Salimans 2022) where a request does not say; 1 is none."""
+    """Guidance (Ho & Salimans 2022) where a request does not say, at most 20; 1 is none, and zero means 1."""
     @builtins.property
     def signal(self) -> containers.RepeatedScalarFieldContainer[builtins.float]:
         """Share of the signal's power that is left after each of them: alpha-bar, falling, `training_steps` numbers in (0, 1)."""

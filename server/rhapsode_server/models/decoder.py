@@ -39,12 +39,18 @@ class ImageRow:
     """Set where the best of many rows were kept; `index` is its rank then."""
 
 
+NO_LATENT: Latent = np.empty(0, dtype=np.float32)
+"""That of a picture which no latent was decoded to."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
     """A picture in the model's own value range: float32 [channels, height, width], and its latent: float32 [size]."""
 
     values: Pixels
     latent: Latent
+    steps_taken: int | None = None
+    """Of a preview: steps that the picture has had; None where it is finished."""
 
 
 class Decoder:

@@ -7,10 +7,17 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-Role = Literal["step", "decode", "encode", "critic", "transform"]
+Role = Literal["step", "decode", "encode", "critic", "transform", "denoise"]
 
 _ITEM_OF_ROLE: Mapping[Role, str] = MappingProxyType(
-    {"step": "token", "decode": "image", "encode": "latent", "critic": "judgement", "transform": "image"}
+    {
+        "step": "token",
+        "decode": "image",
+        "encode": "latent",
+        "critic": "judgement",
+        "transform": "image",
+        "denoise": "image",
+    }
 )
 _REJECTIONS = ("queue_full", "shutting_down", "deadline_expired")
 _LANE = ("model", "version", "role")

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
+
 from rhapsode.v1 import bundle_pb2
 from rhapsode_server.errors import RunFailed
 from rhapsode_server.models.codec import Codec
 from rhapsode_server.models.critic import Critic
 from rhapsode_server.models.decoder import Decoder
+from rhapsode_server.models.denoiser import Canvas, Denoiser
 from rhapsode_server.models.encoder import Encoder
 from rhapsode_server.models.latents import Prior
 from rhapsode_server.models.stepper import Stepper
@@ -20,7 +23,7 @@ from rhapsode_server.repository import code, rehearsal, verify
 from rhapsode_server.repository.attributes import Vectors
 from rhapsode_server.repository.bundle import Manifest
 from rhapsode_server.repository.problems import Problem, refusal
-from rhapsode_server.repository.schema import CRITIC, DECODE, ENCODE, STEP, TRANSFORM
+from rhapsode_server.repository.schema import CRITIC, DECODE, DENOISE, ENCODE, STEP, TRANSFORM
 from rhapsode_server.repository.stepping import Batching, Stepping, stepping
 from rhapsode_server.runtime.providers import Runtime
 from rhapsode_server.runtime.session import Session
@@ -48,6 +51,7 @@ class LoadedModel:
     """Why it is stepped one token a run though more were meant; empty where it is not."""
     decoder: Decoder | None
     encoder: Encoder | None
+    denoiser: Denoiser | None
     critic: Critic | None
     attributes: Vectors
     """The direction of each named attribute, in latent space."""
@@ -75,12 +79,13 @@ def load(folder: Path, runtime: Runtime, batching: Batching) -> LoadedModel:
     sessions = _sessions(manifest, runtime)
     most = batching.max_batch
     decoder = _decoder(manifest.bundle, sessions[DECODE], most) if DECODE in sessions else None
+    denoiser = _denoiser(manifest.bundle, sessions[DENOISE], most) if DENOISE in sessions else None
     # The goldens come first: nothing is worth fusing that does not do what it says.
     verified = verify.goldens(manifest, sessions)
     stepped = _stepped(manifest, sessions[STEP], runtime, batching) if STEP in sessions else None
     critic = _critic(manifest.bundle, sessions[CRITIC], most) if CRITIC in sessions else None
     codec = None if manifest.frequencies is None else code.codec(manifest.bundle, manifest.frequencies)
-    heard = _rehearsal(manifest.bundle, stepped, decoder, critic, codec)
+    heard = _rehearsal(manifest.bundle, stepped, decoder, denoiser, critic, codec)
     fingerprint = verify.fingerprint(manifest, verified, heard)
     pictures = manifest.bundle.HasField("image")
     return LoadedModel(
@@ -93,6 +98,7 @@ def load(folder: Path, runtime: Runtime, batching: Batching) -> LoadedModel:
         unfused_reason=stepped.unfused_reason if stepped else "",
         decoder=decoder,
         encoder=Encoder(sessions[ENCODE], most) if ENCODE in sessions else None,
+        denoiser=denoiser,
         critic=critic,
         attributes=manifest.attributes,
         codec=codec,
@@ -122,6 +128,12 @@ def _decoder(bundle: bundle_pb2.Bundle, session: Session, max_batch: int) -> Dec
     return Decoder(session, bundle.latent.size, prior, len(bundle.classes), max_batch)
 
 
+def _denoiser(bundle: bundle_pb2.Bundle, session: Session, max_batch: int) -> Denoiser:
+    image = bundle.image
+    canvas = Canvas((image.channels, image.height, image.width), image.low, image.high)
+    return Denoiser(session, canvas, np.array(bundle.diffusion.signal), len(bundle.classes), max_batch)
+
+
 def _critic(bundle: bundle_pb2.Bundle, session: Session, max_batch: int) -> Critic:
     (graph,) = (graph for graph in bundle.graphs if graph.role == CRITIC)
     return Critic(session, any(spec.name == "class_logits" for spec in graph.outputs), max_batch)
@@ -131,6 +143,7 @@ def _rehearsal(
     bundle: bundle_pb2.Bundle,
     stepped: Stepping | None,
     decoder: Decoder | None,
+    denoiser: Denoiser | None,
     critic: Critic | None,
     codec: Codec | None,
 ) -> Iterator[bytes]:
@@ -138,6 +151,8 @@ def _rehearsal(
         yield from stepped.recital.parts()
     if decoder is not None:
         yield from rehearsal.paint(decoder)
+    if denoiser is not None:
+        yield from rehearsal.unveil(denoiser)
     if critic is not None:
         yield from rehearsal.judge(critic, bundle.image)
     if codec is not None:

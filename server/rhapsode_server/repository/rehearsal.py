@@ -7,19 +7,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from rhapsode.v1.bundle_pb2 import ImageSpec
+from rhapsode_server.models.base import Outcome
 from rhapsode_server.models.codec import Codec
 from rhapsode_server.models.critic import Critic, CriticRow
-from rhapsode_server.models.decoder import Decoder, ImageRow
+from rhapsode_server.models.decoder import Decoder, ImageRow, Picture
+from rhapsode_server.models.denoiser import Denoiser, DenoiseRow, Way
 from rhapsode_server.models.latents import Draw
 from rhapsode_server.models.noise import uniforms_of_rows
 from rhapsode_server.models.row import TextRow
 from rhapsode_server.models.sampling import Sampling
+from rhapsode_server.models.schedules import course
 from rhapsode_server.models.stepper import Stepper
 from rhapsode_server.models.text import TextSpec, Tokens
 
 _SEED = 0x5EED
 _TOKENS = 32
 _PICTURES = 4
+_GUIDANCE, _ETAS = 2.0, (0.0, 0.5)
 _NEARLY = 1e-3  # in nats: what another order of sums may move a log-probability by
 # Every part of the sampler is heard at least once.
 _SETTINGS = (
@@ -91,7 +95,22 @@ def _recited(events: Sequence[Tokens], error: str) -> RecitedRow:
 
 def paint(decoder: Decoder) -> Iterator[bytes]:
     """Four pictures by seed: latents and pixels as bytes, or the error's name."""
-    for outcome in decoder.advance([ImageRow(row, Draw(_SEED, row)) for row in range(_PICTURES)]):
+    yield from _told(decoder.advance([ImageRow(row, Draw(_SEED, row)) for row in range(_PICTURES)]))
+
+
+def unveil(denoiser: Denoiser) -> Iterator[bytes]:
+    """A few guided steps of two pictures, one of them with fresh noise: every preview as bytes, or the error's name."""
+    steps = min(_PICTURES, len(denoiser.signal))
+    ways = [Way(course(denoiser.signal, steps, eta), _GUIDANCE, preview_every=1) for eta in _ETAS]
+    rows = [DenoiseRow(number, Draw(_SEED, number), way=way) for number, way in enumerate(ways)]
+    while rows:
+        outcomes = denoiser.advance(rows)
+        yield from _told(outcomes)
+        rows = [row for row, outcome in zip(rows, outcomes, strict=True) if not outcome.done]
+
+
+def _told(outcomes: Sequence[Outcome[Picture]]) -> Iterator[bytes]:
+    for outcome in outcomes:
         for picture in outcome.events:
             yield picture.latent.astype("<f4").tobytes() + picture.values.astype("<f4").tobytes()
         if outcome.error is not None:

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import pairwise
 from types import MappingProxyType
 
 from rhapsode.v1 import bundle_pb2
@@ -67,6 +68,8 @@ def check(bundle: Bundle, name: str, version: str) -> Iterator[Problem]:
         yield from _latent_problems(bundle.latent)
     if bundle.HasField("image"):
         yield from _image_problems(bundle.image)
+    if bundle.HasField("diffusion"):
+        yield from _diffusion_problems(bundle)
     yield from _text_problems("M6", "classes", bundle.classes, limits.CLASSES)
 
 
@@ -162,3 +165,23 @@ def _image_problems(image: bundle_pb2.ImageSpec) -> Iterator[Problem]:
         yield Problem("M5", "image.channels", "must be 1 or 3")
     if not (math.isfinite(image.low) and math.isfinite(image.high) and image.low < image.high):
         yield Problem("M7", "image", "low and high must be finite, low below high")
+
+
+def _diffusion_problems(bundle: Bundle) -> Iterator[Problem]:
+    spec, image = bundle.diffusion, bundle.image
+    size = image.channels * image.height * image.width
+    if bundle.latent.size != size or bundle.latent.prior != bundle_pb2.LATENT_PRIOR_NORMAL:
+        yield Problem("M9", "latent", f"must be the noise of a whole picture: {size} numbers, normal")
+    if not 1 <= spec.training_steps <= limits.TRAINING_STEPS:
+        yield Problem("M9", "diffusion.training_steps", f"must be in [1, {limits.TRAINING_STEPS}]")
+    if len(spec.signal) != spec.training_steps:
+        yield Problem("M9", "diffusion.signal", f"has {len(spec.signal)} numbers, for {spec.training_steps} steps")
+    falling = [1.0, *spec.signal, 0.0]
+    if not all(before > after for before, after in pairwise(falling)):
+        yield Problem("M9", "diffusion.signal", "must fall from step to step, and be in (0, 1)")
+    if not 1 <= spec.default_steps <= min(spec.training_steps, limits.DEFAULT_STEPS):
+        yield Problem(
+            "M9", "diffusion.default_steps", f"must be in [1, training_steps], at most {limits.DEFAULT_STEPS}"
+        )
+    if not 0.0 <= spec.default_guidance <= limits.GUIDANCE:
+        yield Problem("M9", "diffusion.default_guidance", f"must be in [0, {limits.GUIDANCE:g}]")

@@ -1,14 +1,18 @@
 """The models as the rpcs see them: each with the drivers that step its graphs."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from rhapsode_server.config import Config
 from rhapsode_server.engine.driver import Driver
 from rhapsode_server.engine.scheduler import Limits
+from rhapsode_server.models.attributes import Move
 from rhapsode_server.models.critic import CriticRow, Judgement
 from rhapsode_server.models.decoder import ImageRow, Picture
+from rhapsode_server.models.denoiser import DenoiseRow
 from rhapsode_server.models.encoder import Encoded, EncodeRow
+from rhapsode_server.models.latents import Draw, Latent
 from rhapsode_server.models.row import TextRow
 from rhapsode_server.models.text import TextEvent
 from rhapsode_server.models.transform import Transformed, TransformRow
@@ -23,7 +27,13 @@ DecodeDriver = Driver[ImageRow, Picture]
 EncodeDriver = Driver[EncodeRow, Encoded]
 CriticDriver = Driver[CriticRow, Judgement]
 TransformDriver = Driver[TransformRow, Transformed]
-AnyDriver = TextDriver | DecodeDriver | EncodeDriver | CriticDriver | TransformDriver
+DenoiseDriver = Driver[DenoiseRow, Picture]
+PictureRow = ImageRow
+PictureDriver = Driver[Any, Picture]
+"""One that makes pictures, of whatever rows."""
+AnyDriver = TextDriver | DecodeDriver | EncodeDriver | CriticDriver | TransformDriver | DenoiseDriver
+MakeRow = Callable[[int, Draw | Latent, int | None, Sequence[Move]], PictureRow]
+"""What makes a row of its index, its noise, its class and its moves from there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +47,19 @@ class Served:
     encode: EncodeDriver | None
     critic: CriticDriver | None
     transform: TransformDriver | None
+    denoise: DenoiseDriver | None
 
     @property
     def drivers(self) -> Iterator[AnyDriver]:
         """Those that there are."""
-        every = (self.text, self.decode, self.encode, self.critic, self.transform)
+        every: tuple[AnyDriver | None, ...] = (
+            self.text,
+            self.decode,
+            self.encode,
+            self.critic,
+            self.transform,
+            self.denoise,
+        )
         return (driver for driver in every if driver is not None)
 
 
@@ -86,6 +104,7 @@ def _serve(loaded: LoadedModel, config: Config, metrics: Metrics) -> Served:
     bundle = loaded.bundle
     name = f"{bundle.name}@{bundle.version}"
     limits = Limits(config.slots, config.queue, config.batch_delay_ms / 1000, config.crowd_delay_ms / 1000)
+    ordered = replace(limits, in_order=True)
 
     def lane(role: Role) -> LaneMetrics:
         return metrics.lane(bundle.name, bundle.version, role, config.slots)
@@ -98,4 +117,5 @@ def _serve(loaded: LoadedModel, config: Config, metrics: Metrics) -> Served:
         encode=Driver(name, loaded.encoder, limits, lane("encode")) if loaded.encoder else None,
         critic=Driver(name, loaded.critic, limits, lane("critic")) if loaded.critic else None,
         transform=Driver(name, loaded.transformer, limits, lane("transform")) if loaded.transformer else None,
+        denoise=Driver(name, loaded.denoiser, ordered, lane("denoise")) if loaded.denoiser else None,
     )

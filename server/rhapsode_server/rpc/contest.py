@@ -47,7 +47,7 @@ async def winners(
     realness: list[float] = []
 
     async def score(news: News) -> None:
-        rows = [CriticRow(picture.values) for delivery in news for picture in delivery.events]
+        rows = [CriticRow(picture.values) for delivery in news if delivery.done for picture in delivery.events]
         realness.extend(judgement.realness for judgement in await darkroom.events(driver, rows, until))
 
     await darkroom.make(drawn, until, score)

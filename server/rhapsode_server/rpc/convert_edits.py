@@ -7,10 +7,9 @@ from rhapsode.v1 import image_pb2
 from rhapsode_server.config import Config
 from rhapsode_server.errors import OutputTooLarge
 from rhapsode_server.models.attributes import Direction
-from rhapsode_server.models.decoder import ImageRow
 from rhapsode_server.models.latents import Latent
-from rhapsode_server.rpc.catalog import Served
-from rhapsode_server.rpc.convert_images import BYTES_BESIDE, ImageJob, decoder, fitting, image_writer, stated_class
+from rhapsode_server.rpc.catalog import MakeRow, Served
+from rhapsode_server.rpc.convert_images import BYTES_BESIDE, ImageJob, fitting, image_writer, maker, stated_class
 from rhapsode_server.rpc.convert_latents import moves
 from rhapsode_server.rpc.input_pictures import Field
 from rhapsode_server.rpc.keyframes import Keyframes, keyframes
@@ -24,21 +23,22 @@ class Edit:
     sources: Keyframes
     frame: ImageJob
     """The job without its rows."""
+    make: MakeRow
     class_id: int | None
 
     def job(self, latents: Sequence[Latent]) -> ImageJob:
         """The job, once every source is a latent."""
-        rows = [ImageRow(place, point, self.class_id) for place, point in enumerate(latents)]
+        rows = [self.make(place, point, self.class_id, ()) for place, point in enumerate(latents)]
         return ImageJob(self.frame.driver, rows, self.frame.writer, self.frame.latents)
 
 
 def edit_plan(asked: image_pb2.EditImagesRequest, served: Served, config: Config) -> Edit:
     """Read a request that is within its bounds. Raises RequestError where it does not fit the model."""
-    driver = decoder(served)
+    driver, make = maker(served)
     class_id = stated_class(asked.HasField("image_class"), asked.image_class, served)
     sources = keyframes(asked.sources, served, "sources", moves(asked.edits, served, "edits"))
     frame = ImageJob(driver, (), image_writer(asked.format, served), asked.return_latents)
-    return Edit(sources, fitting(frame, served, config), class_id)
+    return Edit(sources, fitting(frame, served, config), make, class_id)
 
 
 def fit_fields(asked: image_pb2.FitAttributeRequest, served: Served, config: Config) -> Sequence[Field]:

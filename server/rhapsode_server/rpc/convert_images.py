@@ -10,7 +10,8 @@ from rhapsode_server.errors import InvalidField, OutputTooLarge, Unsupported
 from rhapsode_server.models.attributes import Move
 from rhapsode_server.models.decoder import ImageRow
 from rhapsode_server.models.latents import Draw, Latent
-from rhapsode_server.rpc.catalog import DecodeDriver, Served
+from rhapsode_server.rpc.catalog import DecodeDriver, MakeRow, PictureDriver, PictureRow, Served
+from rhapsode_server.rpc.convert_diffusion import asked_rows, refuse_diffusion, usual_rows
 from rhapsode_server.rpc.convert_latents import check_drawn, edited, latent, moves
 from rhapsode_server.rpc.convert_text import SEED_BITS
 from rhapsode_server.rpc.pictures import Format, Writer, writer
@@ -23,8 +24,8 @@ BYTES_BESIDE = 64  # most bytes on the wire of an Image besides its data and its
 class ImageJob:
     """What a request for pictures asks of a model."""
 
-    driver: DecodeDriver
-    rows: Sequence[ImageRow]
+    driver: PictureDriver
+    rows: Sequence[PictureRow]
     writer: Writer
     latents: bool
     """Whether each picture comes with its latent."""
@@ -41,7 +42,7 @@ def generation_job(
 
     With `one_reply` all pictures must be sure to fit one message; no row is made for a request that asks for more.
     """
-    driver = decoder(served)
+    driver, make = _asked_maker(asked, served, one_reply)
     kind = asked.WhichOneof("source")
     count = _count(asked, kind, config)
     frame = fitting(ImageJob(driver, (), image_writer(asked.format, served), asked.return_latents), served, config)
@@ -67,31 +68,47 @@ def generation_job(
         if seed is None
         else [Draw(seed, first + place, truncation) for place in range(count)]
     )
-    rows = [_row(first + place, source, class_id, steps) for place, source in enumerate(sources)]
+    rows = [_row(make, first + place, source, class_id, steps) for place, source in enumerate(sources)]
     return ImageJob(driver, rows, frame.writer, frame.latents, seed)
 
 
-def _row(index: int, source: Draw | Latent, class_id: int | None, steps: Sequence[Move]) -> ImageRow:
+def _row(make: MakeRow, index: int, source: Draw | Latent, class_id: int | None, steps: Sequence[Move]) -> PictureRow:
     """A row; a latent of the request's own makes its moves now, so that one that leads too far is refused."""
     if isinstance(source, Draw):
-        return ImageRow(index, source, class_id, steps)
-    return ImageRow(index, edited(source, steps, ATTRIBUTES), class_id)
+        return make(index, source, class_id, steps)
+    return make(index, edited(source, steps, ATTRIBUTES), class_id, ())
 
 
 def decoding_job(asked: image_pb2.DecodeLatentsRequest, served: Served, config: Config) -> ImageJob:
     """Read a request to decode latents that is within its bounds. Raises RequestError where it does not fit."""
-    driver = decoder(served)
+    driver, make = maker(served)
     class_id = stated_class(asked.HasField("image_class"), asked.image_class, served)
     latents = [latent(one, served, f"latents[{place}]") for place, one in enumerate(asked.latents)]
-    rows = [ImageRow(place, point, class_id) for place, point in enumerate(latents)]
+    rows = [make(place, point, class_id, ()) for place, point in enumerate(latents)]
     return fitting(ImageJob(driver, rows, image_writer(asked.format, served), latents=False), served, config)
 
 
+def maker(served: Served) -> tuple[PictureDriver, MakeRow]:
+    """What makes pictures of latents in the model's usual way. Raises Unsupported where the model makes none."""
+    if served.denoise is not None and served.loaded.denoiser is not None:
+        return served.denoise, usual_rows(served.loaded.denoiser, served)
+    return decoder(served), ImageRow
+
+
 def decoder(served: Served) -> DecodeDriver:
-    """The driver that makes pictures. Raises Unsupported where the model makes none."""
+    """The driver that decodes latents. Raises Unsupported where the model does not."""
     if served.decode is None:
         raise Unsupported(f"{served.loaded.bundle.name} does not make pictures")
     return served.decode
+
+
+def _asked_maker(asked: image_pb2.ImageGeneration, served: Served, one_reply: bool) -> tuple[PictureDriver, MakeRow]:
+    """The same, in the way that a request asks for."""
+    if served.denoise is not None and served.loaded.denoiser is not None:
+        return served.denoise, asked_rows(asked, served.loaded.denoiser, served, one_reply)
+    driver, make = maker(served)
+    refuse_diffusion(asked, served)
+    return driver, make
 
 
 def picture_bytes(job_writer: Writer, served: Served, latents: bool) -> int:
@@ -193,6 +210,5 @@ def _class(asked: image_pb2.ImageClass, served: Served, field: str) -> int:
 
 
 def image_writer(asked: Format, served: Served) -> Writer:
-    """The writer of a request's pictures."""
     """The writer of a request's pictures."""
     return writer(asked, served.loaded.bundle.image)

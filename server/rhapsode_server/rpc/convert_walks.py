@@ -7,10 +7,9 @@ from types import MappingProxyType
 from rhapsode.v1 import image_pb2
 from rhapsode_server.config import Config
 from rhapsode_server.errors import InvalidField
-from rhapsode_server.models.decoder import ImageRow
 from rhapsode_server.models.latents import Interpolation, Latent, lerp, slerp, walk, walk_length
-from rhapsode_server.rpc.catalog import Served
-from rhapsode_server.rpc.convert_images import ImageJob, decoder, fitting, image_writer, stated_class
+from rhapsode_server.rpc.catalog import MakeRow, Served
+from rhapsode_server.rpc.convert_images import ImageJob, fitting, image_writer, maker, stated_class
 from rhapsode_server.rpc.keyframes import Keyframes, keyframes
 
 LATENT_BYTES = 64 << 20  # of the latents of one walk, which are all there before the first of them is decoded
@@ -33,6 +32,7 @@ class Walk:
     keyframes: Keyframes
     frame: ImageJob
     """The job without its rows."""
+    make: MakeRow
     class_id: int | None
     count: int
     """Pictures of the whole walk."""
@@ -40,13 +40,13 @@ class Walk:
     def job(self, latents: Sequence[Latent]) -> ImageJob:
         """The job, once every keyframe is a latent."""
         points = walk(latents, _WAYS[self.asked.method], frames(self.asked), self.asked.loop)
-        rows = [ImageRow(place, point, self.class_id) for place, point in enumerate(points)]
+        rows = [self.make(place, point, self.class_id, ()) for place, point in enumerate(points)]
         return ImageJob(self.frame.driver, rows, self.frame.writer, self.frame.latents)
 
 
 def walk_plan(asked: image_pb2.InterpolateImagesRequest, served: Served, config: Config) -> Walk:
     """Read a request that is within its bounds. Raises RequestError where it does not fit the model or the server."""
-    driver = decoder(served)
+    driver, make = maker(served)
     count = walk_length(len(asked.keyframes), frames(asked), asked.loop)
     most = min(config.max_images_per_stream, LATENT_BYTES // (4 * served.loaded.bundle.latent.size))
     if count > most:
@@ -55,7 +55,7 @@ def walk_plan(asked: image_pb2.InterpolateImagesRequest, served: Served, config:
     class_id = stated_class(asked.HasField("image_class"), asked.image_class, served)
     visited = keyframes(asked.keyframes, served, "keyframes")
     frame = ImageJob(driver, (), image_writer(asked.format, served), asked.return_latents)
-    return Walk(asked, visited, fitting(frame, served, config), class_id, count)
+    return Walk(asked, visited, fitting(frame, served, config), make, class_id, count)
 
 
 def frames(asked: image_pb2.InterpolateImagesRequest) -> int:

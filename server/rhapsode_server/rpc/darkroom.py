@@ -18,6 +18,7 @@ from rhapsode_server.observe.logs import note
 from rhapsode_server.rpc.catalog import EncodeDriver, Served, TransformDriver
 from rhapsode_server.rpc.convert_images import ImageJob
 from rhapsode_server.rpc.image_reply import Developed, News
+from rhapsode_server.rpc.in_order import InOrder
 from rhapsode_server.rpc.input_pictures import Field, Taken, take
 from rhapsode_server.rpc.pictures import Writer
 from rhapsode_server.rpc.press import Press
@@ -82,9 +83,11 @@ class Darkroom:
 
     async def make(self, job: ImageJob, until: float, take: Take) -> Timings:
         """Have all pictures made, and hand what the engine tells of them to `take`, in order as it comes."""
+        order = InOrder(job.rows[0].index)
         async with job.driver.submit(job.rows, until, self._pace_of(job)) as outbox:
             async for news in outbox:
-                await take(news)
+                if ready := order.ready(news):
+                    await take(ready)
         return outbox.timings()
 
     async def events(self, driver: Driver[RowT, EventT], rows: Sequence[RowT], until: float) -> list[EventT]:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from rhapsode_client.channel import DEFAULT_ADDRESS
+from rhapsode_client.cli.diffusion import Eta, Guidance, PreviewEvery, Sampler, Steps, diffusion_options
 from rhapsode_client.cli.options import (
     Address,
     AsJson,
@@ -17,11 +18,11 @@ from rhapsode_client.cli.options import (
     TlsRoots,
     image_class,
 )
-from rhapsode_client.cli.pictures import Labels, save_each, save_sheet
+from rhapsode_client.cli.pictures import Labels, save_each, save_preview, save_sheet
 from rhapsode_client.cli.seeds import seed_list
 from rhapsode_client.cli.session import session
 from rhapsode_client.cli.terminal import progress
-from rhapsode_client.types import ImageFormat, ImageOptions, KeepBest
+from rhapsode_client.types import DiffusionOptions, ImageFormat, ImageOptions, KeepBest, Picture
 
 SHEETS = (".png", ".webp", ".jpg", ".jpeg", ".gif", ".bmp", ".tiff", ".pdf")
 FORMATS = [value for value in ImageFormat if value is not ImageFormat.UNKNOWN]
@@ -65,6 +66,11 @@ def images(
     best_of: Drawn = None,
     critic: Critic = None,
     truncation: Truncation = None,
+    steps: Steps = None,
+    sampler: Sampler = None,
+    eta: Eta = None,
+    guidance: Guidance = None,
+    preview_every: PreviewEvery = None,
     columns: Columns = None,
     scale: Scale = None,
     file_format: Format = None,
@@ -85,14 +91,23 @@ def images(
     - `rhapsode images faces-vae --seeds 0,1,4-6 --columns 5 --scale 8`
     - `rhapsode images digits-gan --count 16 --best-of 256 --critic digits-critic --truncation 0.8`
     - `rhapsode images digits-gan --count 1000 --seed 1 --format webp --out-dir digits`
+    - `rhapsode images digits-diffusion --class 7 --steps 50 --guidance 2 --preview-every 5 --out-dir sevens`
     """
     _check_usage(seed, seeds, file_format, out, out_dir)
-    options = _options(count, seed, seeds, class_name)
+    if preview_every is not None and out_dir is None:
+        raise typer.BadParameter("--preview-every is for single files: give --out-dir")
+    way = diffusion_options(steps, sampler, eta, guidance, preview_every)
+    options = _options(count, seed, seeds, class_name, way)
     _add_choice(options, best_of, critic, truncation)
     labels = Labels(model, seed_list(seeds) if seeds else None)
+
+    def keep(preview: Picture) -> None:
+        if out_dir is not None:
+            save_preview(preview, stream.started, labels, out_dir, as_json=as_json)
+
     with session(address, tls_ca) as client:
         options["format"] = file_format or ImageFormat.PNG
-        with client.stream_images(model, timeout=timeout, **options) as stream:
+        with client.stream_images(model, timeout=timeout, on_preview=keep, **options) as stream:
             pictures = progress(stream, stream.started.count, model)
             if out_dir is not None:
                 save_each(pictures, stream.started, labels, out_dir, as_json=as_json)
@@ -116,7 +131,9 @@ def _check_usage(
         raise typer.BadParameter(f"a sheet's name ends with one of {', '.join(SHEETS)}")
 
 
-def _options(count: int | None, seed: int | None, seeds: str | None, class_name: str | None) -> ImageOptions:
+def _options(
+    count: int | None, seed: int | None, seeds: str | None, class_name: str | None, way: DiffusionOptions | None
+) -> ImageOptions:
     options: ImageOptions = {}
     if count is not None:
         options["count"] = count
@@ -127,6 +144,8 @@ def _options(count: int | None, seed: int | None, seeds: str | None, class_name:
     chosen = image_class(class_name)
     if chosen is not None:
         options["image_class"] = chosen
+    if way is not None:
+        options["diffusion"] = way
     return options
 
 

@@ -97,6 +97,9 @@ def _facts(model: Model) -> Iterator[tuple[str, str]]:
         yield "classes", ", ".join(model.classes)
     if model.attributes:
         yield "attributes", ", ".join(f"{one.name} (strength {one.strength:g})" for one in model.attributes)
+    if model.diffusion:
+        spec = model.diffusion
+        yield "diffusion", f"{spec.default_steps} of {spec.training_steps} steps, guidance {spec.default_guidance:g}"
     yield "runs on", f"{provider(model)}, ONNX Runtime {runtime.onnxruntime_version}"
     if runtime.provider_fallback_reason:
         yield "because", runtime.provider_fallback_reason

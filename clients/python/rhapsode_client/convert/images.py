@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from rhapsode.v1 import image_pb2 as pb
+from rhapsode_client.convert.diffusion import diffusion
 from rhapsode_client.convert.edits import edits, keyframes
 from rhapsode_client.convert.pictures import array, input_image, latents, wire_format
 from rhapsode_client.convert.scalars import member, number, refuse_unknown, text, whole, wholes, wrong_type
@@ -41,6 +42,7 @@ def generation(model: str, options: ImageOptions) -> pb.ImageGeneration:
         truncation=number("truncation", options["truncation"]) if "truncation" in options else None,
         keep_best=_keep_best(options["keep_best"]) if "keep_best" in options else None,
         attributes=edits("attributes", options.get("attributes", ())),
+        diffusion=diffusion(options["diffusion"]) if "diffusion" in options else None,
     )
     _set_source(message, options)
     return message
@@ -140,6 +142,7 @@ def picture(message: pb.Image, offset: int = 0) -> Picture:
         latent=array(message.latent) if message.HasField("latent") else None,
         row=message.row if message.HasField("row") else None,
         realness=message.realness if message.HasField("realness") else None,
+        steps_taken=message.steps_taken if message.HasField("steps_taken") else None,
     )
 
 

@@ -7,6 +7,7 @@ from rhapsode_client.types import (
     Capability,
     CodeSpec,
     DataSet,
+    DiffusionSpec,
     ImageSpec,
     LatentPrior,
     LatentSpec,
@@ -41,6 +42,7 @@ def model(message: model_pb2.Model) -> Model:
         metrics=tuple(_metric(metric) for metric in message.metrics),
         attributes=tuple(_attribute(attribute) for attribute in message.attributes),
         code=CodeSpec(message.code.step, message.code.reach) if message.HasField("code") else None,
+        diffusion=_diffusion(message.diffusion) if message.HasField("diffusion") else None,
     )
 
 
@@ -67,6 +69,11 @@ def _sequence(message: bundle_pb2.SequenceSpec) -> SequenceSpec:
         longest_prompt=message.longest_prompt,
         penalties_count_prompt=message.penalties_count_prompt,
     )
+
+
+def _diffusion(message: bundle_pb2.DiffusionSpec) -> DiffusionSpec:
+    guidance = message.default_guidance or 1.0
+    return DiffusionSpec(message.training_steps, tuple(message.signal), message.default_steps, guidance)
 
 
 def _limits(message: model_pb2.ModelLimits) -> ModelLimits:

@@ -1,7 +1,7 @@
 """The values of image generation."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -30,12 +30,35 @@ class InterpolationMethod(StrEnum):
     SLERP = "slerp"
 
 
+class DiffusionSampler(StrEnum):
+    """How a diffusion model gets from noise to a picture: DDIM (Song et al. 2021), or fresh noise in every step."""
+
+    DDIM = "ddim"
+    ANCESTRAL = "ancestral"
+
+
+@dataclass(frozen=True, slots=True)
+class DiffusionOptions:
+    """How a diffusion model draws; what is None is as the model has it.
+
+    `steps` from noise to picture; `eta` is the share of fresh noise in every step of DDIM, 0 to 1; `guidance` says how
+    strongly the class is followed, 1 as it was learnt; a preview is sent after every `preview_every` steps.
+    """
+
+    steps: int | None = None
+    sampler: DiffusionSampler | None = None
+    eta: float | None = None
+    guidance: float | None = None
+    preview_every: int | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
     """A picture that a model made; sizes in pixels, `data` written as `format` says.
 
     `latent` is float32 [size] where it was asked for, otherwise None. Where the best of many were kept, `index` is the
     rank, `row` the row of the seed that was drawn and `realness` what the critic found; otherwise these are None.
+    `steps_taken` is None but for a preview.
     """
 
     index: int
@@ -47,6 +70,7 @@ class Picture:
     latent: NDArray[np.float32] | None
     row: int | None = None
     realness: float | None = None
+    steps_taken: int | None = None
 
     def array(self) -> NDArray[np.uint8] | NDArray[np.float32]:
         """Pixels [height, width, channels]: uint8, or float32 in the model's range where the format is RAW_FLOAT32."""
@@ -118,6 +142,10 @@ class KeepBest:
     critic: str = ""
 
 
+OnPreview: TypeAlias = Callable[[Picture], object]
+"""What is called with each preview of a picture that is still on its way."""
+
+
 class ImageOptions(TypedDict, total=False):
     """The keyword arguments of `generate_images` and `stream_images`; at most one of seed, seeds and latents."""
 
@@ -144,6 +172,8 @@ class ImageOptions(TypedDict, total=False):
     every picture is kept."""
     attributes: Sequence[Edit]
     """Moves in latent space before decoding, one after another. Default none."""
+    diffusion: DiffusionOptions
+    """How a diffusion model draws; refused by others."""
 
 
 class EditOptions(TypedDict, total=False):

@@ -14,6 +14,7 @@ class ModelKind(StrEnum):
     GENERATOR = "generator"
     CRITIC = "critic"
     TRANSFORM = "transform"
+    DIFFUSION = "diffusion"
 
 
 class Capability(StrEnum):
@@ -87,6 +88,19 @@ class SequenceSpec:
     unknown_token: int | None
     longest_prompt: int
     penalties_count_prompt: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DiffusionSpec:
+    """How noise was added in training, and how it is taken away unless a request says otherwise.
+
+    `signal` is the share of the signal's power left after each training step, empty in a listing of all models.
+    """
+
+    training_steps: int
+    signal: tuple[float, ...]
+    default_steps: int
+    default_guidance: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,3 +199,4 @@ class Model:
     metrics: tuple[Metric, ...]
     code: CodeSpec | None = None
     attributes: tuple[Attribute, ...] = ()
+    diffusion: DiffusionSpec | None = None
