@@ -18,7 +18,7 @@ from rhapsode_server.errors import BundleError
 from rhapsode_server.repository import bundle as bundles
 from rhapsode_server.repository import limits, schema
 from support.breaking import edit, write
-from support.bundles import CRITIC, autoencoder, class_generator, grey_generator, stepper, write_all
+from support.bundles import CRITIC, autoencoder, boltzmann, class_generator, grey_generator, stepper, write_all
 
 Break = Callable[[Path], object]
 
@@ -135,7 +135,7 @@ MANIFEST: list[tuple[str, str, Break]] = [
     ("M6", "start_token: is 30", said(lambda b: setattr(b.sequence.vocabulary, "start_token", 30))),
     ("M6", "end_token: is 99", said(lambda b: setattr(b.sequence.vocabulary, "end_token", 99))),
     ("M6", "unknown_token: is 30", said(lambda b: setattr(b.sequence.vocabulary, "unknown_token", 30))),
-    ("M6", "only decode, denoise and critic graphs have classes", said(lambda b: b.classes.append("cat"))),
+    ("M6", "only decode, denoise, gibbs and critic graphs have classes", said(lambda b: b.classes.append("cat"))),
     ("M7", "step.onnx: tolerance", said(lambda b: setattr(b.graphs[0], "tolerance", float("nan")))),
     ("M7", "step.onnx: tolerance", said(lambda b: setattr(b.graphs[0], "tolerance", -1e-3))),
     ("M7", "metrics: 'held_out_error'", said(lambda b: setattr(b.metrics[0], "value", float("inf")))),
@@ -155,6 +155,18 @@ PICTURES: list[tuple[str, str, Break]] = [
     ("M7", "low below high", said(lambda b: setattr(b.image, "low", b.image.high))),
     ("M7", "low below high", said(lambda b: setattr(b.image, "high", float("inf")))),
     ("M7", "mean_radius", said(lambda b: setattr(b.latent, "mean_radius", float("nan")))),
+]
+
+CHAINS: list[tuple[str, str, Break]] = [
+    ("M3", "has no gibbs graph", said(lambda b: b.ClearField("graphs"))),
+    ("M5", "gibbs: stands exactly where", said(lambda b: b.ClearField("gibbs"))),
+    ("M5", "gibbs.state_size", said(lambda b: setattr(b.gibbs, "state_size", 0))),
+    ("M5", "gibbs.noise_size", said(lambda b: setattr(b.gibbs, "noise_size", 65_537))),
+    ("M5", "gibbs.default_steps", said(lambda b: setattr(b.gibbs, "default_steps", 0))),
+    ("M5", "gibbs.start: has 17 numbers, the state 16", said(lambda b: b.gibbs.start.append(1))),
+    ("M7", "gibbs.start", said(lambda b: b.gibbs.start.__setitem__(3, float("nan")))),
+    ("G5", "tensor 'uniform'", said(lambda b: setattr(b.gibbs, "noise_size", 79))),
+    ("G5", "tensor 'class_id'", said(lambda b: b.ClearField("classes"))),
 ]
 
 
@@ -181,6 +193,13 @@ def test_a_broken_text_model_is_refused(tmp_path: Path, rule: str, told: str, ch
 @pytest.mark.parametrize(("rule", "told", "change"), PICTURES, ids=lambda value: str(value)[:24])
 def test_a_broken_autoencoder_is_refused(tmp_path: Path, rule: str, told: str, change: Break) -> None:
     folder = autoencoder().write(tmp_path)
+    change(folder)
+    check_line(refusal(folder), folder, rule, told)
+
+
+@pytest.mark.parametrize(("rule", "told", "change"), CHAINS, ids=lambda value: str(value)[:24])
+def test_a_broken_boltzmann_machine_is_refused(tmp_path: Path, rule: str, told: str, change: Break) -> None:
+    folder = boltzmann().write(tmp_path)
     change(folder)
     check_line(refusal(folder), folder, rule, told)
 

@@ -20,7 +20,8 @@ ROWS = 33
 CHARACTERS = tuple("\n abcdefghijklmnopqrstuvwxyz.,")
 STEP, DECODE = bundle_pb2.GRAPH_ROLE_STEP, bundle_pb2.GRAPH_ROLE_DECODE
 ENCODE, CRITIC = bundle_pb2.GRAPH_ROLE_ENCODE, bundle_pb2.GRAPH_ROLE_CRITIC
-_ROLE_NAMES: Mapping[int, str] = {STEP: "step", DECODE: "decode", ENCODE: "encode", CRITIC: "critic"}
+GIBBS = bundle_pb2.GRAPH_ROLE_GIBBS
+_ROLE_NAMES: Mapping[int, str] = {STEP: "step", DECODE: "decode", ENCODE: "encode", CRITIC: "critic", GIBBS: "gibbs"}
 _DTYPES: Mapping[int, bundle_pb2.DataType.ValueType] = {
     onnx.TensorProto.FLOAT: bundle_pb2.DATA_TYPE_FLOAT32,
     onnx.TensorProto.INT64: bundle_pb2.DATA_TYPE_INT64,
@@ -148,6 +149,19 @@ def grey_generator(name: str = "tiny-digits", version: int = 1, *, seed: int = 5
     """A generator of 8×8 grey pictures with its critic, prior uniform."""
     bundle = _pictures(_bundle(name, version, bundle_pb2.MODEL_KIND_GENERATOR), 1, bundle_pb2.LATENT_PRIOR_UNIFORM)
     return _draft(bundle, {DECODE: graphs.decoder(1, seed=seed), CRITIC: graphs.critic(1, seed=seed + 1)})
+
+
+def boltzmann(
+    name: str = "tiny-chain", version: int = 1, *, classes: Sequence[str] = ("dot", "bar", "ring"), seed: int = 7
+) -> Draft:
+    """A Boltzmann machine of 8×8 grey pictures that takes a class; five steps where a request does not say."""
+    bundle = _bundle(name, version, bundle_pb2.MODEL_KIND_BOLTZMANN)
+    bundle.image.CopyFrom(bundle_pb2.ImageSpec(height=graphs.SIDE, width=graphs.SIDE, channels=1, low=0, high=1))
+    noise = graphs.SIDE**2 + graphs.WIDTH
+    start = [0.25] * graphs.WIDTH
+    bundle.gibbs.CopyFrom(bundle_pb2.GibbsSpec(state_size=graphs.WIDTH, noise_size=noise, default_steps=5, start=start))
+    bundle.classes.extend(classes)
+    return _draft(bundle, {GIBBS: graphs.chain(seed=seed, classes=len(classes))})
 
 
 def write_all(models: Path) -> Mapping[str, Path]:

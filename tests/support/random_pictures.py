@@ -21,15 +21,19 @@ from rhapsode.v1.image_pb2 import (
 from rhapsode.v1.model_pb2 import Model
 from support.dice import Dice
 
-MOST_PICTURES, MOST_KEYFRAMES, MOST_FRAMES = 8, 4, 6
+MOST_PICTURES, MOST_KEYFRAMES, MOST_FRAMES, MOST_STEPS = 8, 4, 6, 12
 FORMATS = image_pb2.ImageFormat.values()
 METHODS = image_pb2.InterpolationMethod.values()
 
 
 def pictures(model: Model, dice: Dice) -> ImageGeneration:
-    """Pictures of one seed from any row on, of a seed each, or of latents."""
-    asked = ImageGeneration(model=model.name, format=dice.pick(FORMATS), return_latents=dice.chance(0.5))
-    count, source = dice.size(MOST_PICTURES), dice.below(4)
+    """Pictures of one seed from any row on, of a seed each, or of latents; a chain's after few steps."""
+    asked = ImageGeneration(model=model.name, format=dice.pick(FORMATS))
+    latents = model.latent.size > 0
+    asked.return_latents = latents and dice.chance(0.5)
+    count, source = dice.size(MOST_PICTURES), dice.below(4) if latents else 1 + dice.below(3)
+    if model.HasField("gibbs") and dice.chance(0.9):
+        asked.gibbs.steps = 1 + dice.below(MOST_STEPS)
     if source == 0:
         asked.latents.CopyFrom(Latents(latents=[_latent(model, dice) for _ in range(count)]))
     elif source == 1:

@@ -6,8 +6,8 @@ Rules, each with a test of its own:
 2. A batch takes one row from each active job in turn, again and again, until it is full or no row is ready: no job
    starves, however many rows another one has. Rows of one job go in their order.
 3. A row is in at most one batch at a time. It keeps its place for a turn of a few runs, so that its reader gets fewer,
-   fuller messages; then it goes to the end of its job's rows. The run that brings a job's first news ends the turn
-   too: others wait for theirs.
+   fuller messages; then it goes to the end of its job's rows, or before them where they are to end in order. The run
+   that brings a job's first news ends the turn too: others wait for theirs.
 4. A job that leaves (cancelled, expired, failed) takes its ready rows with it at once. Its rows in the run under way
    are computed and dropped; nothing of their batch-mates changes.
 5. No row of a job whose deadline has passed is put into a batch.
@@ -44,6 +44,8 @@ class Limits:
     delay: float = 0.0
     turn: int = 4
     """Runs that a row takes part in before another one has its place."""
+    in_order: bool = False
+    """Whether a row goes on before its job's later rows begin, so that pictures of many steps come one by one."""
 
 
 class Place(NamedTuple, Generic[RowT]):
@@ -194,6 +196,7 @@ class Scheduler(Generic[RowT, EventT]):
     ) -> Report[RowT, EventT]:
         error: RhapsodeError | None = None
         deliveries: list[Delivery[RowT, EventT]] = []
+        returning: list[Place[RowT]] = []
         for place, outcome in results:
             first = bool(outcome.events) and job.first_event is None
             if first:
@@ -201,33 +204,34 @@ class Scheduler(Generic[RowT, EventT]):
             if outcome.events:
                 deliveries.append(Delivery(place.row, outcome.events, outcome.done, outcome.made))
             error = error or outcome.error
-            self._leave_place(place, outcome.done, turn=1 if first else self._limits.turn)
+            if outcome.done:
+                job.running -= 1
+            elif place.runs < (1 if first else self._limits.turn):
+                self._staying.append(place)
+            else:
+                returning.append(place)
+        self._put_back(returning)
         if error or job.exhausted:
             self._retire(job, now)
             return Report(job, deliveries, closed=True, error=error)
         self._list(job)
         return Report(job, deliveries)
 
-    def _leave_place(self, place: Place[RowT], done: bool, turn: int) -> None:
-        """After a run, the row keeps its place, goes to the end of its job's rows, or is done."""
-        if not done and place.runs < turn:
-            self._staying.append(place)
-            return
-        place.job.running -= 1
-        if not done:
-            place.job.ready.append(place.row)
+    def _put_back(self, places: Sequence[Place[RowT]]) -> None:
+        """Take rows out of their places: to the end of their jobs' rows, or before them, in the same order."""
+        for place in reversed(places) if self._limits.in_order else places:
+            place.job.running -= 1
+            if self._limits.in_order:
+                place.job.ready.appendleft(place.row)
+            else:
+                place.job.ready.append(place.row)
 
     def _stay(self) -> Iterator[Place[RowT]]:
         """Take the rows that keep their places; one whose job is parked waits with it."""
-        staying, self._staying = self._staying, []
-        for place in staying:
-            if place.job.stage is not Stage.ACTIVE:
-                continue
-            if place.job.parked:
-                place.job.running -= 1
-                place.job.ready.append(place.row)
-            else:
-                yield Place(place.job, place.row, place.runs + 1)
+        staying = [place for place in self._staying if place.job.stage is Stage.ACTIVE]
+        self._staying = []
+        self._put_back([place for place in staying if place.job.parked])
+        return (Place(place.job, place.row, place.runs + 1) for place in staying if not place.job.parked)
 
     def _expire(self, now: float) -> Iterator[Report[RowT, EventT]]:
         while self._deadlines and self._deadlines[0][0] <= now:

@@ -26,12 +26,18 @@ class ImageRow:
     """The class to make; None draws one, which only a named latent can."""
 
 
+NO_LATENT: Latent = np.empty(0, dtype=np.float32)
+"""That of a picture which no latent was decoded to."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
     """A picture in the model's own value range: float32 [channels, height, width], and its latent: float32 [size]."""
 
     values: Pixels
     latent: Latent
+    steps_taken: int | None = None
+    """Of a preview: steps that the picture has had; None where it is finished."""
 
 
 class Decoder:

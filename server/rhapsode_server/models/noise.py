@@ -25,6 +25,8 @@ class Purpose(IntEnum):
     TOKEN = 0
     LATENT = 1
     CLASS = 2
+    CHAIN_START = 5
+    CHAIN_STEP = 6
 
 
 def philox(key: tuple[int, int], counters: NDArray[np.uint32]) -> NDArray[np.uint32]:
@@ -52,13 +54,27 @@ def words_of_rows(
     return chosen
 
 
-def token_uniforms(seed: int, row: int, start: int, count: int) -> NDArray[np.float32]:
-    """The uniforms that draw generated tokens `start` to `start + count`: float32 [count] in (0, 1).
+def words_of_steps(
+    seeds: Sequence[int], rows: Sequence[int], purpose: Purpose, steps: Sequence[int], count: int
+) -> NDArray[np.uint32]:
+    """What step `steps[i]` of row i draws: uint32 [n, count]. Each step has ⌈count / 4⌉ blocks of its own."""
+    blocks = (count + 3) // 4
+    seed, row, step = (np.array(each, dtype=np.uint64)[:, None] for each in (seeds, rows, steps))
+    lanes = np.empty((4, len(rows), blocks), dtype=np.uint64)
+    lanes[0] = step * np.uint64(blocks) + np.arange(blocks, dtype=np.uint64)
+    lanes[1], lanes[2], lanes[3] = row & WORD, row >> HALF, np.uint64(purpose)
+    drawn: NDArray[np.uint32] = _mix(np.stack([seed & WORD, seed >> HALF]), lanes[0::2], lanes[1::2])
+    return drawn.reshape(len(rows), -1)[:, :count]
 
-    The upper 23 bits of each word, plus a half: exact in single precision, never 0 and never 1.
-    """
-    upper = words(seed, row, Purpose.TOKEN, start, count) >> np.uint32(9)
-    return ((upper + np.float64(0.5)) * 2.0**-23).astype(np.float32)
+
+def single_uniforms(words: NDArray[np.uint32]) -> NDArray[np.float32]:
+    """Words as uniforms in single precision, in (0, 1), never 0 and never 1: the upper 23 bits, plus a half, exact."""
+    return (((words >> np.uint32(9)) + np.float64(0.5)) * 2.0**-23).astype(np.float32)
+
+
+def token_uniforms(seed: int, row: int, start: int, count: int) -> NDArray[np.float32]:
+    """The uniforms that draw generated tokens `start` to `start + count`: float32 [count] in (0, 1)."""
+    return single_uniforms(words(seed, row, Purpose.TOKEN, start, count))
 
 
 def uniforms(seed: int, row: int, count: int) -> NDArray[np.float64]:

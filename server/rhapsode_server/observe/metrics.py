@@ -7,9 +7,11 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-Role = Literal["step", "decode", "encode"]
+Role = Literal["step", "decode", "encode", "gibbs"]
 
-_ITEM_OF_ROLE: Mapping[Role, str] = MappingProxyType({"step": "token", "decode": "image", "encode": "latent"})
+_ITEM_OF_ROLE: Mapping[Role, str] = MappingProxyType(
+    {"step": "token", "decode": "image", "encode": "latent", "gibbs": "image"}
+)
 _REJECTIONS = ("queue_full", "shutting_down", "deadline_expired")
 _LANE = ("model", "version", "role")
 _SHORT = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)

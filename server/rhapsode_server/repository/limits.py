@@ -9,3 +9,4 @@ CLASSES = 2**16
 LATENT_SIZE = 2**16
 IMAGE_SIDE = 4096
 STATE_NUMBERS = 2**24  # of one row, all state tensors together
+CHAIN_STEPS = 10_000  # as GibbsOptions.steps

@@ -6,17 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
+
 from rhapsode.v1 import bundle_pb2
 from rhapsode_server.errors import RunFailed
 from rhapsode_server.models.decoder import Decoder
 from rhapsode_server.models.encoder import Encoder
+from rhapsode_server.models.gibbs import GibbsSampler
 from rhapsode_server.models.latents import Prior
 from rhapsode_server.models.stepper import Stepper
 from rhapsode_server.repository import bundle as bundles
 from rhapsode_server.repository import rehearsal, verify
 from rhapsode_server.repository.bundle import Manifest
 from rhapsode_server.repository.problems import Problem, refusal
-from rhapsode_server.repository.schema import DECODE, ENCODE, STEP
+from rhapsode_server.repository.schema import DECODE, ENCODE, GIBBS, STEP
 from rhapsode_server.repository.stepping import Batching, Stepping, stepping
 from rhapsode_server.runtime.providers import Runtime
 from rhapsode_server.runtime.session import Session
@@ -44,6 +47,7 @@ class LoadedModel:
     """Why it is stepped one token a run though more were meant; empty where it is not."""
     decoder: Decoder | None
     encoder: Encoder | None
+    gibbs: GibbsSampler | None
     load_seconds: float
     """Seconds of wall time, verification included."""
 
@@ -65,11 +69,12 @@ def load(folder: Path, runtime: Runtime, batching: Batching) -> LoadedModel:
     sessions = _sessions(manifest, runtime)
     most = batching.max_batch
     decoder = _decoder(manifest.bundle, sessions[DECODE], most) if DECODE in sessions else None
+    gibbs = _gibbs(manifest.bundle, sessions[GIBBS], most) if GIBBS in sessions else None
     # The goldens come first: nothing is worth fusing that does not do what it says.
     verified = verify.goldens(manifest, sessions)
     stepped = _stepped(manifest, sessions[STEP], runtime, batching) if STEP in sessions else None
     # A critic is verified like the rest and then let go: no rpc uses it.
-    fingerprint = verify.fingerprint(manifest, verified, _rehearsal(stepped, decoder))
+    fingerprint = verify.fingerprint(manifest, verified, _rehearsal(stepped, decoder, gibbs))
     return LoadedModel(
         bundle=manifest.bundle,
         digest=manifest.digest,
@@ -80,6 +85,7 @@ def load(folder: Path, runtime: Runtime, batching: Batching) -> LoadedModel:
         unfused_reason=stepped.unfused_reason if stepped else "",
         decoder=decoder,
         encoder=Encoder(sessions[ENCODE], most) if ENCODE in sessions else None,
+        gibbs=gibbs,
         load_seconds=time.perf_counter() - begun,
     )
 
@@ -105,8 +111,16 @@ def _decoder(bundle: bundle_pb2.Bundle, session: Session, max_batch: int) -> Dec
     return Decoder(session, bundle.latent.size, prior, len(bundle.classes), max_batch)
 
 
-def _rehearsal(stepped: Stepping | None, decoder: Decoder | None) -> Iterator[bytes]:
+def _gibbs(bundle: bundle_pb2.Bundle, session: Session, max_batch: int) -> GibbsSampler:
+    spec = bundle.gibbs
+    start = np.array(spec.start or [0.5] * spec.state_size, dtype=np.float32)
+    return GibbsSampler(session, start, spec.noise_size, len(bundle.classes), max_batch)
+
+
+def _rehearsal(stepped: Stepping | None, decoder: Decoder | None, gibbs: GibbsSampler | None) -> Iterator[bytes]:
     if stepped is not None:
         yield from stepped.recital.parts()
     if decoder is not None:
         yield from rehearsal.paint(decoder)
+    if gibbs is not None:
+        yield from rehearsal.wander(gibbs)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rhapsode_server.models.decoder import Decoder, ImageRow
+from rhapsode_server.models.base import Outcome
+from rhapsode_server.models.decoder import Decoder, ImageRow, Picture
+from rhapsode_server.models.gibbs import GibbsRow, GibbsSampler
 from rhapsode_server.models.latents import Draw
 from rhapsode_server.models.row import TextRow
 from rhapsode_server.models.sampling import Sampling
@@ -16,6 +18,7 @@ from rhapsode_server.models.text import TextSpec, Tokens
 _SEED = 0x5EED
 _TOKENS = 32
 _PICTURES = 4
+_STEPS = 8
 _NEARLY = 1e-3  # in nats: what another order of sums may move a log-probability by
 # Every part of the sampler is heard at least once.
 _SETTINGS = (
@@ -87,7 +90,21 @@ def _recited(events: Sequence[Tokens], error: str) -> RecitedRow:
 
 def paint(decoder: Decoder) -> Iterator[bytes]:
     """Four pictures by seed: latents and pixels as bytes, or the error's name."""
-    for outcome in decoder.advance([ImageRow(row, Draw(_SEED, row)) for row in range(_PICTURES)]):
+    yield from _told(decoder.advance([ImageRow(row, Draw(_SEED, row)) for row in range(_PICTURES)]))
+
+
+def wander(gibbs: GibbsSampler) -> Iterator[bytes]:
+    """Every step of a short chain: its pictures as bytes, or the error's name."""
+    row = GibbsRow(0, Draw(_SEED, 0), _STEPS, preview_every=1)
+    for _ in range(_STEPS):
+        (outcome,) = gibbs.advance([row])
+        yield from _told([outcome])
+        if outcome.done:
+            return
+
+
+def _told(outcomes: Sequence[Outcome[Picture]]) -> Iterator[bytes]:
+    for outcome in outcomes:
         for picture in outcome.events:
             yield picture.latent.astype("<f4").tobytes() + picture.values.astype("<f4").tobytes()
         if outcome.error is not None:

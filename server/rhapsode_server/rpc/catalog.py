@@ -1,13 +1,15 @@
 """The models as the rpcs see them: each with the drivers that step its graphs."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from rhapsode_server.config import Config
 from rhapsode_server.engine.driver import Driver
 from rhapsode_server.engine.scheduler import Limits
 from rhapsode_server.models.decoder import ImageRow, Picture
 from rhapsode_server.models.encoder import Encoded, EncodeRow
+from rhapsode_server.models.gibbs import GibbsRow
 from rhapsode_server.models.row import TextRow
 from rhapsode_server.models.text import TextEvent
 from rhapsode_server.observe.metrics import LaneMetrics, Metrics, Role
@@ -19,6 +21,11 @@ UNKNOWN = "_unknown"  # no model can bear this name
 TextDriver = Driver[TextRow, TextEvent]
 DecodeDriver = Driver[ImageRow, Picture]
 EncodeDriver = Driver[EncodeRow, Encoded]
+GibbsDriver = Driver[GibbsRow, Picture]
+PictureRow = ImageRow | GibbsRow
+PictureDriver = Driver[Any, Picture]
+"""One that draws pictures, of whatever rows."""
+AnyDriver = TextDriver | DecodeDriver | EncodeDriver | GibbsDriver
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +37,13 @@ class Served:
     tokenizer: Tokenizer | None
     decode: DecodeDriver | None
     encode: EncodeDriver | None
+    gibbs: GibbsDriver | None
 
     @property
-    def drivers(self) -> "Iterator[TextDriver | DecodeDriver | EncodeDriver]":
+    def drivers(self) -> Iterator[AnyDriver]:
         """Those that there are."""
-        return (driver for driver in (self.text, self.decode, self.encode) if driver is not None)
+        every: tuple[AnyDriver | None, ...] = (self.text, self.decode, self.encode, self.gibbs)
+        return (driver for driver in every if driver is not None)
 
 
 class Catalog:
@@ -70,7 +79,7 @@ class Catalog:
         for driver in self._drivers():
             await driver.stop()
 
-    def _drivers(self) -> "Iterator[TextDriver | DecodeDriver | EncodeDriver]":
+    def _drivers(self) -> Iterator[AnyDriver]:
         return (driver for served in self._served.values() for driver in served.drivers)
 
 
@@ -78,6 +87,7 @@ def _serve(loaded: LoadedModel, config: Config, metrics: Metrics) -> Served:
     bundle = loaded.bundle
     name = f"{bundle.name}@{bundle.version}"
     limits = Limits(config.slots, config.queue, config.batch_delay_ms / 1000)
+    ordered = replace(limits, in_order=True)
 
     def lane(role: Role) -> LaneMetrics:
         return metrics.lane(bundle.name, bundle.version, role, config.slots)
@@ -88,4 +98,5 @@ def _serve(loaded: LoadedModel, config: Config, metrics: Metrics) -> Served:
         tokenizer=Tokenizer(bundle.sequence.vocabulary) if loaded.stepper else None,
         decode=Driver(name, loaded.decoder, limits, lane("decode")) if loaded.decoder else None,
         encode=Driver(name, loaded.encoder, limits, lane("encode")) if loaded.encoder else None,
+        gibbs=Driver(name, loaded.gibbs, ordered, lane("gibbs")) if loaded.gibbs else None,
     )

@@ -1,7 +1,7 @@
 """A request for pictures → the rows that the engine steps."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rhapsode.v1 import image_pb2
@@ -9,10 +9,13 @@ from rhapsode_server.config import Config
 from rhapsode_server.errors import InvalidField, OutputTooLarge, Unsupported
 from rhapsode_server.models.decoder import ImageRow
 from rhapsode_server.models.latents import Draw, Latent
-from rhapsode_server.rpc.catalog import DecodeDriver, Served
+from rhapsode_server.rpc.catalog import DecodeDriver, PictureDriver, PictureRow, Served
+from rhapsode_server.rpc.convert_gibbs import chains, refuse_chains
 from rhapsode_server.rpc.convert_text import SEED_BITS
 from rhapsode_server.rpc.packed import floats
 from rhapsode_server.rpc.pictures import Format, Writer, writer
+
+MakeRow = Callable[[int, Draw | Latent, int | None], PictureRow]
 
 BYTES_BESIDE = 64  # most bytes on the wire of an Image besides its data and its latent's numbers
 
@@ -21,8 +24,8 @@ BYTES_BESIDE = 64  # most bytes on the wire of an Image besides its data and its
 class ImageJob:
     """What a request for pictures asks of a model."""
 
-    driver: DecodeDriver
-    rows: Sequence[ImageRow]
+    driver: PictureDriver
+    rows: Sequence[PictureRow]
     writer: Writer
     latents: bool
     """Whether each picture comes with its latent."""
@@ -37,7 +40,7 @@ def generation_job(
 
     With `one_reply` all pictures must be sure to fit one message; no row is made for a request that asks for more.
     """
-    driver = decoder(served)
+    driver, make = _maker(asked, served, one_reply)
     kind = asked.WhichOneof("source")
     count = _count(asked, kind, config)
     frame = fitting(ImageJob(driver, (), image_writer(asked.format, served), asked.return_latents), served, config)
@@ -51,8 +54,16 @@ def generation_job(
         raise InvalidField("generation.image_class", "must be set beside latents: there is no noise to draw it with")
     seed = None if listed else asked.seed if kind else secrets.randbits(SEED_BITS)
     sources = _listed(asked, kind, served) if seed is None else [Draw(seed, first + place) for place in range(count)]
-    rows = [ImageRow(first + place, source, class_id) for place, source in enumerate(sources)]
+    rows = [make(first + place, source, class_id) for place, source in enumerate(sources)]
     return ImageJob(driver, rows, frame.writer, frame.latents, seed)
+
+
+def _maker(asked: image_pb2.ImageGeneration, served: Served, one_reply: bool) -> tuple[PictureDriver, MakeRow]:
+    """What draws the model's pictures, and what makes a row for it of an index, a source and a class."""
+    if served.gibbs is not None:
+        return served.gibbs, chains(asked, served, one_reply)
+    refuse_chains(asked, served)
+    return decoder(served), ImageRow
 
 
 def decoding_job(asked: image_pb2.DecodeLatentsRequest, served: Served, config: Config) -> ImageJob:
@@ -65,9 +76,10 @@ def decoding_job(asked: image_pb2.DecodeLatentsRequest, served: Served, config: 
 
 
 def decoder(served: Served) -> DecodeDriver:
-    """The driver that makes pictures. Raises Unsupported where the model makes none."""
+    """The driver that decodes latents. Raises Unsupported where the model has none."""
     if served.decode is None:
-        raise Unsupported(f"{served.loaded.bundle.name} does not make pictures")
+        lacking = "has no latents" if served.gibbs else "does not make pictures"
+        raise Unsupported(f"{served.loaded.bundle.name} {lacking}")
     return served.decode
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rhapsode.v1 import image_pb2, model_pb2, text_pb2
 from rhapsode.v1.bounds_pb2 import bounds
-from rhapsode.v1.bundle_pb2 import SequenceSpec
+from rhapsode.v1.bundle_pb2 import GibbsSpec, SequenceSpec
 from rhapsode_server.config import Config
 from rhapsode_server.rpc.catalog import Served
 from rhapsode_server.rpc.convert_images import images_per_reply
@@ -23,7 +23,7 @@ class Ground:
 
 
 def model_message(served: Served, ground: Ground, config: Config, tokens: bool) -> model_pb2.Model:
-    """Describe a model; with the tokens of its vocabulary or without."""
+    """Describe a model; with the tokens of its vocabulary and the start of its chain, or without."""
     bundle = served.loaded.bundle
     return model_pb2.Model(
         name=bundle.name,
@@ -41,14 +41,16 @@ def model_message(served: Served, ground: Ground, config: Config, tokens: bool) 
         digest=served.loaded.digest,
         training=bundle.training,
         metrics=bundle.metrics,
+        gibbs=_gibbs(bundle.gibbs, tokens) if bundle.HasField("gibbs") else None,
     )
 
 
 def _capabilities(served: Served) -> Iterator[model_pb2.Capability.ValueType]:
     if served.text:
         yield model_pb2.CAPABILITY_GENERATE_TEXT
-    if served.decode:
+    if served.decode or served.gibbs:
         yield model_pb2.CAPABILITY_GENERATE_IMAGES
+    if served.decode:
         yield model_pb2.CAPABILITY_INTERPOLATE_IMAGES
     if served.encode:
         yield model_pb2.CAPABILITY_ENCODE_IMAGES
@@ -62,6 +64,14 @@ def _sequence(spec: SequenceSpec, tokens: bool) -> SequenceSpec:
     return told
 
 
+def _gibbs(spec: GibbsSpec, whole: bool) -> GibbsSpec:
+    told = GibbsSpec()
+    told.CopyFrom(spec)
+    if not whole:
+        told.ClearField("start")
+    return told
+
+
 def _limits(served: Served, config: Config) -> model_pb2.ModelLimits:
     limits = model_pb2.ModelLimits(request_bytes=config.message_bytes, response_bytes=config.message_bytes)
     if served.text:
@@ -69,7 +79,7 @@ def _limits(served: Served, config: Config) -> model_pb2.ModelLimits:
         limits.prompt_tokens = longest_prompt(served, config)
         limits.generated_tokens = config.max_tokens
         limits.candidates = int(candidates.GetOptions().Extensions[bounds].max)
-    if served.decode:
+    if served.decode or served.gibbs:
         png = writer(image_pb2.IMAGE_FORMAT_PNG, served.loaded.bundle.image)
         limits.images_per_reply = images_per_reply(png, served, latents=False, config=config)
         limits.images_per_stream = config.max_images_per_stream

@@ -14,6 +14,7 @@ from rhapsode_server.observe.logs import note
 from rhapsode_server.rpc.catalog import EncodeDriver, Served
 from rhapsode_server.rpc.convert_images import ImageJob
 from rhapsode_server.rpc.image_reply import Developed, News
+from rhapsode_server.rpc.in_order import InOrder
 from rhapsode_server.rpc.input_pictures import Field, Taken, take
 from rhapsode_server.rpc.press import Press
 
@@ -56,9 +57,11 @@ class Darkroom:
 
     async def develop(self, job: ImageJob, until: float, send: Send) -> None:
         """Have all pictures made, and hand them to `send` in order as they come. Ends at `until`, a monotonic time."""
+        order = InOrder(job.rows[0].index)
         async with job.driver.submit(job.rows, until, self._pace_of(job)) as outbox:
             async for news in outbox:
-                await send(await self._develop(job, news))
+                if ready := order.ready(news):
+                    await send(await self._develop(job, ready))
         note(items=len(job.rows), queue_ms=round((outbox.timings().queue_seconds or 0.0) * 1000, 3))
 
     async def encode(

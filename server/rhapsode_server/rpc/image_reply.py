@@ -7,13 +7,14 @@ from typing import Any
 from rhapsode.v1 import image_pb2
 from rhapsode_server.config import Config
 from rhapsode_server.engine.scheduler import Delivery
-from rhapsode_server.models.decoder import ImageRow, Picture
+from rhapsode_server.models.decoder import Picture
 from rhapsode_server.models.encoder import Encoded
 from rhapsode_server.repository.registry import LoadedModel
+from rhapsode_server.rpc.catalog import PictureRow
 from rhapsode_server.rpc.convert_images import BYTES_BESIDE, ImageJob
 from rhapsode_server.rpc.packed import packed
 
-News = Sequence[Delivery[ImageRow, Picture]]
+News = Sequence[Delivery[PictureRow, Picture]]
 Write = Callable[[Any], Awaitable[None]]  # a servicer context's, which takes the messages of its own rpc only
 MESSAGE = 1 << 20  # bytes of pictures that fill a message of a stream
 
@@ -34,7 +35,7 @@ class Developed:
     """Pictures of one job, the next in order: their rows, what the model gave, and the bytes to send."""
 
     job: ImageJob
-    rows: Sequence[ImageRow]
+    rows: Sequence[PictureRow]
     pictures: Sequence[Picture]
     data: Sequence[bytes]
 
@@ -51,6 +52,13 @@ class Developed:
         image.data = self.data[place]
         if self.job.latents:
             image.latent.CopyFrom(packed(image_pb2.Latent, self.pictures[place].latent))
+        taken = self.pictures[place].steps_taken
+        if taken is not None:
+            image.steps_taken = taken
+
+    def preview(self, place: int) -> bool:
+        """Whether the picture at a place is still on its way."""
+        return self.pictures[place].steps_taken is not None
 
     def sizes(self) -> Iterator[int]:
         """An upper bound of each picture's bytes on the wire."""
@@ -75,7 +83,8 @@ class Sender:
         for group in groups(developed.sizes(), self._most):
             message = self._message()
             for place in group:
-                developed.fill(message.images.add(), place)
+                target = message.previews if developed.preview(place) else message.images
+                developed.fill(target.add(), place)
             await self._write(message)
 
     async def send_each(self, developed: Developed) -> None:
