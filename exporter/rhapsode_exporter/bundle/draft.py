@@ -5,7 +5,16 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from rhapsode.v1.bundle_pb2 import GraphRole, ImageSpec, LatentSpec, Metric, ModelKind, SequenceSpec, Training
+from rhapsode.v1.bundle_pb2 import (
+    GibbsSpec,
+    GraphRole,
+    ImageSpec,
+    LatentSpec,
+    Metric,
+    ModelKind,
+    SequenceSpec,
+    Training,
+)
 
 GOLDEN_ROWS = 33
 DEFAULT_TOLERANCE = 1e-4
@@ -59,3 +68,4 @@ class BundleDraft:
     image: ImageSpec | None = None
     sequence: SequenceSpec | None = None
     classes: tuple[str, ...] = ()
+    gibbs: GibbsSpec | None = None

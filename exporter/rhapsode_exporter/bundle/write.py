@@ -62,6 +62,7 @@ def _describe(draft: BundleDraft, version: int) -> Bundle:
         image=draft.image,
         sequence=draft.sequence,
         classes=draft.classes,
+        gibbs=draft.gibbs,
         training=draft.training,
         metrics=draft.metrics,
     )

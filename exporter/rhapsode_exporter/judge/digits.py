@@ -14,6 +14,7 @@ from rhapsode_exporter.judge.classifier import (
     accuracy,
     as_input,
     judge,
+    probabilities,
     train_classifier,
 )
 
@@ -46,7 +47,11 @@ class DigitJudge:
 
     def metrics(self, generator: nn.Module) -> tuple[Metric, ...]:
         """The figures of a generator in [-1, 1] on FINAL_PICTURES pictures, beside those of held-out real digits."""
-        made, real = self._verdict(generator, FINAL_PICTURES), self.on_real
+        return self.figures(self._verdict(generator, FINAL_PICTURES))
+
+    def figures(self, made: Verdict) -> tuple[Metric, ...]:
+        """The figures of pictures that were judged, beside those of held-out real digits."""
+        real = self.on_real
         sure = f"share of pictures that {JUDGE} names with more than {CONFIDENT:.0%} confidence"
         rarest = f"share of the digit that {JUDGE} finds least often among the pictures (even: 10 %)"
         commonest = f"share of the digit that {JUDGE} finds most often among the pictures (even: 10 %)"
@@ -67,6 +72,20 @@ class DigitJudge:
         latents = torch.randn(count, self.latent_size, generator=torch.Generator().manual_seed(1))
         images: list[Tensor] = [generator(part) for part in torch.split(latents, 1000)]
         return judge(self.classifier, torch.cat(images) * 0.5 + 0.5)
+
+
+def conditional_metrics(digit_judge: DigitJudge, images: Tensor, asked: Tensor) -> tuple[Metric, ...]:
+    """The figures of pictures [N, 1, 28, 28] in [0, 1] that were asked for by class [N]."""
+    named = probabilities(digit_judge.classifier, images).argmax(dim=1)
+    agreement = Metric(
+        name="asked_class_share",
+        value=float((named == asked).double().mean()),
+        higher_is_better=True,
+        baseline=digit_judge.accuracy,
+        baseline_name="held-out real digits",
+        description=f"share of pictures that {JUDGE} names as the class that was asked for",
+    )
+    return *digit_judge.figures(judge(digit_judge.classifier, images)), agreement
 
 
 def _share(name: str, value: float, real: float, description: str, *, higher_is_better: bool = True) -> Metric:

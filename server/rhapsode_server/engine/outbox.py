@@ -67,6 +67,7 @@ class Outbox(Generic[RowT, EventT]):
         self._pace = pace
         self._clock = clock
         self._waiting: deque[Delivery[RowT, EventT]] = deque()
+        self._fleeting: dict[RowT, Delivery[RowT, EventT]] = {}
         self._items = 0
         self._closed = False
         self._error: RhapsodeError | None = None
@@ -82,7 +83,11 @@ class Outbox(Generic[RowT, EventT]):
     def put(self, report: Report[RowT, EventT]) -> None:
         """Take what a run told; called by the driver, in the event loop."""
         for delivery in report.deliveries:
-            self._waiting.append(delivery)
+            self._fleeting.pop(delivery.row, None)  # a slow reader misses previews; what waits for it stays bounded
+            if delivery.fleeting:
+                self._fleeting[delivery.row] = delivery
+            else:
+                self._waiting.append(delivery)
             self._items += delivery.made
         if not self._closed:  # news of a run may come after the word that the job has ended
             self._closed, self._error = report.closed, report.error
@@ -111,17 +116,23 @@ class Outbox(Generic[RowT, EventT]):
             finally:
                 self._reader = None
         self._cancel_timer()
-        if self._waiting:
+        if self._news:
             return self._hand_over()
         if self._error is not None:
             raise self._error
         raise StopAsyncIteration
 
+    @property
+    def _news(self) -> bool:
+        """Whether there is anything to hand over."""
+        return bool(self._waiting or self._fleeting)
+
     def _hand_over(self) -> list[Delivery[RowT, EventT]]:
         now = self._clock()
         self._desk.taken(self._job, not self._handed, now - self._last_handed)
-        deliveries = list(self._waiting)
+        deliveries = [*self._waiting, *self._fleeting.values()]
         self._waiting.clear()
+        self._fleeting.clear()
         self._items = 0
         self._handed += 1
         self._last_handed = now
@@ -133,11 +144,11 @@ class Outbox(Generic[RowT, EventT]):
         """Whether the reader should be called now."""
         if self._closed or self._items >= self._pace.flush_items:
             return True
-        if not self._waiting:
+        if not self._news:
             return False
         return (
             not self._handed
-            or self._waiting[-1].done
+            or (bool(self._waiting) and self._waiting[-1].done)
             or self._desk.crowd <= self._pace.few_streams
             or self._clock() >= self._last_handed + self._pace.flush_interval
         )
@@ -152,7 +163,7 @@ class Outbox(Generic[RowT, EventT]):
 
     def _set_timer(self) -> None:
         """Call the reader when what waits has waited long enough."""
-        if self._waiting and self._timer is None:
+        if self._news and self._timer is None:
             delay = max(0.0, self._last_handed + self._pace.flush_interval - self._clock())
             self._timer = asyncio.get_running_loop().call_later(delay, self._ring)
 

@@ -65,6 +65,8 @@ class Delivery(NamedTuple, Generic[RowT, EventT]):
     done: bool
     made: int
     """Tokens, pictures or latents that the run made for the row."""
+    fleeting: bool = False
+    """Whether it means nothing any more once a later one of the row has come."""
 
 
 class Report(NamedTuple, Generic[RowT, EventT]):
@@ -202,7 +204,7 @@ class Scheduler(Generic[RowT, EventT]):
             if first:
                 job.first_event = now
             if outcome.events:
-                deliveries.append(Delivery(place.row, outcome.events, outcome.done, outcome.made))
+                deliveries.append(Delivery(place.row, outcome.events, outcome.done, outcome.made, outcome.fleeting))
             error = error or outcome.error
             if outcome.done:
                 job.running -= 1

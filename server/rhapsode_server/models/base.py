@@ -60,6 +60,8 @@ class Outcome(NamedTuple, Generic[EventT]):
     error: RhapsodeError | None = None
     made: int = 0
     """Tokens, pictures or latents that the run made for this row, told or not yet told."""
+    fleeting: bool = False
+    """Whether the events, previews, mean nothing any more once later ones of the row have come."""
 
 
 class Model(Protocol[RowT_contra, EventT]):

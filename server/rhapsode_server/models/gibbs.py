@@ -1,6 +1,7 @@
 """Boltzmann machines: one step of a row's Markov chain, until it has taken as many as it wants."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -8,34 +9,31 @@ from numpy.typing import NDArray
 
 from rhapsode_server.errors import NonFiniteOutput
 from rhapsode_server.models.base import Outcome, Session
-from rhapsode_server.models.decoder import NO_LATENT, Picture, Pixels
+from rhapsode_server.models.decoder import NO_LATENT, ImageRow, Picture, Pixels
 from rhapsode_server.models.latents import Draw
 from rhapsode_server.models.noise import Purpose, choices, single_uniforms, words_of_steps
 
 State = NDArray[np.float32]
 
 
-class GibbsRow:
-    """One picture to draw by a chain of its own, whose noise its name decides.
+@dataclass(slots=True, eq=False)
+class Chain:
+    """Where a row stands between two runs; empty before the first and after the last."""
 
-    `index` is its place in the request; `class_id` None draws a class with the row's noise; after every
-    `preview_every` steps there is a preview, unless that is 0.
-    """
+    taken: int = 0
+    state: State | None = None
+    class_id: int = 0
 
-    def __init__(
-        self, index: int, source: Draw, steps: int, class_id: int | None = None, preview_every: int = 0
-    ) -> None:
-        self.index = index
-        self.source = source
-        self.steps = steps
-        self.class_id = class_id
-        self.preview_every = preview_every
-        self.taken = 0
-        self.state: State | None = None
-        """Between two runs; None before the first and after the last."""
 
-    def __repr__(self) -> str:
-        return f"<GibbsRow {self.index} step {self.taken} of {self.steps}>"
+@dataclass(frozen=True, slots=True, eq=False)
+class GibbsRow(ImageRow):
+    """One picture to draw by a chain of its own, whose noise its name decides."""
+
+    source: Draw
+    steps: int = field(kw_only=True)
+    preview_every: int = field(default=0, kw_only=True)
+    """Steps after which there is a preview; 0 for none."""
+    chain: Chain = field(init=False, default_factory=Chain)
 
 
 class GibbsSampler:
@@ -56,13 +54,13 @@ class GibbsSampler:
 
     def advance(self, rows: Sequence[GibbsRow]) -> Sequence[Outcome[Picture]]:
         """Take one step of every row's chain."""
-        self._begin([row for row in rows if row.state is None])
+        self._begin([row for row in rows if row.chain.state is None])
         feeds: dict[str, NDArray[Any]] = {
-            "state": np.stack([row.state for row in rows if row.state is not None]),
+            "state": np.stack([row.chain.state for row in rows if row.chain.state is not None]),
             "uniform": self._noise(rows, Purpose.CHAIN_STEP, self._noise_size),
         }
         if self._class_count:
-            feeds["class_id"] = np.array([row.class_id for row in rows], dtype=np.int64)
+            feeds["class_id"] = np.array([row.chain.class_id for row in rows], dtype=np.int64)
         results = self._session.run(feeds)
         pictures, states = results["image"], results["next_state"]
         sound = np.isfinite(pictures).reshape(len(rows), -1).all(axis=1) & np.isfinite(states).all(axis=1)
@@ -78,14 +76,13 @@ class GibbsSampler:
         if not rows:
             return
         states = (self._noise(rows, Purpose.CHAIN_START, len(self._start)) < self._start).astype(np.float32)
-        drawn = choices(*_names(rows), self._class_count) if self._class_count else [None] * len(rows)
+        drawn = choices(*_names(rows), max(1, self._class_count)).tolist()
         for row, state, class_id in zip(rows, states, drawn, strict=True):
-            row.state = state
-            if row.class_id is None and class_id is not None:
-                row.class_id = int(class_id)
+            row.chain.state = state
+            row.chain.class_id = class_id if row.class_id is None else row.class_id
 
     def _noise(self, rows: Sequence[GibbsRow], purpose: Purpose, count: int) -> NDArray[np.float32]:
-        return single_uniforms(words_of_steps(*_names(rows), purpose, [row.taken for row in rows], count))
+        return single_uniforms(words_of_steps(*_names(rows), purpose, [row.chain.taken for row in rows], count))
 
 
 def _names(rows: Sequence[GibbsRow]) -> tuple[list[int], list[int]]:
@@ -94,11 +91,12 @@ def _names(rows: Sequence[GibbsRow]) -> tuple[list[int], list[int]]:
 
 def _stepped(row: GibbsRow, state: State, picture: Pixels) -> Outcome[Picture]:
     """Move a row on. Copies, because what waits must not keep its whole batch in memory."""
-    row.taken += 1
-    if row.taken >= row.steps:
-        row.state = None
+    chain = row.chain
+    chain.taken += 1
+    if chain.taken >= row.steps:
+        chain.state = None
         return Outcome((Picture(picture.copy(), NO_LATENT),), done=True, made=1)
-    row.state = state.copy()
-    if not row.preview_every or row.taken % row.preview_every:
+    chain.state = state.copy()
+    if not row.preview_every or chain.taken % row.preview_every:
         return Outcome()
-    return Outcome((Picture(picture.copy(), NO_LATENT, row.taken),), made=1)
+    return Outcome((Picture(picture.copy(), NO_LATENT, chain.taken),), fleeting=True)

@@ -95,7 +95,7 @@ def paint(decoder: Decoder) -> Iterator[bytes]:
 
 def wander(gibbs: GibbsSampler) -> Iterator[bytes]:
     """Every step of a short chain: its pictures as bytes, or the error's name."""
-    row = GibbsRow(0, Draw(_SEED, 0), _STEPS, preview_every=1)
+    row = GibbsRow(0, Draw(_SEED, 0), steps=_STEPS, preview_every=1)
     for _ in range(_STEPS):
         (outcome,) = gibbs.advance([row])
         yield from _told([outcome])

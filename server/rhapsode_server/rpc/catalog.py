@@ -1,6 +1,6 @@
 """The models as the rpcs see them: each with the drivers that step its graphs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from rhapsode_server.engine.scheduler import Limits
 from rhapsode_server.models.decoder import ImageRow, Picture
 from rhapsode_server.models.encoder import Encoded, EncodeRow
 from rhapsode_server.models.gibbs import GibbsRow
+from rhapsode_server.models.latents import Draw, Latent
 from rhapsode_server.models.row import TextRow
 from rhapsode_server.models.text import TextEvent
 from rhapsode_server.observe.metrics import LaneMetrics, Metrics, Role
@@ -22,10 +23,12 @@ TextDriver = Driver[TextRow, TextEvent]
 DecodeDriver = Driver[ImageRow, Picture]
 EncodeDriver = Driver[EncodeRow, Encoded]
 GibbsDriver = Driver[GibbsRow, Picture]
-PictureRow = ImageRow | GibbsRow
+PictureRow = ImageRow
 PictureDriver = Driver[Any, Picture]
-"""One that draws pictures, of whatever rows."""
+"""One that makes pictures, of whatever rows."""
 AnyDriver = TextDriver | DecodeDriver | EncodeDriver | GibbsDriver
+MakeRow = Callable[[int, Draw | Latent, int | None], PictureRow]
+"""What makes a row of its index, its noise and its class."""
 
 
 @dataclass(frozen=True, slots=True)

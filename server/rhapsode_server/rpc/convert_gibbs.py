@@ -1,19 +1,16 @@
 """What a request asks of a Boltzmann machine → the rows of its chains."""
 
-from collections.abc import Callable
 from typing import cast
 
 from rhapsode.v1 import image_pb2
 from rhapsode_server.errors import InvalidField, Unsupported
 from rhapsode_server.models.gibbs import GibbsRow
 from rhapsode_server.models.latents import Draw, Latent
-from rhapsode_server.rpc.catalog import Served
+from rhapsode_server.rpc.catalog import MakeRow, Served
 
 
-def chains(
-    asked: image_pb2.ImageGeneration, served: Served, one_reply: bool
-) -> Callable[[int, Draw | Latent, int | None], GibbsRow]:
-    """How to make a row of its index, its noise and its class. Raises RequestError where the request does not fit.
+def chains(asked: image_pb2.ImageGeneration, served: Served, one_reply: bool) -> MakeRow:
+    """What makes rows of an index, their noise and their class. Raises RequestError where the request does not fit.
 
     Previews are told in streams alone; with `one_reply` they are refused.
     """
@@ -33,12 +30,12 @@ def chains(
 
     def make(index: int, source: Draw | Latent, class_id: int | None) -> GibbsRow:
         drawn = cast("Draw", source)  # latents were refused
-        return GibbsRow(index, drawn, steps, class_id, options.preview_every)
+        return GibbsRow(index, drawn, class_id, steps=steps, preview_every=options.preview_every)
 
     return make
 
 
-def refuse_chains(asked: image_pb2.ImageGeneration, served: Served) -> None:
+def refuse_gibbs(asked: image_pb2.ImageGeneration, served: Served) -> None:
     """Raise Unsupported where a request has options for a chain that the model has not."""
     if asked.HasField("gibbs"):
         raise Unsupported(f"{served.loaded.bundle.name} is no Boltzmann machine")

@@ -1,7 +1,7 @@
 """A request for pictures → the rows that the engine steps."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rhapsode.v1 import image_pb2
@@ -9,13 +9,11 @@ from rhapsode_server.config import Config
 from rhapsode_server.errors import InvalidField, OutputTooLarge, Unsupported
 from rhapsode_server.models.decoder import ImageRow
 from rhapsode_server.models.latents import Draw, Latent
-from rhapsode_server.rpc.catalog import DecodeDriver, PictureDriver, PictureRow, Served
-from rhapsode_server.rpc.convert_gibbs import chains, refuse_chains
+from rhapsode_server.rpc.catalog import MakeRow, PictureDriver, PictureRow, Served
+from rhapsode_server.rpc.convert_gibbs import chains, refuse_gibbs
 from rhapsode_server.rpc.convert_text import SEED_BITS
 from rhapsode_server.rpc.packed import floats
 from rhapsode_server.rpc.pictures import Format, Writer, writer
-
-MakeRow = Callable[[int, Draw | Latent, int | None], PictureRow]
 
 BYTES_BESIDE = 64  # most bytes on the wire of an Image besides its data and its latent's numbers
 
@@ -40,7 +38,7 @@ def generation_job(
 
     With `one_reply` all pictures must be sure to fit one message; no row is made for a request that asks for more.
     """
-    driver, make = _maker(asked, served, one_reply)
+    driver, make = _asked_maker(asked, served, one_reply)
     kind = asked.WhichOneof("source")
     count = _count(asked, kind, config)
     frame = fitting(ImageJob(driver, (), image_writer(asked.format, served), asked.return_latents), served, config)
@@ -58,29 +56,30 @@ def generation_job(
     return ImageJob(driver, rows, frame.writer, frame.latents, seed)
 
 
-def _maker(asked: image_pb2.ImageGeneration, served: Served, one_reply: bool) -> tuple[PictureDriver, MakeRow]:
-    """What draws the model's pictures, and what makes a row for it of an index, a source and a class."""
-    if served.gibbs is not None:
-        return served.gibbs, chains(asked, served, one_reply)
-    refuse_chains(asked, served)
-    return decoder(served), ImageRow
-
-
 def decoding_job(asked: image_pb2.DecodeLatentsRequest, served: Served, config: Config) -> ImageJob:
     """Read a request to decode latents that is within its bounds. Raises RequestError where it does not fit."""
-    driver = decoder(served)
+    driver, make = maker(served)
     class_id = stated_class(asked.HasField("image_class"), asked.image_class, served)
     latents = [latent(one, served, f"latents[{place}]") for place, one in enumerate(asked.latents)]
-    rows = [ImageRow(place, point, class_id) for place, point in enumerate(latents)]
+    rows = [make(place, point, class_id) for place, point in enumerate(latents)]
     return fitting(ImageJob(driver, rows, image_writer(asked.format, served), latents=False), served, config)
 
 
-def decoder(served: Served) -> DecodeDriver:
-    """The driver that decodes latents. Raises Unsupported where the model has none."""
+def maker(served: Served) -> tuple[PictureDriver, MakeRow]:
+    """What makes pictures of latents in the model's usual way. Raises Unsupported where the model makes none."""
     if served.decode is None:
         lacking = "has no latents" if served.gibbs else "does not make pictures"
         raise Unsupported(f"{served.loaded.bundle.name} {lacking}")
-    return served.decode
+    return served.decode, ImageRow
+
+
+def _asked_maker(asked: image_pb2.ImageGeneration, served: Served, one_reply: bool) -> tuple[PictureDriver, MakeRow]:
+    """The same, in the way that a request asks for."""
+    if served.gibbs is not None:
+        return served.gibbs, chains(asked, served, one_reply)
+    driver, make = maker(served)
+    refuse_gibbs(asked, served)
+    return driver, make
 
 
 def latent(asked: image_pb2.Latent, served: Served, field: str) -> Latent:
@@ -170,6 +169,5 @@ def _class(asked: image_pb2.ImageClass, served: Served, field: str) -> int:
 
 
 def image_writer(asked: Format, served: Served) -> Writer:
-    """The writer of a request's pictures."""
     """The writer of a request's pictures."""
     return writer(asked, served.loaded.bundle.image)

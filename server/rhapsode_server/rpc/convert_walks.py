@@ -8,10 +8,9 @@ from rhapsode.v1 import image_pb2
 from rhapsode.v1.bundle_pb2 import LATENT_PRIOR_NORMAL
 from rhapsode_server.config import Config
 from rhapsode_server.errors import InvalidField, Unsupported
-from rhapsode_server.models.decoder import ImageRow
 from rhapsode_server.models.latents import Draw, Interpolation, Latent, Prior, draw, lerp, slerp, walk, walk_length
-from rhapsode_server.rpc.catalog import EncodeDriver, Served
-from rhapsode_server.rpc.convert_images import ImageJob, decoder, fitting, image_writer, latent, stated_class
+from rhapsode_server.rpc.catalog import EncodeDriver, MakeRow, Served
+from rhapsode_server.rpc.convert_images import ImageJob, fitting, image_writer, latent, maker, stated_class
 from rhapsode_server.rpc.input_pictures import Field
 
 LATENT_BYTES = 64 << 20  # of the latents of one walk, which are all there before the first of them is decoded
@@ -34,6 +33,7 @@ class Walk:
     keyframes: Sequence[Latent | Field]
     frame: ImageJob
     """The job without its rows."""
+    make: MakeRow
     class_id: int | None
     count: int
     """Pictures of the whole walk."""
@@ -51,13 +51,13 @@ class Walk:
     def job(self, keyframes: Sequence[Latent]) -> ImageJob:
         """The job, once every keyframe is a latent."""
         points = walk(keyframes, _WAYS[self.asked.method], frames(self.asked), self.asked.loop)
-        rows = [ImageRow(place, point, self.class_id) for place, point in enumerate(points)]
+        rows = [self.make(place, point, self.class_id) for place, point in enumerate(points)]
         return ImageJob(self.frame.driver, rows, self.frame.writer, self.frame.latents)
 
 
 def walk_plan(asked: image_pb2.InterpolateImagesRequest, served: Served, config: Config) -> Walk:
     """Read a request that is within its bounds. Raises RequestError where it does not fit the model or the server."""
-    driver = decoder(served)
+    driver, make = maker(served)
     count = walk_length(len(asked.keyframes), frames(asked), asked.loop)
     most = min(config.max_images_per_stream, LATENT_BYTES // (4 * served.loaded.bundle.latent.size))
     if count > most:
@@ -66,7 +66,7 @@ def walk_plan(asked: image_pb2.InterpolateImagesRequest, served: Served, config:
     class_id = stated_class(asked.HasField("image_class"), asked.image_class, served)
     keyframes = [_keyframe(one, served, f"keyframes[{place}]") for place, one in enumerate(asked.keyframes)]
     frame = ImageJob(driver, (), image_writer(asked.format, served), asked.return_latents)
-    return Walk(asked, keyframes, fitting(frame, served, config), class_id, count)
+    return Walk(asked, keyframes, fitting(frame, served, config), make, class_id, count)
 
 
 def frames(asked: image_pb2.InterpolateImagesRequest) -> int:
