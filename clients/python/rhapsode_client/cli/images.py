@@ -20,6 +20,7 @@ from rhapsode_client.cli.options import (
 from rhapsode_client.cli.pictures import Labels, save_each, save_sheet
 from rhapsode_client.cli.seeds import seed_list
 from rhapsode_client.cli.session import session
+from rhapsode_client.cli.steps import Steps, step_options
 from rhapsode_client.cli.terminal import progress
 from rhapsode_client.types import ImageFormat, ImageOptions
 
@@ -50,6 +51,7 @@ def images(
     seed: Seed = None,
     seeds: Seeds = None,
     class_name: ClassName = None,
+    steps: Steps = None,
     columns: Columns = None,
     scale: Scale = None,
     file_format: Format = None,
@@ -68,6 +70,7 @@ def images(
 
     - `rhapsode images digits-gan --count 64 --out out/digits.png`
     - `rhapsode images faces-vae --seeds 0,1,4-6 --columns 5 --scale 8`
+    - `rhapsode images digits-rbm --class 7 --steps 500`
     - `rhapsode images digits-gan --count 1000 --seed 1 --format webp --out-dir digits`
     """
     _check_usage(seed, seeds, file_format, out, out_dir)
@@ -75,6 +78,8 @@ def images(
     labels = Labels(model, seed_list(seeds) if seeds else None)
     with session(address, tls_ca) as client:
         options["format"] = file_format or ImageFormat.PNG
+        if steps is not None:
+            options |= step_options(client.model(model), steps)
         with client.stream_images(model, timeout=timeout, **options) as stream:
             pictures = progress(stream, stream.started.count, model)
             if out_dir is not None:

@@ -13,6 +13,7 @@ from rhapsode_client.convert.pictures import input_image, latent, latents, wire_
 from rhapsode_client.convert.scalars import member, refuse_unknown, text, whole, wholes, wrong_type
 from rhapsode_client.types import (
     Encoding,
+    GibbsOptions,
     ImageClass,
     ImageFormat,
     ImageOptions,
@@ -40,6 +41,7 @@ def generation(model: str, options: ImageOptions) -> pb.ImageGeneration:
         image_class=_image_class(options.get("image_class")),
         format=wire_format(options.get("format", ImageFormat.PNG)),
         return_latents=options.get("return_latents", False),
+        gibbs=_gibbs(options["gibbs"]) if "gibbs" in options else None,
     )
     _set_source(message, options)
     return message
@@ -52,6 +54,13 @@ def _set_source(message: pb.ImageGeneration, options: ImageOptions) -> None:
         message.seeds.CopyFrom(pb.Seeds(seeds=wholes("seeds", options["seeds"], bits=64)))
     elif "latents" in options:
         message.latents.CopyFrom(pb.Latents(latents=latents("latents", options["latents"])))
+
+
+def _gibbs(options: GibbsOptions) -> pb.GibbsOptions:
+    return pb.GibbsOptions(
+        steps=None if options.steps is None else whole("gibbs.steps", options.steps),
+        preview_every=None if options.preview_every is None else whole("gibbs.preview_every", options.preview_every),
+    )
 
 
 def _image_class(value: ImageClass | None) -> pb.ImageClass | None:
@@ -127,6 +136,7 @@ def picture(message: pb.Image, offset: int = 0) -> Picture:
         channels=message.channels,
         data=message.data,
         latent=_array(message.latent) if message.HasField("latent") else None,
+        steps_taken=message.steps_taken if message.HasField("steps_taken") else None,
     )
 
 

@@ -5,6 +5,7 @@ from rhapsode_client.convert.scalars import member
 from rhapsode_client.types import (
     Capability,
     DataSet,
+    GibbsSpec,
     ImageSpec,
     LatentPrior,
     LatentSpec,
@@ -37,6 +38,7 @@ def model(message: model_pb2.Model) -> Model:
         digest=message.digest,
         training=_training(message.training),
         metrics=tuple(_metric(metric) for metric in message.metrics),
+        gibbs=_gibbs(message.gibbs) if message.HasField("gibbs") else None,
     )
 
 
@@ -51,6 +53,10 @@ def _latent(message: bundle_pb2.LatentSpec) -> LatentSpec:
 
 def _image(message: bundle_pb2.ImageSpec) -> ImageSpec:
     return ImageSpec(message.height, message.width, message.channels, message.low, message.high)
+
+
+def _gibbs(message: bundle_pb2.GibbsSpec) -> GibbsSpec:
+    return GibbsSpec(message.state_size, message.noise_size, message.default_steps)
 
 
 def _sequence(message: bundle_pb2.SequenceSpec) -> SequenceSpec:

@@ -90,7 +90,7 @@ class ImagesPlan(Generic[RequestT]):
         return rest.request
 
     def receive(self, message: ImagesMessage) -> list[Picture]:
-        """The new pictures of a message; the first message's `started` is noted on the way."""
+        """The new pictures of a message, previews first; the first message's `started` is noted on the way."""
         if message.HasField("started"):
             self._start(convert.started(message.started))
         images = _images_of(message)
@@ -98,7 +98,7 @@ class ImagesPlan(Generic[RequestT]):
         self._repeated -= repeated
         new = [convert.picture(image, self._index_offset) for image in images[repeated:]]
         self._received += len(new)
-        return new
+        return [convert.picture(image, self._index_offset) for image in _previews_of(message)] + new
 
     def _start(self, started: ImagesStarted) -> None:
         if self.started is None or not self._received:
@@ -111,3 +111,7 @@ def _images_of(message: ImagesMessage) -> Sequence[pb.Image]:
     if isinstance(message, pb.InterpolateImagesResponse):
         return [message.image] if message.HasField("image") else []
     return message.images
+
+
+def _previews_of(message: ImagesMessage) -> Sequence[pb.Image]:
+    return message.previews if isinstance(message, pb.StreamImagesResponse) else []

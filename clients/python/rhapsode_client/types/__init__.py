@@ -2,6 +2,7 @@
 
 from rhapsode_client.types.images import (
     Encoding,
+    GibbsOptions,
     ImageClass,
     ImageFormat,
     ImageOptions,
@@ -18,6 +19,7 @@ from rhapsode_client.types.images import (
 from rhapsode_client.types.models import (
     Capability,
     DataSet,
+    GibbsSpec,
     ImageSpec,
     LatentPrior,
     LatentSpec,
@@ -52,6 +54,8 @@ __all__ = [
     "DataSet",
     "Encoding",
     "FinishReason",
+    "GibbsOptions",
+    "GibbsSpec",
     "ImageClass",
     "ImageFormat",
     "ImageOptions",

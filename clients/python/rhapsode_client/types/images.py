@@ -34,7 +34,7 @@ class InterpolationMethod(StrEnum):
 class Picture:
     """A picture that a model made; sizes in pixels, `data` written as `format` says.
 
-    `latent` is float32 [size] where it was asked for, otherwise None.
+    `latent` is float32 [size] where it was asked for, otherwise None. `steps_taken` is set in a preview alone.
     """
 
     index: int
@@ -44,6 +44,7 @@ class Picture:
     channels: int
     data: bytes
     latent: NDArray[np.float32] | None
+    steps_taken: int | None = None
 
     def array(self) -> NDArray[np.uint8] | NDArray[np.float32]:
         """Pixels [height, width, channels]: uint8, or float32 in the model's range where the format is RAW_FLOAT32."""
@@ -81,6 +82,17 @@ Keyframe: TypeAlias = int | LatentInput | PictureInput
 """A point on a walk: a seed, a latent (one dimension), or a picture to encode."""
 
 
+@dataclass(frozen=True, slots=True)
+class GibbsOptions:
+    """How a Boltzmann machine draws; None leaves it to the model.
+
+    With `preview_every`, a stream gives pictures on their way too, after every so many steps; those have `steps_taken`.
+    """
+
+    steps: int | None = None
+    preview_every: int | None = None
+
+
 class ImageOptions(TypedDict, total=False):
     """The keyword arguments of `generate_images` and `stream_images`; at most one of seed, seeds and latents."""
 
@@ -100,6 +112,8 @@ class ImageOptions(TypedDict, total=False):
     """How pictures are written. Default PNG."""
     return_latents: bool
     """Whether each picture comes with its latent. Default False."""
+    gibbs: GibbsOptions
+    """For a Boltzmann machine only."""
 
 
 class WalkOptions(TypedDict, total=False):

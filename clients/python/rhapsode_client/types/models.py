@@ -12,6 +12,10 @@ class ModelKind(StrEnum):
     SEQUENCE = "sequence"
     AUTOENCODER = "autoencoder"
     GENERATOR = "generator"
+    CRITIC = "critic"
+    DIFFUSION = "diffusion"
+    BOLTZMANN = "boltzmann"
+    TRANSFORM = "transform"
 
 
 class Capability(StrEnum):
@@ -61,6 +65,15 @@ class ImageSpec:
     channels: int
     low: float
     high: float
+
+
+@dataclass(frozen=True, slots=True)
+class GibbsSpec:
+    """How a Boltzmann machine's chain is run: numbers of a state, uniforms of a step, steps where none are said."""
+
+    state_size: int
+    noise_size: int
+    default_steps: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,3 +172,4 @@ class Model:
     digest: str
     training: Training
     metrics: tuple[Metric, ...]
+    gibbs: GibbsSpec | None = None
