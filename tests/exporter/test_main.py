@@ -74,7 +74,15 @@ def test_list_names_all_families() -> None:
     console = Console(file=io.StringIO(), width=200)
     CliRunner().invoke(build_app(families(), console), ["list"], catch_exceptions=False)
     assert isinstance(console.file, io.StringIO)
-    for name in ("shakespeare-rnn", "shakespeare-gru", "faces-vae", "digits-gan", "diagonals-gan"):
+    for name in (
+        "shakespeare-rnn",
+        "shakespeare-gru",
+        "faces-vae",
+        "digits-gan",
+        "diagonals-gan",
+        "digits-bayes",
+        "digits-rbm",
+    ):
         assert name in console.file.getvalue()
 
 
@@ -135,6 +143,10 @@ def test_families_say_whether_they_measure_an_error() -> None:
         "faces-vae": True,
         "digits-gan": False,
         "diagonals-gan": False,
+        "digits-bayes": False,
+        "digits-rbm": False,
+        "digits-dbm": False,
+        "encrypt": False,
     }
 
 

@@ -14,13 +14,13 @@ from rhapsode_exporter.families.labelled_digits import LICENCE, NAMES, LabelledP
 from rhapsode_exporter.families.records import as_text, training_record
 from rhapsode_exporter.judge.classifier import judge, probabilities
 from rhapsode_exporter.judge.digits import DigitJudge, conditional_metrics
-from rhapsode_exporter.loops.boltzmann import BoltzmannSettings, Digits, train
+from rhapsode_exporter.loops.boltzmann import BoltzmannSettings, Digits, class_offsets, train
 from rhapsode_exporter.networks.bayes import BayesCritic, BayesDecoder, count_pixels, lit
-from rhapsode_exporter.networks.boltzmann import GibbsStep, Machine, Units
+from rhapsode_exporter.networks.boltzmann import GibbsStep, Machine
 from rhapsode_exporter.run.sheets import png_sheet
 
 SHOWN, PIXELS = 100, SIDE * SIDE
-LONG = 10  # times the usual steps: where chains end that are left to themselves
+LONG = 5  # times the usual steps: where chains end that are left to themselves
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,8 @@ class Size:
     training: BoltzmannSettings
 
 
-RBM = Size(hidden=256, top=0, steps=12_000, chain=100, judged=2_000, training=BoltzmannSettings())
-DBM = Size(hidden=256, top=128, steps=12_000, chain=100, judged=2_000, training=BoltzmannSettings(pretraining=0.15))
+RBM = Size(hidden=256, top=0, steps=12_000, chain=200, judged=2_000, training=BoltzmannSettings())
+DBM = Size(hidden=256, top=128, steps=12_000, chain=200, judged=2_000, training=BoltzmannSettings(pretraining=0.15))
 QUICK_RBM = Size(64, 0, 800, 50, 300, BoltzmannSettings(evaluate_every=400))
 QUICK_DBM = Size(64, 32, 800, 50, 300, BoltzmannSettings(pretraining=0.15, evaluate_every=400))
 
@@ -63,7 +63,7 @@ class DigitsBoltzmann:
         settings = as_text(asdict(size.training) | shape | {"data": digits.record.sha256})
         machine = Machine(PIXELS, size.hidden, size.top, CLASSES)
         real = Digits(digits.training, digits.labels)
-        draw = partial(_draw, real, size.training.mean_field, SHOWN, size.chain, 0)
+        draw = partial(_draw, SHOWN, size.chain, 0)
         watch = partial(_watch, digits.judge)
         run = order.open_run(self.name, order.stop_rule(size.steps))
         identity = settings | {"seed": str(order.seed)}
@@ -71,16 +71,15 @@ class DigitsBoltzmann:
         if outcome.stop.reason == StopReason.STOP_REASON_INTERRUPTED:
             return None
         order.console.print(f"running {size.judged:,} chains to judge")
-        start = _start(machine, real, size.training.mean_field)
         return BundleDraft(
             name=self.name,
             kind=ModelKind.MODEL_KIND_BOLTZMANN,
             description="Handwritten digits of 28×28 grey pixels, of a class that can be asked for, drawn by a chain "
             f"of Gibbs steps of a Boltzmann machine with {self._layers}. A picture is the probabilities of its pixels.",
             licence=LICENCE,
-            graphs=(_graph(machine, start),),
+            graphs=(_graph(machine),),
             training=training_record(digits.record, settings, order.seed, outcome),
-            metrics=_figures(machine, digits, real, size),
+            metrics=_figures(machine, digits, size),
             preview=Preview("preview.png", png_sheet(draw(machine), 0.0, 1.0)),
             image=ImageSpec(height=SIDE, width=SIDE, channels=1, low=0.0, high=1.0),
             classes=NAMES,
@@ -88,7 +87,7 @@ class DigitsBoltzmann:
                 state_size=size.hidden,
                 noise_size=PIXELS + size.top + size.hidden,
                 default_steps=size.chain,
-                start=[round(one, 4) for one in start.tolist()],
+                start=[0.0] * size.hidden,
             ),
         )
 
@@ -111,11 +110,11 @@ class DigitsDbm(DigitsBoltzmann):
 
 
 @torch.no_grad()
-def _graph(machine: Machine, start: Tensor) -> GraphDraft:
+def _graph(machine: Machine) -> GraphDraft:
     """The step graph; its goldens are chains under way."""
     generator, step = torch.Generator().manual_seed(2), GibbsStep(machine, SIDE)
     labels = torch.arange(GOLDEN_ROWS) % CLASSES
-    state = (torch.rand(GOLDEN_ROWS, len(start), generator=generator) < start).float()
+    state = torch.zeros(GOLDEN_ROWS, machine.weight.shape[1])
     for _ in range(10):
         uniform = torch.rand(GOLDEN_ROWS, sum(step.sizes), generator=generator)
         before, (state, _) = state, step(state, uniform, labels)
@@ -123,19 +122,16 @@ def _graph(machine: Machine, start: Tensor) -> GraphDraft:
     return GraphDraft(GraphRole.GRAPH_ROLE_GIBBS, step, inputs, ("next_state", "image"))
 
 
-def _start(machine: Machine, real: Digits, rounds: int) -> Tensor:
-    """How often each hidden unit is on while pictures are shown: [H]."""
-    units: Units = machine.mean_field(real.images.flatten(1), real.labels, rounds)
-    return units.hidden.mean(dim=0)
-
-
 @torch.no_grad()
-def _draw(real: Digits, rounds: int, count: int, steps: int, seed: int, machine: Machine) -> Tensor:
-    """Pictures [count, 1, 28, 28] after so many steps of chains of their own, the classes in turn."""
+def _draw(count: int, steps: int, seed: int, machine: Machine) -> Tensor:
+    """Pictures [count, 1, 28, 28] after so many steps of chains of their own, the classes in turn.
+
+    A chain begins with no hidden unit on, so that its first picture is drawn from the pixels' biases alone: near the
+    mean picture of its class.
+    """
     generator, step = torch.Generator().manual_seed(seed), GibbsStep(machine, SIDE)
     labels = torch.arange(count) % CLASSES
-    start = _start(machine, real, rounds)
-    state, pictures = (torch.rand(count, len(start), generator=generator) < start).float(), torch.empty(0)
+    state, pictures = torch.zeros(count, machine.weight.shape[1]), torch.empty(0)
     for _ in range(steps):
         state, pictures = step(state, torch.rand(count, sum(step.sizes), generator=generator), labels)
     return pictures
@@ -151,13 +147,13 @@ def _watch(digit_judge: DigitJudge, pictures: Tensor) -> dict[str, float]:
 
 
 @torch.no_grad()
-def _figures(machine: Machine, digits: LabelledPictures, real: Digits, size: Size) -> tuple[Metric, ...]:
-    rounds, asked = size.training.mean_field, torch.arange(size.judged) % CLASSES
-    pictures = _draw(real, rounds, size.judged, size.chain, 1, machine)
+def _figures(machine: Machine, digits: LabelledPictures, size: Size) -> tuple[Metric, ...]:
+    asked = torch.arange(size.judged) % CLASSES
+    pictures = _draw(size.judged, size.chain, 1, machine)
     table = count_pixels(lit(digits.training), digits.labels, CLASSES)
     noise = 2.0 * torch.rand(size.judged, PIXELS, generator=torch.Generator().manual_seed(1)) - 1.0
     simpler = judge(digits.judge.classifier, BayesDecoder(table, SIDE)(noise, asked)).confident
-    late = _draw(real, rounds, size.judged // 4, LONG * size.chain, 2, machine)
+    late = _draw(size.judged // LONG, LONG * size.chain, 2, machine)
     figures = (
         *conditional_metrics(digits.judge, pictures, asked),
         _share(
@@ -179,11 +175,13 @@ def _figures(machine: Machine, digits: LabelledPictures, real: Digits, size: Siz
 
 
 def _accuracy(machine: Machine, digits: LabelledPictures, table: Tensor) -> Metric:
-    named = machine.log_joint(digits.held_out.flatten(1)).argmax(dim=1)
+    offsets = class_offsets(machine.log_joint(digits.training.flatten(1)), digits.labels)
+    named = (machine.log_joint(digits.held_out.flatten(1)) + offsets).argmax(dim=1)
     _, simpler = BayesCritic(table, torch.full((CLASSES,), 1.0 / CLASSES))(digits.held_out)
     right = float((named == digits.held_out_labels).double().mean())
     baseline = float((simpler.argmax(dim=1) == digits.held_out_labels).double().mean())
-    what = "share of held-out digits whose class has the least free energy"
+    what = "share of held-out digits whose class has the least free energy, less a constant of the class (its unknown "
+    what += "partition function) that was fitted to the training digits"
     return _share("accuracy_share", right, baseline, "naive Bayes", what)
 
 

@@ -153,6 +153,21 @@ def _by_class(shown: Tensor, labels: Tensor, made: Tensor, made_labels: Tensor, 
     return (total.index_add(0, labels, shown).index_add(0, made_labels, made, alpha=-1.0)) / len(labels)
 
 
+def class_offsets(log_joint: Tensor, labels: Tensor, steps: int = 200) -> Tensor:
+    """What to add to each class of a log-joint [N, classes] that lacks the classes' constants: fitted to labels [N]."""
+    with torch.enable_grad():
+        offsets = torch.zeros(log_joint.shape[1], requires_grad=True)
+        optimiser = torch.optim.Adam([offsets], lr=1.0)
+        schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.01, steps)
+        for _ in range(steps):
+            optimiser.zero_grad()
+            loss = torch.nn.functional.cross_entropy(log_joint + offsets, labels)
+            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            optimiser.step()
+            schedule.step()
+    return offsets.detach()
+
+
 @torch.no_grad()
 def train(
     run: TrainingRun,

@@ -67,5 +67,5 @@ class BayesCritic(nn.Module):
         """The same critic, whose realness has mean 0 and deviation 1 over these pictures."""
         raw, _ = self(images)
         likelihood = raw * self.spread + self.typical
-        self.typical, self.spread = float(likelihood.mean()), float(likelihood.std())
+        self.typical, self.spread = float(likelihood.mean()), max(1.0, float(likelihood.std()))
         return self
