@@ -18,7 +18,7 @@ from rhapsode_exporter.bundle.write import bundle_folder, refuse_existing, write
 from rhapsode_exporter.data.archives import FOLDER_VARIABLE, cache_folder
 from rhapsode_exporter.data.pictures import FEWEST
 from rhapsode_exporter.errors import ExporterError
-from rhapsode_exporter.families.base import Family, Order
+from rhapsode_exporter.families.base import Family, Order, bundle_names
 from rhapsode_exporter.families.catalogue import families
 from rhapsode_exporter.importer.command import HELP as IMPORT_HELP
 from rhapsode_exporter.importer.command import import_command
@@ -130,9 +130,10 @@ def _train_command(family: Family, console: Console) -> Callable[..., None]:
         _refuse_schedule(family, schedule)
         _refuse_error(family, "--error-below", error_below)
         _refuse_error(family, "--change-below", change_below)
-        refuse_existing(bundle_folder(out, family.name, version), overwrite)
-        if quantize is not None:
-            refuse_existing(variant_folder(out, family.name, version, quantize), overwrite)
+        for name in bundle_names(family):
+            refuse_existing(bundle_folder(out, name, version), overwrite)
+            if quantize is not None:
+                refuse_existing(variant_folder(out, name, version, quantize), overwrite)
         torch.set_num_threads(threads or (1 if quick else os.cpu_count() or 1))
         with Interrupt() as interrupt:
             order = Order(
@@ -149,15 +150,16 @@ def _train_command(family: Family, console: Console) -> Callable[..., None]:
                 error_below=error_below,
                 change_below=change_below,
             )
-            draft = family.train(order)
-        if draft is None:
+            made = family.train(order)
+        if made is None:
             console.print("interrupted; the same command with --resume goes on from the checkpoint")
             raise typer.Exit(INTERRUPTED)
-        folder = write_bundle(draft, out, version, overwrite=overwrite)
-        _report(draft, folder, console)
-        if quantize is not None:
-            text = None if draft.sequence is None else data
-            quantize_bundle(folder, quantize, out, text, console, overwrite=overwrite)
+        for draft in made if isinstance(made, tuple) else (made,):
+            folder = write_bundle(draft, out, version, overwrite=overwrite)
+            _report(draft, folder, console)
+            if quantize is not None:
+                text = None if draft.sequence is None else data
+                quantize_bundle(folder, quantize, out, text, console, overwrite=overwrite)
 
     return command
 

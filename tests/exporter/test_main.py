@@ -74,7 +74,16 @@ def test_list_names_all_families() -> None:
     console = Console(file=io.StringIO(), width=200)
     CliRunner().invoke(build_app(families(), console), ["list"], catch_exceptions=False)
     assert isinstance(console.file, io.StringIO)
-    for name in ("shakespeare-rnn", "shakespeare-gru", "faces-vae", "digits-gan", "digits-critic", "diagonals-gan"):
+    for name in (
+        "shakespeare-rnn",
+        "shakespeare-gru",
+        "faces-vae",
+        "digits-gan",
+        "digits-critic",
+        "diagonals-gan",
+        "digits-bayes",
+        "digits-rbm",
+    ):
         assert name in console.file.getvalue()
 
 
@@ -137,6 +146,10 @@ def test_families_say_whether_they_measure_an_error() -> None:
         "digits-critic": False,
         "diagonals-gan": False,
         "digits-diffusion": True,
+        "digits-bayes": False,
+        "digits-rbm": False,
+        "digits-dbm": False,
+        "encrypt": False,
     }
 
 

@@ -1,4 +1,4 @@
-"""Every rule that docs/bundle.md gives for codes and for noise is broken here, and the server says which."""
+"""Every rule that docs/bundle.md gives for codes, noise and chains is broken here, and the server says which."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from safetensors import numpy as safetensors
 from rhapsode.v1 import bundle_pb2
 from rhapsode.v1.bundle_pb2 import Bundle
 from support.breaking import Break, check_line, refusal, said, write
-from support.bundles import code_file, compressor, diffusion, frequencies
+from support.bundles import boltzmann, code_file, compressor, diffusion, frequencies
 
 
 def table(values: NDArray[Any]) -> Break:
@@ -54,6 +54,18 @@ NOISE: list[tuple[str, str, Break]] = [
     ("G5", "tensor 'class_id'", said(lambda b: b.ClearField("classes"))),
 ]
 
+CHAINS: list[tuple[str, str, Break]] = [
+    ("M3", "has no gibbs graph", said(lambda b: b.ClearField("graphs"))),
+    ("M5", "gibbs: stands exactly where", said(lambda b: b.ClearField("gibbs"))),
+    ("M5", "gibbs.state_size", said(lambda b: setattr(b.gibbs, "state_size", 0))),
+    ("M5", "gibbs.noise_size", said(lambda b: setattr(b.gibbs, "noise_size", 65_537))),
+    ("M5", "gibbs.default_steps", said(lambda b: setattr(b.gibbs, "default_steps", 0))),
+    ("M5", "gibbs.start: has 17 numbers, the state 16", said(lambda b: b.gibbs.start.append(1))),
+    ("M7", "gibbs.start", said(lambda b: b.gibbs.start.__setitem__(3, float("nan")))),
+    ("G5", "tensor 'uniform'", said(lambda b: setattr(b.gibbs, "noise_size", 79))),
+    ("G5", "tensor 'class_id'", said(lambda b: b.ClearField("classes"))),
+]
+
 
 @pytest.mark.parametrize(("rule", "told", "change"), NOISE, ids=lambda value: str(value)[:24])
 def test_a_broken_diffusion_model_is_refused(tmp_path: Path, rule: str, told: str, change: Break) -> None:
@@ -65,5 +77,12 @@ def test_a_broken_diffusion_model_is_refused(tmp_path: Path, rule: str, told: st
 @pytest.mark.parametrize(("rule", "told", "change"), CODES, ids=lambda value: str(value)[:24])
 def test_a_broken_compressor_is_refused(tmp_path: Path, rule: str, told: str, change: Break) -> None:
     folder = compressor().write(tmp_path)
+    change(folder)
+    check_line(refusal(folder), folder, rule, told)
+
+
+@pytest.mark.parametrize(("rule", "told", "change"), CHAINS, ids=lambda value: str(value)[:24])
+def test_a_broken_boltzmann_machine_is_refused(tmp_path: Path, rule: str, told: str, change: Break) -> None:
+    folder = boltzmann().write(tmp_path)
     change(folder)
     check_line(refusal(folder), folder, rule, told)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.bundles import Draft, autoencoder, class_generator, diffusion, stepper
+from support.bundles import Draft, autoencoder, boltzmann, class_generator, diffusion, stepper
 from support.company import trials
 from support.server import load, process, running
 from support.variant_bundles import min_gru, quantised
@@ -45,6 +45,7 @@ async def test_a_thousand_replies_of_shipped_models_are_the_same_alone_and_in_co
         (lambda: min_gru("tiny-gru", normalised=False), True),
         (class_generator, True),
         (diffusion, True),
+        (boltzmann, True),
     ],
     ids=[
         "text in dynamic int8",
@@ -53,6 +54,7 @@ async def test_a_thousand_replies_of_shipped_models_are_the_same_alone_and_in_co
         "minGRU without",
         "a generator with classes",
         "noise at all times",
+        "chains of all lengths",
     ],
 )
 async def test_a_model_whose_rows_depend_on_their_company_is_flagged_and_caught(

@@ -22,12 +22,14 @@ STEP, DECODE = bundle_pb2.GRAPH_ROLE_STEP, bundle_pb2.GRAPH_ROLE_DECODE
 ENCODE, CRITIC = bundle_pb2.GRAPH_ROLE_ENCODE, bundle_pb2.GRAPH_ROLE_CRITIC
 DENOISE = bundle_pb2.GRAPH_ROLE_DENOISE
 TRANSFORM = bundle_pb2.GRAPH_ROLE_TRANSFORM
+GIBBS = bundle_pb2.GRAPH_ROLE_GIBBS
 _ROLE_NAMES: Mapping[int, str] = {
     STEP: "step",
     DECODE: "decode",
     ENCODE: "encode",
     CRITIC: "critic",
     DENOISE: "denoise",
+    GIBBS: "gibbs",
     TRANSFORM: "transform",
 }
 _DTYPES: Mapping[int, bundle_pb2.DataType.ValueType] = {
@@ -244,6 +246,19 @@ def diffusion(
     draft = _draft(bundle, {DENOISE: graphs.denoiser(seed=seed, classes=len(classes), nan_class=nan_class)})
     draft.avoid_class = nan_class
     return draft
+
+
+def boltzmann(
+    name: str = "tiny-chain", version: int = 1, *, classes: Sequence[str] = ("dot", "bar", "ring"), seed: int = 7
+) -> Draft:
+    """A Boltzmann machine of 8×8 grey pictures that takes a class; five steps where a request does not say."""
+    bundle = _bundle(name, version, bundle_pb2.MODEL_KIND_BOLTZMANN)
+    bundle.image.CopyFrom(bundle_pb2.ImageSpec(height=graphs.SIDE, width=graphs.SIDE, channels=1, low=0, high=1))
+    noise = graphs.SIDE**2 + graphs.WIDTH
+    start = [0.25] * graphs.WIDTH
+    bundle.gibbs.CopyFrom(bundle_pb2.GibbsSpec(state_size=graphs.WIDTH, noise_size=noise, default_steps=5, start=start))
+    bundle.classes.extend(classes)
+    return _draft(bundle, {GIBBS: graphs.chain(seed=seed, classes=len(classes))})
 
 
 def write_all(models: Path) -> Mapping[str, Path]:

@@ -164,6 +164,35 @@ def denoiser(*, seed: int, classes: int = 0, nan_class: int | None = None) -> on
     return model(nodes, inputs, [floats("noise", 1, SIDE, SIDE)], weights)
 
 
+def chain(*, seed: int, classes: int) -> onnx.ModelProto:
+    """One step of a Boltzmann machine of 8×8 grey pictures whose 16 hidden units are the state.
+
+    state [batch, 16], uniform [batch, 80], class_id [batch] → next_state, image [batch, 1, 8, 8] in [0, 1].
+    """
+    draw = _draw(seed)
+    weights: Weights = {
+        "couplings": draw(WIDTH, SIDE * SIDE) / 2,
+        "back": np.empty(0, np.float32),
+        "of_class": draw(classes, SIDE * SIDE),
+        "parts": np.array([SIDE * SIDE, WIDTH], np.int64),
+        "folded": np.array([-1, 1, SIDE, SIDE], np.int64),
+    }
+    weights["back"] = np.ascontiguousarray(weights["couplings"].T)
+    nodes = [
+        _node("Gather", "of_class class_id", "bias"),
+        helper.make_node("Split", ["uniform", "parts"], ["of_visible", "of_hidden"], axis=1),
+        *_sum_of_products("seen", {"state": "couplings"}, "bias"),
+        _node("Sigmoid", "seen", "likely"),
+        _node("Reshape", "likely folded", "image"),
+        *_below("of_visible", "likely", "visible"),
+        _node("MatMul", "visible back", "felt"),
+        _node("Sigmoid", "felt", "active"),
+        *_below("of_hidden", "active", "next_state"),
+    ]
+    inputs = [floats("state", WIDTH), floats("uniform", SIDE * SIDE + WIDTH), integers("class_id")]
+    return model(nodes, inputs, [floats("next_state", WIDTH), floats("image", 1, SIDE, SIDE)], weights)
+
+
 def model(
     nodes: Sequence[NodeProto], inputs: Sequence[Value], outputs: Sequence[Value], weights: Mapping[str, NDArray[Any]]
 ) -> onnx.ModelProto:
@@ -206,6 +235,12 @@ def _sum_of_products(output: str, products: Mapping[str, str], bias: str) -> lis
         nodes += [_node("MatMul", f"{left} {right}", product), _node("Add", f"{total} {product}", partial)]
         total = partial
     return nodes
+
+
+def _below(uniform: str, probability: str, output: str) -> list[NodeProto]:
+    """1 where a uniform is below a probability, else 0."""
+    cast = helper.make_node("Cast", [f"{output}_drawn"], [output], to=TensorProto.FLOAT)
+    return [_node("Less", f"{uniform} {probability}", f"{output}_drawn"), cast]
 
 
 def _node(operator: str, inputs: str, outputs: str) -> NodeProto:

@@ -33,9 +33,13 @@ METHODS = image_pb2.InterpolationMethod.values()
 
 
 def pictures(model: Model, dice: Dice) -> ImageGeneration:
-    """Pictures of one seed from any row on, of a seed each, or of latents."""
-    asked = ImageGeneration(model=model.name, format=dice.pick(FORMATS), return_latents=dice.chance(0.5))
-    count, source = dice.size(MOST_PICTURES), dice.below(4)
+    """Pictures of one seed from any row on, of a seed each, or of latents; a chain's after few steps."""
+    asked = ImageGeneration(model=model.name, format=dice.pick(FORMATS))
+    latents = model.latent.size > 0
+    asked.return_latents = latents and dice.chance(0.5)
+    count, source = dice.size(MOST_PICTURES), dice.below(4) if latents else 1 + dice.below(3)
+    if model.HasField("gibbs") and dice.chance(0.9):
+        asked.gibbs.steps = 1 + dice.below(MOST_STEPS)
     if source == 0:
         asked.latents.CopyFrom(Latents(latents=[_latent(model, dice) for _ in range(count)]))
     elif source == 1:
@@ -44,9 +48,10 @@ def pictures(model: Model, dice: Dice) -> ImageGeneration:
         asked.count, asked.seed, asked.first_index = count, dice.seed(), dice.pick([0, dice.below(1000)])
     if model.classes and (source == 0 or dice.chance(0.5)):
         asked.image_class.CopyFrom(_class(model, dice))
-    if source and dice.chance(0.3):
-        asked.truncation = dice.between(0.01, 1.0)
-    asked.attributes.extend(_edits(model, dice))
+    if latents:
+        if source and dice.chance(0.3):
+            asked.truncation = dice.between(0.01, 1.0)
+        asked.attributes.extend(_edits(model, dice))
     if model.HasField("diffusion") and dice.chance(0.9):
         asked.diffusion.CopyFrom(_way(model, dice, fresh=source != 0))
     return asked

@@ -34,8 +34,8 @@ Maker: TypeAlias = Callable[[Model, Dice], Asked]
 
 MAKERS: Mapping[int, Sequence[Maker]] = {
     model_pb2.CAPABILITY_GENERATE_TEXT: (text, text, text, scoring),
-    model_pb2.CAPABILITY_GENERATE_IMAGES: (pictures, decoding),
-    model_pb2.CAPABILITY_INTERPOLATE_IMAGES: (walk,),
+    model_pb2.CAPABILITY_GENERATE_IMAGES: (pictures,),
+    model_pb2.CAPABILITY_INTERPOLATE_IMAGES: (walk, decoding),  # both need latents
     model_pb2.CAPABILITY_ENCODE_IMAGES: (encoding,),
     model_pb2.CAPABILITY_EDIT_IMAGES: (editing, fitting),
     model_pb2.CAPABILITY_SCORE_IMAGES: (judging,),

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from rhapsode.v1.bundle_pb2 import (
     CodeSpec,
     DiffusionSpec,
+    GibbsSpec,
     GraphRole,
     ImageSpec,
     LatentSpec,
@@ -81,3 +82,4 @@ class BundleDraft:
     classes: tuple[str, ...] = ()
     code: CodeDraft | None = None
     diffusion: DiffusionSpec | None = None
+    gibbs: GibbsSpec | None = None

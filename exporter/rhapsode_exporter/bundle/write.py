@@ -68,6 +68,7 @@ def _describe(draft: BundleDraft, version: int) -> Bundle:
         sequence=draft.sequence,
         classes=draft.classes,
         diffusion=draft.diffusion,
+        gibbs=draft.gibbs,
         training=draft.training,
         metrics=draft.metrics,
         code=draft.code.spec if draft.code else None,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from rich.console import Console
 
@@ -61,7 +61,7 @@ class Family(Protocol):
 
     @property
     def name(self) -> str:
-        """The family's name, which its bundles bear."""
+        """The family's name, which its bundle bears where it makes one."""
         ...
 
     @property
@@ -79,6 +79,21 @@ class Family(Protocol):
         """Whether the training measures a validation error that it can be stopped by; games have none."""
         ...
 
-    def train(self, order: Order) -> BundleDraft | None:
+    def train(self, order: Order) -> BundleDraft | tuple[BundleDraft, ...] | None:
         """Train as ordered, measure, and give what is to be exported; None where the user interrupted."""
         ...
+
+
+@runtime_checkable
+class Several(Protocol):
+    """What a family has besides whose one training makes several bundles."""
+
+    @property
+    def bundles(self) -> tuple[str, ...]:
+        """The names of its bundles, in the order of its drafts."""
+        ...
+
+
+def bundle_names(family: Family) -> tuple[str, ...]:
+    """The names of the bundles that a family makes: its own, unless it makes several."""
+    return family.bundles if isinstance(family, Several) else (family.name,)

@@ -2,10 +2,13 @@
 
 from rhapsode_exporter.families.base import Family
 from rhapsode_exporter.families.diagonals_gan import DiagonalsGan
+from rhapsode_exporter.families.digits_bayes import DigitsBayes
+from rhapsode_exporter.families.digits_boltzmann import DigitsDbm, DigitsRbm
 from rhapsode_exporter.families.digits_critic import DigitsCritic
 from rhapsode_exporter.families.digits_diffusion import DigitsDiffusion
 from rhapsode_exporter.families.digits_gan import DigitsGan
 from rhapsode_exporter.families.digits_restore import DigitsRestore
+from rhapsode_exporter.families.encrypt import Encrypt
 from rhapsode_exporter.families.faces_codec import FacesCodec
 from rhapsode_exporter.families.faces_vae import FacesVae
 from rhapsode_exporter.families.glyphs_bold import GlyphsBold
@@ -25,4 +28,8 @@ def families() -> tuple[Family, ...]:
         GlyphsBold(),
         DiagonalsGan(),
         DigitsDiffusion(),
+        DigitsBayes(),
+        DigitsRbm(),
+        DigitsDbm(),
+        Encrypt(),
     )

@@ -81,7 +81,7 @@ class _GraphRoleEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_GraphRole.Va
     GRAPH_ROLE_DENOISE: _GraphRole.ValueType  # 5
     """(noisy image, time, class) → predicted noise."""
     GRAPH_ROLE_GIBBS: _GraphRole.ValueType  # 6
-    """(state, uniforms) → (next state, image): one step of a Markov chain."""
+    """(state, uniforms, class) → (next state, image): one step of a Markov chain."""
     GRAPH_ROLE_TRANSFORM: _GraphRole.ValueType  # 7
     """image → image, or any tensors → any tensors."""
 
@@ -101,7 +101,7 @@ GRAPH_ROLE_CRITIC: GraphRole.ValueType  # 4
 GRAPH_ROLE_DENOISE: GraphRole.ValueType  # 5
 """(noisy image, time, class) → predicted noise."""
 GRAPH_ROLE_GIBBS: GraphRole.ValueType  # 6
-"""(state, uniforms) → (next state, image): one step of a Markov chain."""
+"""(state, uniforms, class) → (next state, image): one step of a Markov chain."""
 GRAPH_ROLE_TRANSFORM: GraphRole.ValueType  # 7
 """image → image, or any tensors → any tensors."""
 
@@ -466,22 +466,28 @@ class GibbsSpec(message.Message):
     STATE_SIZE_FIELD_NUMBER: builtins.int
     NOISE_SIZE_FIELD_NUMBER: builtins.int
     DEFAULT_STEPS_FIELD_NUMBER: builtins.int
+    START_FIELD_NUMBER: builtins.int
     state_size: builtins.int
     """Numbers of a state, each 0 or 1."""
     noise_size: builtins.int
     """Uniforms that a step takes."""
     default_steps: builtins.int
     """Steps to take where a request does not say."""
+    @builtins.property
+    def start(self) -> containers.RepeatedScalarFieldContainer[builtins.float]:
+        """For each number of a fresh state, the probability that it is 1; empty where that is one half for all."""
+
     def __init__(
         self,
         *,
         state_size: builtins.int = ...,
         noise_size: builtins.int = ...,
         default_steps: builtins.int = ...,
+        start: abc.Iterable[builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["default_steps", b"default_steps", "noise_size", b"noise_size", "state_size", b"state_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["default_steps", b"default_steps", "noise_size", b"noise_size", "start", b"start", "state_size", b"state_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -850,8 +856,8 @@ class Bundle(message.Message):
 
     @builtins.property
     def classes(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Class names by id, where a decode or denoise graph has an input "class_id" or a critic an output "class_logits";
-        empty otherwise.
+        """Class names by id, where a decode, denoise or gibbs graph has an input "class_id" or a critic an output
+        "class_logits"; empty otherwise.
         """
 
     @builtins.property

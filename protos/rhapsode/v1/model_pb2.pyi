@@ -248,7 +248,7 @@ class Model(message.Message):
 
     @builtins.property
     def gibbs(self) -> bundle_pb2.GibbsSpec:
-        """How its chain is run; absent where it has none."""
+        """How its chain is run; absent where it has none. ListModels leaves the start out."""
 
     def __init__(
         self,

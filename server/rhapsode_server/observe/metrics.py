@@ -7,7 +7,7 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-Role = Literal["step", "decode", "encode", "critic", "transform", "denoise"]
+Role = Literal["step", "decode", "encode", "critic", "transform", "denoise", "gibbs"]
 
 _ITEM_OF_ROLE: Mapping[Role, str] = MappingProxyType(
     {
@@ -17,6 +17,7 @@ _ITEM_OF_ROLE: Mapping[Role, str] = MappingProxyType(
         "critic": "judgement",
         "transform": "image",
         "denoise": "image",
+        "gibbs": "image",
     }
 )
 _REJECTIONS = ("queue_full", "shutting_down", "deadline_expired")

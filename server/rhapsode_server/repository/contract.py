@@ -32,7 +32,8 @@ def inputs(bundle: Bundle, graph: Graph) -> Sequence[Tensor]:
     if graph.role == bundle_pb2.GRAPH_ROLE_DENOISE:
         return [_image(bundle), floats("time"), *_class_id(bundle)]
     if graph.role == bundle_pb2.GRAPH_ROLE_GIBBS:
-        return [floats("state", bundle.gibbs.state_size), floats("uniform", bundle.gibbs.noise_size)]
+        state, noise = floats("state", bundle.gibbs.state_size), floats("uniform", bundle.gibbs.noise_size)
+        return [state, noise, *_class_id(bundle)]
     if graph.role == bundle_pb2.GRAPH_ROLE_TRANSFORM and not bundle.HasField("image"):
         return [declared(spec) for spec in graph.inputs]  # whatever they are
     return [_image(bundle)]

@@ -14,3 +14,4 @@ CODE_NUMBERS = 2**22  # frequencies, of all numbers of a latent together
 TRAINING_STEPS = 10_000  # of a diffusion model
 DEFAULT_STEPS, GUIDANCE = 1000, 20.0  # as in DiffusionOptions
 STATE_NUMBERS = 2**24  # of one row, all state tensors together
+CHAIN_STEPS = 10_000  # as GibbsOptions.steps

@@ -15,6 +15,7 @@ from rhapsode_server.models.critic import Critic
 from rhapsode_server.models.decoder import Decoder
 from rhapsode_server.models.denoiser import Canvas, Denoiser
 from rhapsode_server.models.encoder import Encoder
+from rhapsode_server.models.gibbs import GibbsSampler
 from rhapsode_server.models.latents import Prior
 from rhapsode_server.models.stepper import Stepper
 from rhapsode_server.models.transform import Transformer
@@ -23,7 +24,7 @@ from rhapsode_server.repository import code, rehearsal, verify
 from rhapsode_server.repository.attributes import Vectors
 from rhapsode_server.repository.bundle import Manifest
 from rhapsode_server.repository.problems import Problem, refusal
-from rhapsode_server.repository.schema import CRITIC, DECODE, DENOISE, ENCODE, STEP, TRANSFORM
+from rhapsode_server.repository.schema import CRITIC, DECODE, DENOISE, ENCODE, GIBBS, STEP, TRANSFORM
 from rhapsode_server.repository.stepping import Batching, Stepping, stepping
 from rhapsode_server.runtime.providers import Runtime
 from rhapsode_server.runtime.session import Session
@@ -51,6 +52,7 @@ class LoadedModel:
     """Why it is stepped one token a run though more were meant; empty where it is not."""
     decoder: Decoder | None
     encoder: Encoder | None
+    gibbs: GibbsSampler | None
     denoiser: Denoiser | None
     critic: Critic | None
     attributes: Vectors
@@ -79,13 +81,14 @@ def load(folder: Path, runtime: Runtime, batching: Batching) -> LoadedModel:
     sessions = _sessions(manifest, runtime)
     most = batching.max_batch
     decoder = _decoder(manifest.bundle, sessions[DECODE], most) if DECODE in sessions else None
+    gibbs = _gibbs(manifest.bundle, sessions[GIBBS], most) if GIBBS in sessions else None
     denoiser = _denoiser(manifest.bundle, sessions[DENOISE], most) if DENOISE in sessions else None
     # The goldens come first: nothing is worth fusing that does not do what it says.
     verified = verify.goldens(manifest, sessions)
     stepped = _stepped(manifest, sessions[STEP], runtime, batching) if STEP in sessions else None
     critic = _critic(manifest.bundle, sessions[CRITIC], most) if CRITIC in sessions else None
     codec = None if manifest.frequencies is None else code.codec(manifest.bundle, manifest.frequencies)
-    heard = _rehearsal(manifest.bundle, stepped, decoder, denoiser, critic, codec)
+    heard = _rehearsal(manifest.bundle, stepped, decoder, denoiser, gibbs, critic, codec)
     fingerprint = verify.fingerprint(manifest, verified, heard)
     pictures = manifest.bundle.HasField("image")
     return LoadedModel(
@@ -98,6 +101,7 @@ def load(folder: Path, runtime: Runtime, batching: Batching) -> LoadedModel:
         unfused_reason=stepped.unfused_reason if stepped else "",
         decoder=decoder,
         encoder=Encoder(sessions[ENCODE], most) if ENCODE in sessions else None,
+        gibbs=gibbs,
         denoiser=denoiser,
         critic=critic,
         attributes=manifest.attributes,
@@ -128,6 +132,12 @@ def _decoder(bundle: bundle_pb2.Bundle, session: Session, max_batch: int) -> Dec
     return Decoder(session, bundle.latent.size, prior, len(bundle.classes), max_batch)
 
 
+def _gibbs(bundle: bundle_pb2.Bundle, session: Session, max_batch: int) -> GibbsSampler:
+    spec = bundle.gibbs
+    start = np.array(spec.start or [0.5] * spec.state_size, dtype=np.float32)
+    return GibbsSampler(session, start, spec.noise_size, len(bundle.classes), max_batch)
+
+
 def _denoiser(bundle: bundle_pb2.Bundle, session: Session, max_batch: int) -> Denoiser:
     image = bundle.image
     canvas = Canvas((image.channels, image.height, image.width), image.low, image.high)
@@ -144,6 +154,7 @@ def _rehearsal(
     stepped: Stepping | None,
     decoder: Decoder | None,
     denoiser: Denoiser | None,
+    gibbs: GibbsSampler | None,
     critic: Critic | None,
     codec: Codec | None,
 ) -> Iterator[bytes]:
@@ -151,6 +162,8 @@ def _rehearsal(
         yield from stepped.recital.parts()
     if decoder is not None:
         yield from rehearsal.paint(decoder)
+    if gibbs is not None:
+        yield from rehearsal.wander(gibbs)
     if denoiser is not None:
         yield from rehearsal.unveil(denoiser)
     if critic is not None:

@@ -12,6 +12,7 @@ from rhapsode_server.models.codec import Codec
 from rhapsode_server.models.critic import Critic, CriticRow
 from rhapsode_server.models.decoder import Decoder, ImageRow, Picture
 from rhapsode_server.models.denoiser import Denoiser, DenoiseRow, Way
+from rhapsode_server.models.gibbs import GibbsRow, GibbsSampler
 from rhapsode_server.models.latents import Draw
 from rhapsode_server.models.noise import uniforms_of_rows
 from rhapsode_server.models.row import TextRow
@@ -24,6 +25,7 @@ _SEED = 0x5EED
 _TOKENS = 32
 _PICTURES = 4
 _GUIDANCE, _ETAS = 2.0, (0.0, 0.5)
+_STEPS = 8
 _NEARLY = 1e-3  # in nats: what another order of sums may move a log-probability by
 # Every part of the sampler is heard at least once.
 _SETTINGS = (
@@ -107,6 +109,16 @@ def unveil(denoiser: Denoiser) -> Iterator[bytes]:
         outcomes = denoiser.advance(rows)
         yield from _told(outcomes)
         rows = [row for row, outcome in zip(rows, outcomes, strict=True) if not outcome.done]
+
+
+def wander(gibbs: GibbsSampler) -> Iterator[bytes]:
+    """Every step of a short chain: its pictures as bytes, or the error's name."""
+    row = GibbsRow(0, Draw(_SEED, 0), steps=_STEPS, preview_every=1)
+    for _ in range(_STEPS):
+        (outcome,) = gibbs.advance([row])
+        yield from _told([outcome])
+        if outcome.done:
+            return
 
 
 def _told(outcomes: Sequence[Outcome[Picture]]) -> Iterator[bytes]:

@@ -70,6 +70,8 @@ def check(bundle: Bundle, name: str, version: str) -> Iterator[Problem]:
         yield from _image_problems(bundle.image)
     if bundle.HasField("diffusion"):
         yield from _diffusion_problems(bundle)
+    if bundle.HasField("gibbs"):
+        yield from _gibbs_problems(bundle.gibbs)
     yield from _text_problems("M6", "classes", bundle.classes, limits.CLASSES)
 
 
@@ -110,8 +112,8 @@ def _presence_problems(bundle: Bundle) -> Iterator[Problem]:
         if bundle.HasField(field) != (not roles.isdisjoint(wanting)):  # type: ignore[arg-type]  # one of its fields
             names = ", ".join(ROLE_NAMES[role] for role in sorted(wanting))
             yield Problem("M5", field, f"stands exactly where one of these graphs does: {names}")
-    if bundle.classes and roles.isdisjoint({DECODE, DENOISE, CRITIC}):
-        yield Problem("M6", "classes", "only decode, denoise and critic graphs have classes")
+    if bundle.classes and roles.isdisjoint({DECODE, DENOISE, GIBBS, CRITIC}):
+        yield Problem("M6", "classes", "only decode, denoise, gibbs and critic graphs have classes")
 
 
 def _number_problems(bundle: Bundle) -> Iterator[Problem]:
@@ -185,3 +187,15 @@ def _diffusion_problems(bundle: Bundle) -> Iterator[Problem]:
         )
     if not 0.0 <= spec.default_guidance <= limits.GUIDANCE:
         yield Problem("M9", "diffusion.default_guidance", f"must be in [0, {limits.GUIDANCE:g}]")
+
+
+def _gibbs_problems(gibbs: bundle_pb2.GibbsSpec) -> Iterator[Problem]:
+    for field in ("state_size", "noise_size"):
+        if not 1 <= getattr(gibbs, field) <= limits.LATENT_SIZE:
+            yield Problem("M5", f"gibbs.{field}", f"must be in [1, {limits.LATENT_SIZE}]")
+    if not 1 <= gibbs.default_steps <= limits.CHAIN_STEPS:
+        yield Problem("M5", "gibbs.default_steps", f"must be in [1, {limits.CHAIN_STEPS}]")
+    if gibbs.start and len(gibbs.start) != gibbs.state_size:
+        yield Problem("M5", "gibbs.start", f"has {len(gibbs.start)} numbers, the state {gibbs.state_size}")
+    if not all(0.0 <= probability <= 1.0 for probability in gibbs.start):
+        yield Problem("M7", "gibbs.start", "must hold probabilities, in [0, 1]")

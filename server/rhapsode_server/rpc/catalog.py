@@ -12,6 +12,7 @@ from rhapsode_server.models.critic import CriticRow, Judgement
 from rhapsode_server.models.decoder import ImageRow, Picture
 from rhapsode_server.models.denoiser import DenoiseRow
 from rhapsode_server.models.encoder import Encoded, EncodeRow
+from rhapsode_server.models.gibbs import GibbsRow
 from rhapsode_server.models.latents import Draw, Latent
 from rhapsode_server.models.row import TextRow
 from rhapsode_server.models.text import TextEvent
@@ -28,10 +29,11 @@ EncodeDriver = Driver[EncodeRow, Encoded]
 CriticDriver = Driver[CriticRow, Judgement]
 TransformDriver = Driver[TransformRow, Transformed]
 DenoiseDriver = Driver[DenoiseRow, Picture]
+GibbsDriver = Driver[GibbsRow, Picture]
 PictureRow = ImageRow
 PictureDriver = Driver[Any, Picture]
 """One that makes pictures, of whatever rows."""
-AnyDriver = TextDriver | DecodeDriver | EncodeDriver | CriticDriver | TransformDriver | DenoiseDriver
+AnyDriver = TextDriver | DecodeDriver | EncodeDriver | CriticDriver | TransformDriver | DenoiseDriver | GibbsDriver
 MakeRow = Callable[[int, Draw | Latent, int | None, Sequence[Move]], PictureRow]
 """What makes a row of its index, its noise, its class and its moves from there."""
 
@@ -48,6 +50,7 @@ class Served:
     critic: CriticDriver | None
     transform: TransformDriver | None
     denoise: DenoiseDriver | None
+    gibbs: GibbsDriver | None
 
     @property
     def drivers(self) -> Iterator[AnyDriver]:
@@ -59,6 +62,7 @@ class Served:
             self.critic,
             self.transform,
             self.denoise,
+            self.gibbs,
         )
         return (driver for driver in every if driver is not None)
 
@@ -118,4 +122,5 @@ def _serve(loaded: LoadedModel, config: Config, metrics: Metrics) -> Served:
         critic=Driver(name, loaded.critic, limits, lane("critic")) if loaded.critic else None,
         transform=Driver(name, loaded.transformer, limits, lane("transform")) if loaded.transformer else None,
         denoise=Driver(name, loaded.denoiser, ordered, lane("denoise")) if loaded.denoiser else None,
+        gibbs=Driver(name, loaded.gibbs, ordered, lane("gibbs")) if loaded.gibbs else None,
     )

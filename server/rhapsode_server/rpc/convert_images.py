@@ -12,6 +12,7 @@ from rhapsode_server.models.decoder import ImageRow
 from rhapsode_server.models.latents import Draw, Latent
 from rhapsode_server.rpc.catalog import DecodeDriver, MakeRow, PictureDriver, PictureRow, Served
 from rhapsode_server.rpc.convert_diffusion import asked_rows, refuse_diffusion, usual_rows
+from rhapsode_server.rpc.convert_gibbs import chains, refuse_gibbs
 from rhapsode_server.rpc.convert_latents import check_drawn, edited, latent, moves
 from rhapsode_server.rpc.convert_text import SEED_BITS
 from rhapsode_server.rpc.pictures import Format, Writer, writer
@@ -98,12 +99,16 @@ def maker(served: Served) -> tuple[PictureDriver, MakeRow]:
 def decoder(served: Served) -> DecodeDriver:
     """The driver that decodes latents. Raises Unsupported where the model does not."""
     if served.decode is None:
-        raise Unsupported(f"{served.loaded.bundle.name} does not make pictures")
+        lacking = "has no latents" if served.gibbs else "does not make pictures"
+        raise Unsupported(f"{served.loaded.bundle.name} {lacking}")
     return served.decode
 
 
 def _asked_maker(asked: image_pb2.ImageGeneration, served: Served, one_reply: bool) -> tuple[PictureDriver, MakeRow]:
     """The same, in the way that a request asks for."""
+    if served.gibbs is not None:
+        return served.gibbs, chains(asked, served, one_reply)
+    refuse_gibbs(asked, served)
     if served.denoise is not None and served.loaded.denoiser is not None:
         return served.denoise, asked_rows(asked, served.loaded.denoiser, served, one_reply)
     driver, make = maker(served)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rhapsode.v1 import image_pb2, model_pb2, text_pb2
 from rhapsode.v1.bounds_pb2 import bounds
-from rhapsode.v1.bundle_pb2 import DiffusionSpec, SequenceSpec
+from rhapsode.v1.bundle_pb2 import DiffusionSpec, GibbsSpec, SequenceSpec
 from rhapsode_server.config import Config
 from rhapsode_server.rpc.catalog import Served
 from rhapsode_server.rpc.convert_images import images_per_reply
@@ -24,7 +24,7 @@ class Ground:
 
 
 def model_message(served: Served, ground: Ground, config: Config, tokens: bool) -> model_pb2.Model:
-    """Describe a model; with the tokens of its vocabulary and the signal of its schedule, or without."""
+    """Describe a model; with what is long of it (tokens, a schedule's signal, a chain's start), or without."""
     bundle = served.loaded.bundle
     return model_pb2.Model(
         name=bundle.name,
@@ -45,14 +45,16 @@ def model_message(served: Served, ground: Ground, config: Config, tokens: bool) 
         attributes=bundle.attributes,
         code=bundle.code if bundle.HasField("code") else None,
         diffusion=_diffusion(bundle.diffusion, tokens) if bundle.HasField("diffusion") else None,
+        gibbs=_gibbs(bundle.gibbs, tokens) if bundle.HasField("gibbs") else None,
     )
 
 
 def _capabilities(served: Served) -> Iterator[model_pb2.Capability.ValueType]:
     if served.text:
         yield model_pb2.CAPABILITY_GENERATE_TEXT
-    if served.decode or served.denoise:
+    if served.decode or served.denoise or served.gibbs:
         yield model_pb2.CAPABILITY_GENERATE_IMAGES
+    if served.decode:
         yield model_pb2.CAPABILITY_INTERPOLATE_IMAGES
     if served.encode:
         yield model_pb2.CAPABILITY_ENCODE_IMAGES
@@ -82,6 +84,14 @@ def _diffusion(spec: DiffusionSpec, whole: bool) -> DiffusionSpec:
     return told
 
 
+def _gibbs(spec: GibbsSpec, whole: bool) -> GibbsSpec:
+    told = GibbsSpec()
+    told.CopyFrom(spec)
+    if not whole:
+        told.ClearField("start")
+    return told
+
+
 def _limits(served: Served, config: Config) -> model_pb2.ModelLimits:
     limits = model_pb2.ModelLimits(request_bytes=config.message_bytes, response_bytes=config.message_bytes)
     if served.text:
@@ -89,10 +99,10 @@ def _limits(served: Served, config: Config) -> model_pb2.ModelLimits:
         limits.prompt_tokens = longest_prompt(served, config)
         limits.generated_tokens = config.max_tokens
         limits.candidates = int(candidates.GetOptions().Extensions[bounds].max)
-    if served.decode or served.denoise or served.transform:
+    if served.decode or served.denoise or served.gibbs or served.transform:
         png = writer(image_pb2.IMAGE_FORMAT_PNG, served.loaded.bundle.image)
         limits.images_per_reply = images_per_reply(png, served, latents=False, config=config)
-    if served.decode:
+    if served.decode or served.denoise or served.gibbs:
         limits.images_per_stream = config.max_images_per_stream
     return limits
 

@@ -21,8 +21,9 @@ from rhapsode_client.cli.options import (
 from rhapsode_client.cli.pictures import Labels, save_each, save_preview, save_sheet
 from rhapsode_client.cli.seeds import seed_list
 from rhapsode_client.cli.session import session
+from rhapsode_client.cli.steps import way_options
 from rhapsode_client.cli.terminal import progress
-from rhapsode_client.types import DiffusionOptions, ImageFormat, ImageOptions, KeepBest, Picture
+from rhapsode_client.types import ImageFormat, ImageOptions, KeepBest, Picture
 
 SHEETS = (".png", ".webp", ".jpg", ".jpeg", ".gif", ".bmp", ".tiff", ".pdf")
 FORMATS = [value for value in ImageFormat if value is not ImageFormat.UNKNOWN]
@@ -90,6 +91,7 @@ def images(
     - `rhapsode images digits-gan --count 64 --out out/digits.png`
     - `rhapsode images faces-vae --seeds 0,1,4-6 --columns 5 --scale 8`
     - `rhapsode images digits-gan --count 16 --best-of 256 --critic digits-critic --truncation 0.8`
+    - `rhapsode images digits-rbm --class 7 --steps 500`
     - `rhapsode images digits-gan --count 1000 --seed 1 --format webp --out-dir digits`
     - `rhapsode images digits-diffusion --class 7 --steps 50 --guidance 2 --preview-every 5 --out-dir sevens`
     """
@@ -97,7 +99,7 @@ def images(
     if preview_every is not None and out_dir is None:
         raise typer.BadParameter("--preview-every is for single files: give --out-dir")
     way = diffusion_options(steps, sampler, eta, guidance, preview_every)
-    options = _options(count, seed, seeds, class_name, way)
+    options = _options(count, seed, seeds, class_name)
     _add_choice(options, best_of, critic, truncation)
     labels = Labels(model, seed_list(seeds) if seeds else None)
 
@@ -107,6 +109,8 @@ def images(
 
     with session(address, tls_ca) as client:
         options["format"] = file_format or ImageFormat.PNG
+        if way is not None:
+            options |= way_options(client.model(model), way)
         with client.stream_images(model, timeout=timeout, on_preview=keep, **options) as stream:
             pictures = progress(stream, stream.started.count, model)
             if out_dir is not None:
@@ -131,9 +135,7 @@ def _check_usage(
         raise typer.BadParameter(f"a sheet's name ends with one of {', '.join(SHEETS)}")
 
 
-def _options(
-    count: int | None, seed: int | None, seeds: str | None, class_name: str | None, way: DiffusionOptions | None
-) -> ImageOptions:
+def _options(count: int | None, seed: int | None, seeds: str | None, class_name: str | None) -> ImageOptions:
     options: ImageOptions = {}
     if count is not None:
         options["count"] = count
@@ -144,8 +146,6 @@ def _options(
     chosen = image_class(class_name)
     if chosen is not None:
         options["image_class"] = chosen
-    if way is not None:
-        options["diffusion"] = way
     return options
 
 

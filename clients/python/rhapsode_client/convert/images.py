@@ -11,6 +11,7 @@ from rhapsode_client.types import (
     Edit,
     EditOptions,
     Encoding,
+    GibbsOptions,
     ImageClass,
     ImageFormat,
     ImageOptions,
@@ -43,6 +44,7 @@ def generation(model: str, options: ImageOptions) -> pb.ImageGeneration:
         keep_best=_keep_best(options["keep_best"]) if "keep_best" in options else None,
         attributes=edits("attributes", options.get("attributes", ())),
         diffusion=diffusion(options["diffusion"]) if "diffusion" in options else None,
+        gibbs=_gibbs(options["gibbs"]) if "gibbs" in options else None,
     )
     _set_source(message, options)
     return message
@@ -60,6 +62,13 @@ def _set_source(message: pb.ImageGeneration, options: ImageOptions) -> None:
 def _keep_best(value: KeepBest | int) -> pb.KeepBest:
     best = value if isinstance(value, KeepBest) else KeepBest(value)
     return pb.KeepBest(drawn=whole("keep_best.drawn", best.drawn), critic=text("keep_best.critic", best.critic))
+
+
+def _gibbs(options: GibbsOptions) -> pb.GibbsOptions:
+    return pb.GibbsOptions(
+        steps=None if options.steps is None else whole("gibbs.steps", options.steps),
+        preview_every=None if options.preview_every is None else whole("gibbs.preview_every", options.preview_every),
+    )
 
 
 def _image_class(value: ImageClass | None) -> pb.ImageClass | None:

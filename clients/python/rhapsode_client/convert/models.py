@@ -8,6 +8,7 @@ from rhapsode_client.types import (
     CodeSpec,
     DataSet,
     DiffusionSpec,
+    GibbsSpec,
     ImageSpec,
     LatentPrior,
     LatentSpec,
@@ -43,6 +44,7 @@ def model(message: model_pb2.Model) -> Model:
         attributes=tuple(_attribute(attribute) for attribute in message.attributes),
         code=CodeSpec(message.code.step, message.code.reach) if message.HasField("code") else None,
         diffusion=_diffusion(message.diffusion) if message.HasField("diffusion") else None,
+        gibbs=_gibbs(message.gibbs) if message.HasField("gibbs") else None,
     )
 
 
@@ -57,6 +59,10 @@ def _latent(message: bundle_pb2.LatentSpec) -> LatentSpec:
 
 def _image(message: bundle_pb2.ImageSpec) -> ImageSpec:
     return ImageSpec(message.height, message.width, message.channels, message.low, message.high)
+
+
+def _gibbs(message: bundle_pb2.GibbsSpec) -> GibbsSpec:
+    return GibbsSpec(message.state_size, message.noise_size, message.default_steps)
 
 
 def _sequence(message: bundle_pb2.SequenceSpec) -> SequenceSpec:

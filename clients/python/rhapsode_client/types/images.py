@@ -146,6 +146,17 @@ OnPreview: TypeAlias = Callable[[Picture], object]
 """What is called with each preview of a picture that is still on its way."""
 
 
+@dataclass(frozen=True, slots=True)
+class GibbsOptions:
+    """How a Boltzmann machine draws; None leaves it to the model.
+
+    With `preview_every`, a stream gives pictures on their way too, after every so many steps; those have `steps_taken`.
+    """
+
+    steps: int | None = None
+    preview_every: int | None = None
+
+
 class ImageOptions(TypedDict, total=False):
     """The keyword arguments of `generate_images` and `stream_images`; at most one of seed, seeds and latents."""
 
@@ -174,6 +185,8 @@ class ImageOptions(TypedDict, total=False):
     """Moves in latent space before decoding, one after another. Default none."""
     diffusion: DiffusionOptions
     """How a diffusion model draws; refused by others."""
+    gibbs: GibbsOptions
+    """For a Boltzmann machine only."""
 
 
 class EditOptions(TypedDict, total=False):

@@ -13,8 +13,9 @@ class ModelKind(StrEnum):
     AUTOENCODER = "autoencoder"
     GENERATOR = "generator"
     CRITIC = "critic"
-    TRANSFORM = "transform"
     DIFFUSION = "diffusion"
+    BOLTZMANN = "boltzmann"
+    TRANSFORM = "transform"
 
 
 class Capability(StrEnum):
@@ -76,6 +77,15 @@ class CodeSpec:
 
     step: float
     reach: int
+
+
+@dataclass(frozen=True, slots=True)
+class GibbsSpec:
+    """How a Boltzmann machine's chain is run: numbers of a state, uniforms of a step, steps where none are said."""
+
+    state_size: int
+    noise_size: int
+    default_steps: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,3 +210,4 @@ class Model:
     code: CodeSpec | None = None
     attributes: tuple[Attribute, ...] = ()
     diffusion: DiffusionSpec | None = None
+    gibbs: GibbsSpec | None = None
