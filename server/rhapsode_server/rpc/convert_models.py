@@ -54,7 +54,7 @@ def _capabilities(served: Served) -> Iterator[model_pb2.Capability.ValueType]:
         yield model_pb2.CAPABILITY_GENERATE_TEXT
     if served.decode or served.denoise or served.gibbs:
         yield model_pb2.CAPABILITY_GENERATE_IMAGES
-    if served.decode:
+    if served.decode or served.denoise:
         yield model_pb2.CAPABILITY_INTERPOLATE_IMAGES
     if served.encode:
         yield model_pb2.CAPABILITY_ENCODE_IMAGES
