@@ -22,6 +22,8 @@ from rhapsode_exporter.evaluate_command import HELP as EVALUATE_HELP
 from rhapsode_exporter.evaluate_command import evaluate_command
 from rhapsode_exporter.families.base import Family, Order
 from rhapsode_exporter.families.catalogue import families
+from rhapsode_exporter.gallery_command import HELP as GALLERY_HELP
+from rhapsode_exporter.gallery_command import gallery_command
 from rhapsode_exporter.importer.command import HELP as IMPORT_HELP
 from rhapsode_exporter.importer.command import import_command
 from rhapsode_exporter.quantize_command import HELP as QUANTIZE_HELP
@@ -77,7 +79,7 @@ Quantize = Annotated[
 
 
 def build_app(catalogue: Sequence[Family], console: Console) -> typer.Typer:
-    """One command for each family, `list`, `evaluate`, `quantize` and `import`."""
+    """One command for each family, `list`, `evaluate`, `gallery`, `quantize` and `import`."""
     app = typer.Typer(
         no_args_is_help=True,
         add_completion=False,
@@ -86,6 +88,7 @@ def build_app(catalogue: Sequence[Family], console: Console) -> typer.Typer:
     )
     app.command("list", help="Say what can be trained.")(_list_command(catalogue, console))
     app.command("evaluate", help=EVALUATE_HELP)(evaluate_command(console))
+    app.command("gallery", help=GALLERY_HELP)(gallery_command(console))
     app.command("quantize", help=QUANTIZE_HELP)(quantize_command(console))
     app.command("import", help=IMPORT_HELP)(import_command(console))
     for family in catalogue:

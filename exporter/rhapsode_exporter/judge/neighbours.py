@@ -25,10 +25,12 @@ def radii(points: Floats, neighbour: int) -> NDArray[np.float64]:
 
 
 def blocks(points: Floats, others: Floats) -> Iterator[NDArray[np.float64]]:
-    """All distances, BLOCK rows of points at a time: [BLOCK, M] each."""
-    others = others.astype(np.float64)
-    squares = np.square(others).sum(axis=1)
+    """All distances, BLOCK rows of points at a time: [BLOCK, M] each.
+
+    Those of float32 are exact to some thousandths of the length of the points, which is cheap and enough for pictures.
+    """
+    squares = np.square(others).sum(axis=1, dtype=np.float64)
     for start in range(0, len(points), BLOCK):
-        block = points[start : start + BLOCK].astype(np.float64)
-        apart = np.square(block).sum(axis=1)[:, None] + squares[None] - 2.0 * (block @ others.T)
+        block = points[start : start + BLOCK]
+        apart = np.square(block).sum(axis=1, dtype=np.float64)[:, None] + squares[None] - 2.0 * (block @ others.T)
         yield np.sqrt(apart.clip(0.0))
