@@ -10,7 +10,9 @@ ExporterError
 ├── BundleExistsError         a bundle of that name and version is already there
 ├── BundleUnreadableError     a folder does not hold a whole bundle
 ├── QuantizationRefusedError  a graph has nothing to quantise, or cannot be quantised
-└── ImportRefusedError        a graph that was exported elsewhere does not fit the bundle contract
+├── ImportRefusedError        a graph that was exported elsewhere does not fit the bundle contract
+├── DrawingRefusedError       a bundle has no graph that draws pictures
+└── EvaluationRefusedError    a bundle cannot be measured here
 """
 
 from collections.abc import Mapping
@@ -66,3 +68,11 @@ class BundleUnreadableError(ExporterError):
 
 class QuantizationRefusedError(ExporterError):
     """A graph has nothing to quantise, or cannot be quantised."""
+
+
+class DrawingRefusedError(ExporterError):
+    """A bundle has no graph that draws pictures."""
+
+
+class EvaluationRefusedError(ExporterError):
+    """A bundle cannot be measured here: its data are not known, or there is no figure for what it does."""

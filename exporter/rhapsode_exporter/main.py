@@ -18,8 +18,12 @@ from rhapsode_exporter.bundle.write import bundle_folder, refuse_existing, write
 from rhapsode_exporter.data.archives import FOLDER_VARIABLE, cache_folder
 from rhapsode_exporter.data.pictures import FEWEST
 from rhapsode_exporter.errors import ExporterError
+from rhapsode_exporter.evaluate_command import HELP as EVALUATE_HELP
+from rhapsode_exporter.evaluate_command import evaluate_command
 from rhapsode_exporter.families.base import Family, Order, bundle_names
 from rhapsode_exporter.families.catalogue import families
+from rhapsode_exporter.gallery_command import HELP as GALLERY_HELP
+from rhapsode_exporter.gallery_command import gallery_command
 from rhapsode_exporter.importer.command import HELP as IMPORT_HELP
 from rhapsode_exporter.importer.command import import_command
 from rhapsode_exporter.quantize_command import HELP as QUANTIZE_HELP
@@ -75,7 +79,7 @@ Quantize = Annotated[
 
 
 def build_app(catalogue: Sequence[Family], console: Console) -> typer.Typer:
-    """One command for each family, `list`, `quantize` and `import`."""
+    """One command for each family, `list`, `evaluate`, `gallery`, `quantize` and `import`."""
     app = typer.Typer(
         no_args_is_help=True,
         add_completion=False,
@@ -83,6 +87,8 @@ def build_app(catalogue: Sequence[Family], console: Console) -> typer.Typer:
         f"Data sets are downloaded once, by pinned hash, into .data (or the folder that {FOLDER_VARIABLE} names).",
     )
     app.command("list", help="Say what can be trained.")(_list_command(catalogue, console))
+    app.command("evaluate", help=EVALUATE_HELP)(evaluate_command(console))
+    app.command("gallery", help=GALLERY_HELP)(gallery_command(console))
     app.command("quantize", help=QUANTIZE_HELP)(quantize_command(console))
     app.command("import", help=IMPORT_HELP)(import_command(console))
     for family in catalogue:

@@ -49,12 +49,15 @@ def metric_rows() -> Iterator[str]:
 
 
 def model_rows() -> Iterator[str]:
-    """The rows of the table of shipped models: name with a link to its card, kind, size in MB, figures."""
+    """The rows of the table of shipped models: name with a link to its card, kind, size in MB, figures.
+
+    Those that `rhapsode-train evaluate` measured stand in docs/gallery.md instead.
+    """
     for manifest in sorted((ROOT / "models").glob("*/*/bundle.json")):
         folder = manifest.parent
         bundle = json_format.Parse(manifest.read_text("utf-8"), bundle_pb2.Bundle())
         size = sum(path.stat().st_size for path in folder.rglob("*")) / 1e6
-        figures = "; ".join(_figure(metric) for metric in bundle.metrics)
+        figures = "; ".join(_figure(metric) for metric in bundle.metrics if not metric.name.startswith("judged_"))
         link = f"[{bundle.name}](models/{bundle.name}/{bundle.version}/card.md)"
         yield f"| {link} | {bundle.description} | {size:.1f} MB | {figures} |"
 

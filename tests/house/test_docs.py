@@ -27,6 +27,8 @@ PROGRAMS = (
     ("rhapsode-server",),
     ("rhapsode-train",),
     ("rhapsode-train", "diagonals-gan"),
+    ("rhapsode-train", "evaluate"),
+    ("rhapsode-train", "gallery"),
     ("rhapsode-train", "import"),
     ("rhapsode-train", "quantize"),
     ("rhapsode",),

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rhapsode_exporter.data.digits import CLASSES, Digits
+from rhapsode_exporter.data.digits import CLASSES, SIDE, Digits
 from rhapsode_exporter.loops.augment import shift
 from rhapsode_exporter.run.chance import Chance
 
@@ -18,12 +18,12 @@ CONFIDENT = 0.9
 
 
 class Classifier(nn.Module):
-    """Picture [B, 1, 28, 28] in [0, 1] → logits [B, 10]."""
+    """Picture [B, 1, 28, 28] in [0, 1] → logits [B, 10]; other pictures and outputs where they are asked for."""
 
-    def __init__(self, width: int = 16) -> None:
+    def __init__(self, width: int = 16, channels: int = 1, side: int = SIDE, outputs: int = CLASSES) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(1, width, 5, stride=2, padding=2, bias=False),  # 14×14
+        self.seen = nn.Sequential(
+            nn.Conv2d(channels, width, 5, stride=2, padding=2, bias=False),  # 14×14
             nn.BatchNorm2d(width),
             nn.ReLU(),
             nn.Conv2d(width, 2 * width, 3, stride=2, padding=1, bias=False),  # 7×7
@@ -32,15 +32,18 @@ class Classifier(nn.Module):
             nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1, bias=False),  # 4×4
             nn.BatchNorm2d(4 * width),
             nn.ReLU(),
-            nn.Flatten(),
-            nn.Dropout(0.3),
-            nn.Linear(4 * width * 16, CLASSES),
         )
+        self.named = nn.Sequential(nn.Flatten(), nn.Dropout(0.3), nn.Linear(4 * width * (-(-side // 8)) ** 2, outputs))
 
     def forward(self, image: Tensor) -> Tensor:
         """The logits."""
-        logits: Tensor = self.layers(image)
+        logits: Tensor = self.named(self.seen(image))
         return logits
+
+    def features(self, image: Tensor) -> Tensor:
+        """What the last convolution saw, averaged over the picture as Inception's features are: [B, 4 × width]."""
+        maps: Tensor = self.seen(image)
+        return maps.mean(dim=(2, 3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,12 @@ def judge(classifier: Classifier, images: Tensor) -> Verdict:
 def probabilities(classifier: Classifier, images: Tensor) -> Tensor:
     """Class probabilities [N, 10] of pictures [N, 1, 28, 28] in [0, 1]."""
     return torch.cat([F.softmax(classifier(part), dim=1) for part in torch.split(images, 1000)])
+
+
+@torch.no_grad()
+def features(classifier: Classifier, images: Tensor) -> Tensor:
+    """The features [N, D] of pictures, in which sets of them are compared."""
+    return torch.cat([classifier.features(part) for part in torch.split(images, 1000)])
 
 
 def _train(images: Tensor, labels: Tensor, epochs: int, chance: Chance) -> Classifier:

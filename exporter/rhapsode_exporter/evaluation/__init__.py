@@ -1,0 +1,1 @@
+"""A bundle on disk, measured on the pictures that it never saw."""
