@@ -1,4 +1,4 @@
-"""How well a generator draws digits, in figures."""
+"""How well a generator draws pictures of ten known kinds, digits or others, in figures."""
 
 from dataclasses import dataclass
 
@@ -14,13 +14,15 @@ from rhapsode_exporter.judge.classifier import (
     accuracy,
     as_input,
     judge,
+    probabilities,
     train_classifier,
 )
+from rhapsode_exporter.loops.players import DrawingClasses
 
-EPOCHS = 15
+# A classifier learns from so many pictures, most of them many times where there are few.
+LESSONS = 60_000
 WATCHED_PICTURES = 500
 FINAL_PICTURES = 10_000
-JUDGE = "a small classifier trained on real digits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,50 +33,69 @@ class DigitJudge:
     accuracy: float
     on_real: Verdict
     latent_size: int
+    # What one picture shows.
+    noun: str = "digit"
 
     @classmethod
-    def taught_by(cls, training: Digits, held_out: Digits, latent_size: int) -> "DigitJudge":
+    def taught_by(cls, training: Digits, held_out: Digits, latent_size: int, noun: str = "digit") -> "DigitJudge":
         """A judge that learnt from one part of the real digits and was measured on the other."""
-        classifier = train_classifier(training, EPOCHS, seed=0)
+        classifier = train_classifier(training, max(2, LESSONS // len(training)), seed=0)
         on_real = judge(classifier, as_input(held_out))
-        return cls(classifier, accuracy(classifier, held_out), on_real, latent_size)
+        return cls(classifier, accuracy(classifier, held_out), on_real, latent_size, noun)
 
     def watch(self, generator: nn.Module) -> dict[str, float]:
         """A few figures for the history, from the same latents each time."""
-        verdict = self._verdict(generator, WATCHED_PICTURES)
-        return {"confident": verdict.confident, "rarest_digit": min(verdict.shares)}
+        verdict = judge(self.classifier, self._drawn(generator, WATCHED_PICTURES))
+        return {"confident": verdict.confident, f"rarest_{self.noun}": min(verdict.shares)}
 
     def metrics(self, generator: nn.Module) -> tuple[Metric, ...]:
-        """The figures of a generator in [-1, 1] on FINAL_PICTURES pictures, beside those of held-out real digits."""
-        made, real = self._verdict(generator, FINAL_PICTURES), self.on_real
-        sure = f"share of pictures that {JUDGE} names with more than {CONFIDENT:.0%} confidence"
-        rarest = f"share of the digit that {JUDGE} finds least often among the pictures (even: 10 %)"
-        commonest = f"share of the digit that {JUDGE} finds most often among the pictures (even: 10 %)"
+        """The figures of a generator in [-1, 1] on FINAL_PICTURES pictures, beside those of held-out real digits.
+
+        One that draws classes is asked for each equally often; how often it draws what it was asked for is told too.
+        """
+        pictures, noun = self._drawn(generator, FINAL_PICTURES), self.noun
+        made, real, who = judge(self.classifier, pictures), self.on_real, f"a small classifier trained on real {noun}s"
+        sure = f"share of pictures that {who} names with more than {CONFIDENT:.0%} confidence"
+        rarest = f"share of the {noun} that {who} finds least often among the pictures (even: 10 %)"
+        commonest = f"share of the {noun} that {who} finds most often among the pictures (even: 10 %)"
+        known = f"share of held-out real {noun}s that the judging classifier names rightly"
         return (
-            _share("confident_share", made.confident, real.confident, sure),
-            _share("rarest_digit_share", min(made.shares), min(real.shares), rarest),
-            _share("commonest_digit_share", max(made.shares), max(real.shares), commonest, higher_is_better=False),
-            Metric(
-                name="judge_accuracy_share",
-                value=self.accuracy,
-                higher_is_better=True,
-                description="share of held-out real digits that the judging classifier names rightly",
-            ),
+            self._beside_real("confident_share", made.confident, real.confident, sure),
+            self._beside_real(f"rarest_{noun}_share", min(made.shares), min(real.shares), rarest),
+            self._beside_real(f"commonest_{noun}_share", max(made.shares), max(real.shares), commonest, up=False),
+            *self._obedience(generator, pictures),
+            Metric(name="judge_accuracy_share", value=self.accuracy, higher_is_better=True, description=known),
         )
 
+    def _obedience(self, generator: nn.Module, pictures: Tensor) -> tuple[Metric, ...]:
+        """How often the class that was asked for is what the judge sees; nothing where none can be asked for."""
+        if not isinstance(generator, DrawingClasses):
+            return ()
+        named = probabilities(self.classifier, pictures).argmax(dim=1)
+        right = float((named == _in_turn(len(pictures), generator.classes)).double().mean())
+        said = "share of pictures that the judging classifier names as the class that was asked for, all equally often"
+        return (self._beside_real("asked_class_share", right, self.accuracy, said),)
+
     @torch.no_grad()
-    def _verdict(self, generator: nn.Module, count: int) -> Verdict:
-        latents = torch.randn(count, self.latent_size, generator=torch.Generator().manual_seed(1))
-        images: list[Tensor] = [generator(part) for part in torch.split(latents, 1000)]
-        return judge(self.classifier, torch.cat(images) * 0.5 + 0.5)
+    def _drawn(self, generator: nn.Module, count: int) -> Tensor:
+        """Pictures [count, 1, 28, 28] in [0, 1], the same latents each time; classes in turn where there are any."""
+        inputs = [torch.randn(count, self.latent_size, generator=torch.Generator().manual_seed(1))]
+        if isinstance(generator, DrawingClasses):
+            inputs.append(_in_turn(count, generator.classes))
+        parts = zip(*(torch.split(tensor, 1000) for tensor in inputs), strict=True)
+        return torch.cat([generator(*part) for part in parts]) * 0.5 + 0.5
+
+    def _beside_real(self, name: str, value: float, real: float, description: str, *, up: bool = True) -> Metric:
+        return Metric(
+            name=name,
+            value=value,
+            higher_is_better=up,
+            baseline=real,
+            baseline_name=f"held-out real {self.noun}s",
+            description=description,
+        )
 
 
-def _share(name: str, value: float, real: float, description: str, *, higher_is_better: bool = True) -> Metric:
-    return Metric(
-        name=name,
-        value=value,
-        higher_is_better=higher_is_better,
-        baseline=real,
-        baseline_name="held-out real digits",
-        description=description,
-    )
+def _in_turn(count: int, classes: int) -> Tensor:
+    """`count` classes, one after the other."""
+    return torch.arange(count) % classes
