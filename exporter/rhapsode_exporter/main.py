@@ -20,7 +20,7 @@ from rhapsode_exporter.data.pictures import FEWEST
 from rhapsode_exporter.errors import ExporterError
 from rhapsode_exporter.evaluate_command import HELP as EVALUATE_HELP
 from rhapsode_exporter.evaluate_command import evaluate_command
-from rhapsode_exporter.families.base import Family, Order, bundle_names
+from rhapsode_exporter.families.base import ChoosesData, ChoosesLoss, Family, Order, bundle_names
 from rhapsode_exporter.families.catalogue import families
 from rhapsode_exporter.gallery_command import HELP as GALLERY_HELP
 from rhapsode_exporter.gallery_command import gallery_command
@@ -37,9 +37,9 @@ Quick = Annotated[bool, typer.Option("--quick", help="A small network, trained i
 Data = Annotated[
     Path | None,
     typer.Option(
-        exists=True,
         help="Your own data instead of the family's: a text file, a folder of texts, or a folder of at least "
-        f"{FEWEST} pictures, which are cropped to squares and scaled.",
+        f"{FEWEST} pictures, which are cropped to squares and scaled; or a data set by name, where a family knows "
+        "several.",
     ),
 ]
 Out = Annotated[Path, typer.Option(help="Where the bundle is written, as OUT/NAME/VERSION.")]
@@ -58,6 +58,7 @@ Threads = Annotated[
     ),
 ]
 Schedule = Annotated[str | None, typer.Option(help="The way of training, where a family has several.")]
+Loss = Annotated[str | None, typer.Option(help="What a game is played for, where a family has several losses.")]
 ErrorBelow = Annotated[
     float | None,
     typer.Option(
@@ -108,9 +109,10 @@ def main() -> None:
 
 def _list_command(catalogue: Sequence[Family], console: Console) -> Callable[[], None]:
     def command() -> None:
-        table = Table("name", "what it is", "schedules", box=None)
+        table = Table("name", "what it is", "schedules", "losses", box=None)
         for family in catalogue:
-            table.add_row(family.name, family.description, ", ".join(family.schedules))
+            losses = family.losses if isinstance(family, ChoosesLoss) else ()
+            table.add_row(family.name, family.description, ", ".join(family.schedules), ", ".join(losses))
         console.print(table)
 
     return command
@@ -129,11 +131,14 @@ def _train_command(family: Family, console: Console) -> Callable[..., None]:
         resume: Resume = None,
         threads: Threads = None,
         schedule: Schedule = None,
+        loss: Loss = None,
         error_below: ErrorBelow = None,
         change_below: ChangeBelow = None,
         quantize: Quantize = None,
     ) -> None:
-        _refuse_schedule(family, schedule)
+        _refuse_choice(family, "--schedule", schedule, family.schedules)
+        _refuse_choice(family, "--loss", loss, family.losses if isinstance(family, ChoosesLoss) else ())
+        _refuse_data(family, data)
         _refuse_error(family, "--error-below", error_below)
         _refuse_error(family, "--change-below", change_below)
         for name in bundle_names(family):
@@ -153,6 +158,7 @@ def _train_command(family: Family, console: Console) -> Callable[..., None]:
                 steps=steps,
                 resume=resume,
                 schedule=schedule,
+                loss=loss,
                 error_below=error_below,
                 change_below=change_below,
             )
@@ -170,9 +176,16 @@ def _train_command(family: Family, console: Console) -> Callable[..., None]:
     return command
 
 
-def _refuse_schedule(family: Family, schedule: str | None) -> None:
-    if schedule is not None and schedule not in family.schedules:
-        raise typer.BadParameter(f"{family.name} has {', '.join(family.schedules) or 'none'}", param_hint="--schedule")
+def _refuse_choice(family: Family, option: str, choice: str | None, choices: tuple[str, ...]) -> None:
+    if choice is not None and choice not in choices:
+        raise typer.BadParameter(f"{family.name} has {', '.join(choices) or 'none'}", param_hint=option)
+
+
+def _refuse_data(family: Family, data: Path | None) -> None:
+    known = family.data_sets if isinstance(family, ChoosesData) else ()
+    if data is not None and not data.exists() and str(data) not in known:
+        also = f", nor a data set that {family.name} knows ({', '.join(known)})" if known else ""
+        raise typer.BadParameter(f"{data} is not there{also}", param_hint="--data")
 
 
 def _refuse_error(family: Family, option: str, value: float | None) -> None:

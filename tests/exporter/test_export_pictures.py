@@ -1,6 +1,7 @@
 """Each picture family trains, is measured, and becomes a bundle whose graphs keep the contract."""
 
 import io
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,19 +14,24 @@ from rich.console import Console
 from safetensors.numpy import load_file
 
 from exporter.test_digits import wheel_of
+from exporter.test_fashion import write_set
 from exporter.test_vae import StopAfter
 from rhapsode.v1.bundle_pb2 import Bundle, ModelKind
+from rhapsode_exporter.bundle.draft import BundleDraft
 from rhapsode_exporter.bundle.onnx_runtime import OnnxRuntime
 from rhapsode_exporter.bundle.write import write_bundle
+from rhapsode_exporter.data import fashion
 from rhapsode_exporter.data.archives import Archive, sha256_of
 from rhapsode_exporter.errors import DataUnavailableError
 from rhapsode_exporter.families import digits_gan, digits_source, faces_vae
 from rhapsode_exporter.families.base import Family, Order
 from rhapsode_exporter.families.diagonals_gan import DiagonalsGan
-from rhapsode_exporter.families.digits_gan import DigitsGan
+from rhapsode_exporter.families.digits_gan import DigitsGan, fashion_gan
 from rhapsode_exporter.families.faces_vae import FacesVae
-from rhapsode_exporter.loops.players import Classifying
+from rhapsode_exporter.judge import digits as judge
+from rhapsode_exporter.loops.losses import LOSSES
 from rhapsode_exporter.run.interrupt import Interrupt
+from support import server
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +39,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sizes that train in a moment."""
     monkeypatch.setattr(faces_vae, "QUICK", replace(faces_vae.QUICK, faces=120, width=4, latent_size=5, steps=3))
     monkeypatch.setattr(digits_gan, "QUICK", replace(digits_gan.QUICK, generator_width=4, critic_width=4, steps=2))
+    monkeypatch.setattr(judge, "LESSONS", 2_000)
+    monkeypatch.setattr(judge, "FINAL_PICTURES", 500)
 
 
 def order_in(folder: Path, data: Path | None = None, interrupt: Interrupt | None = None) -> Order:
@@ -52,7 +60,7 @@ def pictures_in(folder: Path) -> Path:
 
 def exported(family: Family, order: Order, out: Path) -> tuple[Bundle, Path]:
     draft = family.train(order)
-    assert draft is not None
+    assert isinstance(draft, BundleDraft)
     folder = write_bundle(draft, out, 1)
     return Parse((folder / "bundle.json").read_text(encoding="utf-8"), Bundle()), folder
 
@@ -127,6 +135,7 @@ def test_labelled_digits_teach_the_critic_their_classes_and_a_judge(tmp_path: Pa
         "confident_share",
         "rarest_digit_share",
         "commonest_digit_share",
+        "asked_class_share",
         "judge_accuracy_share",
     ]
     assert all(0.0 <= metric.value <= 1.0 for metric in draft.metrics)
@@ -134,12 +143,46 @@ def test_labelled_digits_teach_the_critic_their_classes_and_a_judge(tmp_path: Pa
     assert draft.training.data.licence.startswith("CC-BY-SA-3.0 (MNIST")
     assert "latents of 64 numbers" in draft.description
     critic, digits = draft.graphs[1].network, digits_source.mnist(order.cache, 64)
-    assert isinstance(critic, Classifying)
     assert digits.labels is not None
     with torch.no_grad():
-        named = critic.scores(digits.training).argmax(dim=1)
-    assert float((named == digits.labels).double().mean()) > 0.5
-    write_bundle(draft, tmp_path / "models", 1)
+        realness, logits = critic(digits.training)
+    assert torch.equal(realness, logits.amax(dim=1))
+    assert float((logits.argmax(dim=1) == digits.labels).double().mean()) > 0.5
+
+
+@pytest.mark.usefixtures("stripes")
+def test_labelled_digits_become_a_generator_of_the_class_asked_for(tmp_path: Path) -> None:
+    bundle, folder = exported(DigitsGan(), order_in(tmp_path), tmp_path / "models")
+    assert list(bundle.classes) == [str(number) for number in range(10)]
+    assert names(bundle) == {
+        "decode.onnx": (["latent", "class_id"], ["image"]),
+        "critic.onnx": (["image"], ["realness", "class_logits"]),
+    }
+    assert bundle.training.settings["loss"] == "nonsaturating"
+    assert_batch_invariant(bundle, folder)
+    assert server.load(tmp_path / "models").models.find("digits-gan").bundle.classes == bundle.classes
+
+
+@pytest.mark.parametrize("loss", list(LOSSES))
+@pytest.mark.usefixtures("stripes")
+def test_a_loss_is_chosen_by_its_name(loss: str, tmp_path: Path) -> None:
+    draft = DigitsGan().train(replace(order_in(tmp_path), steps=2, loss=loss))
+    assert draft is not None
+    assert draft.training.settings["loss"] == loss
+    assert all(math.isfinite(metric.value) for metric in draft.metrics)
+
+
+def test_fashion_is_a_set_that_digits_gan_knows_by_name(tmp_path: Path) -> None:
+    cloth = tmp_path / "cache" / "fashion-mnist"
+    files = write_set(cloth, 200)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fashion, "FILES", files)
+        for family, data in ((fashion_gan(), None), (DigitsGan(), Path("fashion"))):
+            draft = family.train(order_in(tmp_path, data=data))
+            assert draft is not None
+            assert (draft.name, draft.licence) == (family.name, "MIT")
+            assert draft.classes == fashion.NAMES
+            assert "rarest_article_share" in [metric.name for metric in draft.metrics]
 
 
 def test_diagonals_become_a_generator(tmp_path: Path) -> None:

@@ -14,9 +14,12 @@ from rhapsode_exporter.bundle.draft import BundleDraft
 from rhapsode_exporter.errors import BundleExistsError, RunExistsError
 from rhapsode_exporter.families.base import Order
 from rhapsode_exporter.families.catalogue import families
+from rhapsode_exporter.families.faces_vae import FacesVae
 from rhapsode_exporter.main import INTERRUPTED, build_app
 from rhapsode_exporter.run.folder import Position
 from rhapsode_exporter.run.stop import Equilibrium, StopRule
+
+CHOICES = ("--schedule", "other", "--loss", "another", "--data", "known")
 
 
 class Eager:
@@ -25,6 +28,8 @@ class Eager:
     name = "eager"
     description = "a family for tests"
     schedules = ("usual", "other")
+    losses = ("usual", "another")
+    data_sets = ("known",)
 
     def __init__(self, *, measures_error: bool) -> None:
         self.measures_error = measures_error
@@ -79,6 +84,7 @@ def test_list_names_all_families() -> None:
         "shakespeare-gru",
         "faces-vae",
         "digits-gan",
+        "fashion-gan",
         "digits-critic",
         "diagonals-gan",
         "digits-bayes",
@@ -88,10 +94,11 @@ def test_list_names_all_families() -> None:
 
 
 def test_an_interrupted_run_says_how_to_go_on(shell: Shell) -> None:
-    assert shell.run("eager", "--quick", "--seed", "7", "--steps", "3", "--schedule", "other").exit_code == INTERRUPTED
+    assert shell.run("eager", "--quick", "--seed", "7", "--steps", "3", *CHOICES).exit_code == INTERRUPTED
     assert "--resume" in shell.said()
     order = shell.family.orders[0]
-    assert (order.quick, order.seed, order.steps, order.schedule, order.resume) == (True, 7, 3, "other", None)
+    assert (order.quick, order.seed, order.steps, order.resume) == (True, 7, 3, None)
+    assert (order.schedule, order.loss, order.data) == ("other", "another", Path("known"))
     assert (shell.folder / "runs" / "eager-quick" / "checkpoint.pt").exists()
 
 
@@ -115,6 +122,7 @@ def test_an_existing_bundle_is_refused_before_training(shell: Shell) -> None:
     "words",
     [
         ("--schedule", "unknown"),
+        ("--loss", "unknown"),
         ("--seed", "-1"),
         ("--steps", "0"),
         ("--data", "missing"),
@@ -137,6 +145,20 @@ def test_a_game_has_no_error_to_be_stopped_by(option: str, tmp_path: Path) -> No
     assert shell.family.orders == []
 
 
+def test_a_loss_is_refused_where_there_is_none_to_choose(tmp_path: Path) -> None:
+    app = build_app([FacesVae()], Console(file=io.StringIO()))
+    refused = CliRunner().invoke(app, ["faces-vae", "--loss", "hinge", "--out", str(tmp_path)])
+    assert refused.exit_code == 2
+    assert "faces-vae has none" in refused.output
+
+
+def test_data_that_is_neither_there_nor_known_is_refused(shell: Shell) -> None:
+    refused = shell.run("eager", "--data", "unknown")
+    assert refused.exit_code == 2
+    assert "known" in refused.output
+    assert shell.family.orders == []
+
+
 def test_families_say_whether_they_measure_an_error() -> None:
     assert {family.name: family.measures_error for family in families()} == {
         "shakespeare-rnn": True,
@@ -144,6 +166,7 @@ def test_families_say_whether_they_measure_an_error() -> None:
         "faces-vae": True,
         "digits-gan": False,
         "digits-critic": False,
+        "fashion-gan": False,
         "diagonals-gan": False,
         "digits-diffusion": True,
         "digits-bayes": False,

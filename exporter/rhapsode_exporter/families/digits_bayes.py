@@ -9,7 +9,6 @@ from rhapsode_exporter.data.digits import CLASSES, SIDE
 from rhapsode_exporter.families.base import Order
 from rhapsode_exporter.families.labelled_digits import LICENCE, NAMES, LabelledPictures, labelled_digits
 from rhapsode_exporter.families.records import as_text, training_record
-from rhapsode_exporter.judge.digits import conditional_metrics
 from rhapsode_exporter.judge.perceptron import perceptron_accuracy
 from rhapsode_exporter.judge.pictures import mean_length
 from rhapsode_exporter.networks.bayes import SMOOTHING, BayesCritic, BayesDecoder, count_pixels, lit
@@ -87,7 +86,7 @@ def _figures(
     realness, joint = critic(digits.held_out)
     right = float((joint.argmax(dim=1) == digits.held_out_labels).double().mean())
     count = QUICK_JUDGED if quick else JUDGED
-    drawn = conditional_metrics(digits.judge, _draw(decoder, count, 1), _classes(count))
+    drawn = digits.judge.figures(_draw(decoder, count, 1), _classes(count))
     return (
         Metric(
             name="accuracy_share",

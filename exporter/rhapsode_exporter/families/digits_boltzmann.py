@@ -13,7 +13,7 @@ from rhapsode_exporter.families.base import Order
 from rhapsode_exporter.families.labelled_digits import LICENCE, NAMES, LabelledPictures, labelled_digits
 from rhapsode_exporter.families.records import as_text, training_record
 from rhapsode_exporter.judge.classifier import judge, probabilities
-from rhapsode_exporter.judge.digits import DigitJudge, conditional_metrics
+from rhapsode_exporter.judge.digits import DigitJudge
 from rhapsode_exporter.loops.boltzmann import BoltzmannSettings, Digits, class_offsets, train
 from rhapsode_exporter.networks.bayes import BayesCritic, BayesDecoder, count_pixels, lit
 from rhapsode_exporter.networks.boltzmann import GibbsStep, Machine
@@ -155,7 +155,7 @@ def _figures(machine: Machine, digits: LabelledPictures, size: Size) -> tuple[Me
     simpler = judge(digits.judge.classifier, BayesDecoder(table, SIDE)(noise, asked)).confident
     late = _draw(size.judged // LONG, LONG * size.chain, 2, machine)
     figures = (
-        *conditional_metrics(digits.judge, pictures, asked),
+        *digits.judge.figures(pictures, asked),
         _share(
             "confident_share_beside_bayes",
             judge(digits.judge.classifier, pictures).confident,

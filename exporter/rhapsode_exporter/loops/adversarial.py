@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from rhapsode_exporter.loops.averaging import MovingAverage
 from rhapsode_exporter.loops.equilibrium import probe
+from rhapsode_exporter.loops.losses import LOSSES
 from rhapsode_exporter.loops.players import Players, frozen
 from rhapsode_exporter.run.chance import Chance
 from rhapsode_exporter.run.curves import draw_curves
@@ -82,13 +83,13 @@ def train(
     real: RealPictures,
     settings: AdversarialSettings,
     identity: dict[str, str],
-    samples: Tensor,
+    samples: tuple[Tensor, ...],
     measure: Callable[[nn.Module], dict[str, float]],
 ) -> Played:
     """Play until the stop rule fires or a person interrupts; the critic is then in evaluation mode.
 
-    `identity` says what is trained, for the checkpoint; `samples` [N, D] are latents whose pictures are kept as the
-    generator learns; `measure` gives figures of the averaged generator for the history.
+    `identity` says what is trained, for the checkpoint; `samples` are inputs of the generator, latents [N, D] first,
+    whose pictures are kept as it learns; `measure` gives figures of the averaged generator for the history.
     """
     average, chance, figures = MovingAverage(players.generator, settings.average_decay), Chance(run.seed), Figures()
     parts: dict[str, Stateful] = {"players": players, "average": average, "chance": chance, "figures": figures}
@@ -104,7 +105,7 @@ def train(
             seen |= {"generator_gain": figures.gains.generator, "critic_gain": figures.gains.critic}
         run.folder.record(HistoryRow(step, watch.seconds(), seen | measure(average.network)))
         with torch.no_grad():
-            write_sheet(average.network(samples), settings.low, 1.0, run.folder.sheets / f"step-{step:06}.png")
+            write_sheet(average.network(*samples), settings.low, 1.0, run.folder.sheets / f"step-{step:06}.png")
         draw_curves(run.folder.history(), run.folder.curves)
         run.folder.save(Position(step, watch.seconds()), parts, identity)
         return Reading(step, gains=figures.gains)
@@ -139,10 +140,15 @@ def pretrain(players: Players, real: RealPictures, steps: int, chance: Chance) -
 
 @torch.no_grad()
 def critic_accuracy(players: Players, real: Tensor, chance: Chance) -> float:
-    """The share of real pictures judged real and of as many generated ones judged fake, the mean of both."""
+    """The share of real pictures judged real and of as many generated ones judged fake, the mean of both.
+
+    Where realness has no zero of its own, the middle between the means of both stands in its place.
+    """
     with frozen(players.generator, players.critic):
         on_real, on_fake = players.judge(real), players.judge(players.generate(len(real), chance))
-    return 0.5 * (float((on_real > 0).double().mean()) + float((on_fake <= 0).double().mean()))
+    passes = LOSSES[players.settings.loss].passes
+    bar = float(on_real.mean() + on_fake.mean()) / 2 if passes is None else passes
+    return 0.5 * (float((on_real > bar).double().mean()) + float((on_fake <= bar).double().mean()))
 
 
 def _train_critic(players: Players, real: RealPictures, chance: Chance) -> float:

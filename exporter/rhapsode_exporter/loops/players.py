@@ -1,7 +1,6 @@
 """The two players of an adversarial game, each trained while the other is frozen."""
 
 import copy
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rhapsode_exporter.loops.losses import LOSSES, NONSATURATING, gradient_penalty, zero_centred_penalty
 from rhapsode_exporter.run.chance import Chance
 
 Augment = Callable[[Tensor, Chance], Tensor]
@@ -25,6 +25,16 @@ class Classifying(Protocol):
         ...
 
 
+@runtime_checkable
+class DrawingClasses(Protocol):
+    """A generator that draws a picture of the class [N] that it is asked for beside the latent."""
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are to ask for."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class PlayerSettings:
     """How both players learn."""
@@ -36,8 +46,12 @@ class PlayerSettings:
     betas: tuple[float, float] = (0.5, 0.99)
     # What the critic is told a real picture's probability is (one-sided label smoothing, Salimans et al. 2016).
     real_label: float = 0.9
-    # Weight of spreading the generator's pictures evenly over the classes that the critic knows.
-    spread: float = 0.0
+    # What is played for, a name in LOSSES.
+    loss: str = NONSATURATING
+    # Weight of the penalty on the critic's slope at real pictures (R1), for critics that nothing else bounds.
+    slope_penalty: float = 0.0
+    # Weight of drawing what the critic takes for the class that was asked for (AC-GAN, Odena et al. 2017).
+    naming: float = 0.0
     bfloat16: bool = False
 
 
@@ -71,11 +85,18 @@ class Players:
         twin.load_state_dict(copy.deepcopy(self.state_dict()))
         return twin
 
-    def generate(self, count: int, chance: Chance) -> Tensor:
-        """Pictures [count, C, H, W] from the prior."""
-        latents = chance.normal(count, self.settings.latent_size)
+    @property
+    def asked(self) -> int:
+        """How many classes the generator can be asked for; 0 where it draws what it likes."""
+        return self.generator.classes if isinstance(self.generator, DrawingClasses) else 0
+
+    def generate(self, count: int, chance: Chance, classes: Tensor | None = None) -> Tensor:
+        """Pictures [count, C, H, W] from the prior; of `classes` [count], by default random ones, where it has any."""
+        inputs = [chance.normal(count, self.settings.latent_size)]
+        if self.asked:
+            inputs.append(chance.rows(self.asked, count) if classes is None else classes)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.bfloat16):
-            images: Tensor = self.generator(latents)
+            images: Tensor = self.generator(*inputs)
         return images.float()
 
     def judge(self, images: Tensor) -> Tensor:
@@ -92,39 +113,34 @@ class Players:
             return self.critic.scores(images).float()
 
     def critic_loss(self, real: Tensor, fake: Tensor, chance: Chance, labels: Tensor | None = None) -> Tensor:
-        """Mean binary cross-entropy in nats of telling real from fake pictures.
+        """What the critic loses at telling real from fake pictures, by default mean binary cross-entropy in nats.
 
-        With the classes [N] of the real ones, plus the mean cross-entropy of naming these.
+        With the classes [N] of the real ones, plus the mean cross-entropy of naming these; where the generator draws
+        classes too, `fake` are of the same, and every picture is judged as one of its class.
         """
-        shown, lesson = self.augment(real, chance), torch.zeros(())
-        if labels is None:
-            on_real = self.judge(shown)
-        else:
-            scores = self.classify(shown)
-            on_real, lesson = scores.amax(dim=1), F.cross_entropy(scores, labels)
-        on_fake = self.judge(self.augment(fake, chance))
-        told_real = F.binary_cross_entropy_with_logits(on_real, torch.full_like(on_real, self.settings.real_label))
-        told_fake = F.binary_cross_entropy_with_logits(on_fake, torch.zeros_like(on_fake))
-        return 0.5 * (told_real + told_fake) + lesson
+        return self._told_apart(self.augment(real, chance), self.augment(fake, chance), labels)
 
     def generator_loss(self, count: int, chance: Chance) -> Tensor:
-        """Mean binary cross-entropy in nats of passing for real: −log D(G(z)), the non-saturating form.
+        """What the generator loses at passing for real, by default −log D(G(z)), the mean in nats.
 
-        Where `spread` is set, plus the divergence from even shares of the classes.
+        Where it draws classes, as pictures of these, and `naming` times the mean cross-entropy of their being named so.
         """
-        shown = self.augment(self.generate(count, chance), chance)
-        if not self.settings.spread:
-            return _as_real(self.judge(shown))
-        scores = self.classify(shown)
-        return _as_real(scores.amax(dim=1)) + self.settings.spread * unevenness(scores)
+        play = LOSSES[self.settings.loss].generator
+        if not self.asked:
+            return play(self.judge(self.augment(self.generate(count, chance), chance)))
+        classes = chance.rows(self.asked, count)
+        scores = self.classify(self.augment(self.generate(count, chance, classes), chance))
+        return play(_of_class(scores, classes)) + self.settings.naming * F.cross_entropy(scores, classes)
 
     def train_critic(
         self, real: Tensor, chance: Chance, fake: Tensor | None = None, labels: Tensor | None = None
     ) -> float:
         """One step of the critic alone on real pictures and as many fakes, by default new ones; its loss."""
         with frozen(self.generator):
-            made = self.generate(len(real), chance) if fake is None else fake
-            return _step(self._learns_criticising, self.critic_loss(real, made.detach(), chance, labels))
+            made = (self.generate(len(real), chance, labels) if fake is None else fake).detach()
+            shown, made = self.augment(real, chance), self.augment(made, chance)
+            loss = self._told_apart(shown, made, labels) + self._penalty(shown, made, chance)
+            return _step(self._learns_criticising, loss)
 
     def train_generator(self, chance: Chance) -> float:
         """One step of the generator alone; its loss."""
@@ -139,6 +155,28 @@ class Players:
         """Take such a state over."""
         for name, part in self._parts().items():
             part.load_state_dict(state_dict[name])
+
+    def _told_apart(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Tensor:
+        """The critic's loss at pictures as it is shown them."""
+        play, label = LOSSES[self.settings.loss].critic, self.settings.real_label
+        if labels is None:
+            return play(self.judge(real), self.judge(fake), label)
+        scores = self.classify(real)
+        lesson = F.cross_entropy(scores, labels)
+        if not self.asked:
+            return play(scores.amax(dim=1), self.judge(fake), label) + lesson
+        return play(_of_class(scores, labels), _of_class(self.classify(fake), labels), label) + lesson
+
+    def _penalty(self, real: Tensor, fake: Tensor, chance: Chance) -> Tensor:
+        """What the critic's steepness costs it; computed in full precision, as it is differentiated twice."""
+        weight, loss = LOSSES[self.settings.loss].penalty, torch.zeros(())
+        with _kept(self.critic):
+            if weight:
+                share = torch.rand(len(real), generator=chance.generator)
+                loss = loss + weight * gradient_penalty(self.critic, real, fake, share)
+            if self.settings.slope_penalty:
+                loss = loss + self.settings.slope_penalty * zero_centred_penalty(self.critic, real)
+        return loss
 
     def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
         return {
@@ -155,29 +193,30 @@ def frozen(*networks: nn.Module) -> Iterator[None]:
 
     They stay in training mode, so that normalisation acts as it does in play.
     """
-    buffers = [(buffer, buffer.clone()) for network in networks for buffer in network.buffers()]
     for network in networks:
         network.requires_grad_(requires_grad=False)
     try:
-        yield
+        with _kept(*networks):
+            yield
     finally:
         for network in networks:
             network.requires_grad_(requires_grad=True)
+
+
+@contextmanager
+def _kept(*networks: nn.Module) -> Iterator[None]:
+    """A context after which these networks' moving statistics are what they were."""
+    buffers = [(buffer, buffer.clone()) for network in networks for buffer in network.buffers()]
+    try:
+        yield
+    finally:
         for buffer, before in buffers:
             buffer.copy_(before)
 
 
-def unevenness(scores: Tensor) -> Tensor:
-    """Divergence in nats of even shares from the mean class probabilities of scores [N, classes].
-
-    In this direction, so that a class that is never drawn keeps pulling; after Springenberg 2016, who has the entropy.
-    """
-    shares = F.softmax(scores, dim=1).mean(dim=0)
-    return -shares.log().mean() - math.log(len(shares))
-
-
-def _as_real(realness: Tensor) -> Tensor:
-    return F.binary_cross_entropy_with_logits(realness, torch.ones_like(realness))
+def _of_class(scores: Tensor, classes: Tensor) -> Tensor:
+    """The score [N] of its own class [N] for each row of scores [N, classes]."""
+    return scores.gather(1, classes[:, None]).squeeze(1)
 
 
 def _adam(network: nn.Module, rate: float, settings: PlayerSettings) -> torch.optim.Optimizer:
