@@ -49,7 +49,10 @@ def assert_error(done: Result, code: int, words_of: str) -> None:
 
 def test_models(rhapsode: Runner) -> None:
     table, described, records = rhapsode("models"), rhapsode("models", "tiny-faces"), rhapsode("models", "--json")
-    assert all(name in table.stdout for name in ("tiny-text@1", "tiny-faces@1", "tiny-digits@1", "8×8 grey"))
+    assert all(
+        name in table.stdout
+        for name in ("tiny-text@1", "tiny-faces@1", "tiny-digits@1", "8×8 grey", "judgements of 8×8 colour")
+    )
     assert "\x1b" not in table.stdout + described.stdout
     assert "8 numbers, normal" in described.stdout
     names = [record["name"] for record in lines(records.stdout)]

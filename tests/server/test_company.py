@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from support.bundles import Draft, autoencoder, boltzmann, class_generator, diffusion, stepper
+from support.bundles import (
+    Draft,
+    autoencoder,
+    boltzmann,
+    class_generator,
+    diffusion,
+    grey_generator,
+    judge,
+    stepper,
+)
 from support.company import trials
 from support.server import load, process, running
 from support.variant_bundles import min_gru, quantised
@@ -46,6 +55,8 @@ async def test_a_thousand_replies_of_shipped_models_are_the_same_alone_and_in_co
         (class_generator, True),
         (diffusion, True),
         (boltzmann, True),
+        (grey_generator, True),
+        (judge, True),
     ],
     ids=[
         "text in dynamic int8",
@@ -55,6 +66,8 @@ async def test_a_thousand_replies_of_shipped_models_are_the_same_alone_and_in_co
         "a generator with classes",
         "noise at all times",
         "chains of all lengths",
+        "a generator with its critic",
+        "a critic that tells classes apart",
     ],
 )
 async def test_a_model_whose_rows_depend_on_their_company_is_flagged_and_caught(

@@ -11,7 +11,8 @@ import grpc
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from rhapsode.v1 import text_pb2
+from rhapsode.v1 import image_pb2, text_pb2
+from rhapsode.v1.image_pb2 import InputImage, KeepBest, ScoreImagesRequest
 from rhapsode.v1.text_pb2 import LogitBias, Sampling
 from support.refusals import refusal
 from support.requests import generate_images, generate_text, images, stream_text, text
@@ -65,6 +66,22 @@ async def test_work_is_counted(server: Running) -> None:
     # A run makes up to 16 tokens: 30 take two or more, 300 take nineteen or more.
     assert more(f"rhapsode_rows_per_run_sum{{{LANE}}}") >= 2 + 19
     assert after[f"rhapsode_slots{{{LANE}}}"] == 1
+
+
+async def test_judgements_are_counted_where_they_were_made(server: Running) -> None:
+    before = await samples(server)
+    picture = InputImage(data=bytes(192), format=image_pb2.IMAGE_FORMAT_RAW_UINT8)
+    await server.image.ScoreImages(ScoreImagesRequest(model="tiny-judge", images=[picture] * 3))
+    await generate_images(server, images(2, model="tiny-digits", keep_best=KeepBest(drawn=7)))
+    after = await samples(server)
+
+    def more(name: str) -> float:
+        return after[name] - before[name]
+
+    assert more("rhapsode_items_generated_total{judgement,tiny-judge}") == 3
+    assert more("rhapsode_items_generated_total{judgement,tiny-digits}") == 7
+    assert more("rhapsode_items_generated_total{image,tiny-digits}") == 7 + 2  # the best are made twice
+    assert more("rhapsode_queue_wait_seconds_count{tiny-judge,critic,1}") == 1
 
 
 async def test_rpcs_are_counted_as_go_does(server: Running) -> None:

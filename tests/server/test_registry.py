@@ -37,7 +37,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, runtime: Runtime) -> Regist
 
 def test_models_are_sorted_by_name_then_number(served: Registry) -> None:
     assert repr(served) == (
-        "Registry(tiny-digits@1, tiny-faces@1, tiny-shapes@1, tiny-text@1, tiny-text@2, tiny-text@10)"
+        "Registry(tiny-digits@1, tiny-faces@1, tiny-judge@1, tiny-shapes@1, tiny-text@1, tiny-text@2, tiny-text@10)"
     )
 
 

@@ -11,7 +11,7 @@ from rhapsode_client.channel import DEFAULT_ADDRESS
 from rhapsode_client.cli.options import Address, AsJson, Timeout, TlsRoots
 from rhapsode_client.cli.session import session, title
 from rhapsode_client.cli.terminal import results, write_json
-from rhapsode_client.types import ImageSpec, Metric, Model
+from rhapsode_client.types import ImageSpec, Metric, Model, ModelKind
 
 
 def models(
@@ -57,7 +57,8 @@ def _listing(found: Sequence[Model]) -> Table:
 def makes(model: Model) -> str:
     """What a model makes, in two or three words."""
     if model.image is not None:
-        return _pixels(model.image)
+        pixels = _pixels(model.image)
+        return f"judgements of {pixels}" if model.kind is ModelKind.CRITIC else pixels
     return "text" if model.sequence is not None else ""
 
 
