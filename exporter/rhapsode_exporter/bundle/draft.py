@@ -43,6 +43,17 @@ class Preview:
     content: bytes
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class AttributeDraft:
+    """A named direction [D] in latent space, and how many times it is added unless a request says otherwise."""
+
+    name: str
+    description: str
+    vector: Tensor
+    strength: float
+    metrics: tuple[Metric, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class BundleDraft:
     """A trained model with all that is known of it; what does not apply to its kind is None."""
@@ -59,3 +70,4 @@ class BundleDraft:
     image: ImageSpec | None = None
     sequence: SequenceSpec | None = None
     classes: tuple[str, ...] = ()
+    attributes: tuple[AttributeDraft, ...] = ()

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from rhapsode.v1.bundle_pb2 import Bundle
+from rhapsode_exporter.bundle.attributes import described, write_attributes
 from rhapsode_exporter.bundle.card import FILE as CARD
 from rhapsode_exporter.bundle.card import render_card
 from rhapsode_exporter.bundle.draft import BundleDraft
@@ -38,11 +39,12 @@ def write_bundle(draft: BundleDraft, out: Path, version: int, *, overwrite: bool
         bundle = _describe(draft, version)
         goldens = []
         for graph in draft.graphs:
-            described = export_graph(graph, part)
+            exported = export_graph(graph, part)
             inputs = {name: tensor.numpy() for name, tensor in graph.golden_inputs.items()}
-            goldens.append(Golden(graph.role, inputs, prove(graph, part / described.file)))
-            bundle.graphs.append(described)
+            goldens.append(Golden(graph.role, inputs, prove(graph, part / exported.file)))
+            bundle.graphs.append(exported)
         write_goldens(goldens, part)
+        write_attributes(draft, part)
         (part / draft.preview.filename).write_bytes(draft.preview.content)
         (part / CARD).write_text(render_card(bundle), encoding="utf-8")
         seal(bundle, part)
@@ -64,6 +66,7 @@ def _describe(draft: BundleDraft, version: int) -> Bundle:
         classes=draft.classes,
         training=draft.training,
         metrics=draft.metrics,
+        attributes=described(draft.attributes),
     )
     bundle.training.software["onnxruntime"] = onnx_runtime_version()
     return bundle
