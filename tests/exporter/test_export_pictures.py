@@ -126,7 +126,7 @@ def test_a_folder_of_pictures_has_no_directions(tmp_path: Path) -> None:
 
 def test_solids_become_an_autoencoder_whose_factors_are_directions(tmp_path: Path) -> None:
     bundle, folder = exported(ShapesVae(), order_in(tmp_path), tmp_path / "models")
-    assert (bundle.image.height, bundle.image.channels, bundle.latent.size) == (32, 3, 10)
+    assert (bundle.image.height, bundle.image.channels, bundle.latent.size) == (32, 3, 32)
     assert [metric.name for metric in bundle.metrics] == ["held_out_psnr_db", "worst_factor_r_squared"]
     assert_batch_invariant(bundle, folder)
     assert_directions(bundle, folder, ["cone", "height", "radius", "lean", "hue"])

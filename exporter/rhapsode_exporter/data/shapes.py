@@ -20,8 +20,7 @@ LIGHT = (-0.55, 0.55, 0.63)  # to the right, up, towards the eye; of length 1
 SATURATION = 0.8
 
 FACTORS = ("cone", "height", "radius", "lean", "hue")
-# The least and the greatest value: pixels, degrees from upright to the right, degrees of the colour circle (red to
-# blue).
+# The least and the greatest value: pixels, degrees from upright to the right, degrees of the colour circle from red on.
 RANGES = ((0.0, 1.0), (12.0, 24.0), (5.0, 9.0), (-45.0, 45.0), (0.0, 150.0))
 
 Floats = NDArray[np.float32]

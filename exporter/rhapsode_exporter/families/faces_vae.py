@@ -45,9 +45,9 @@ FULL = Size(
     faces=20_000,
     width=24,
     latent_size=64,
-    steps=8_000,
-    training=AutoencoderSettings(pixel_deviation=0.1),
-    effort=Effort(pairs=1500, judge_steps=1500),
+    steps=6_000,
+    training=AutoencoderSettings(batch=64, pixel_deviation=0.1, evaluate_every=1000),
+    effort=Effort(pairs=1000, judge_steps=800),
 )
 QUICK = Size(
     faces=3_000,

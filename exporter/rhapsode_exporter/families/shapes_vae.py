@@ -32,16 +32,16 @@ from rhapsode_exporter.run.sheets import png_sheet
 SHOWN = 100
 DATA_SEED = 1  # of the solids, whatever the seed of a training
 HELD_OUT = 1000
-LATENT_SIZE = 10
+LATENT_SIZE = 32  # many small numbers: with ten, factors lie along curves that no linear probe follows
 
 # What adding each direction once does: the half of the factor's range, or the whole way to a cone.
 STEPS = (1.0, *(0.5 * (high - low) for low, high in RANGES[1:]))
 DESCRIPTIONS = (
     "Turns a cylinder into a cone.",
-    "Makes the solid 7 pixels higher.",
-    "Makes the solid 2.5 pixels thicker in radius.",
-    "Leans the solid 60 degrees further to the right.",
-    "Moves the colour 120 degrees on, from red over green to blue.",
+    "Makes the solid 6 pixels higher.",
+    "Makes the radius 2 pixels wider.",
+    "Leans the solid 45 degrees further to the right.",
+    "Moves the hue on by 75 degrees, from red over yellow and green towards cyan.",
 )
 
 
@@ -56,17 +56,17 @@ class Size:
 
 
 FULL = Size(
-    solids=12_000,
+    solids=10_000,
     width=12,
-    steps=8_000,
-    training=AutoencoderSettings(batch=64, pixel_deviation=0.1, beta=2.0),
+    steps=2_000,
+    training=AutoencoderSettings(batch=64, pixel_deviation=0.05, beta=2.0, evaluate_every=500),
 )
 QUICK = Size(
     solids=4_000,
     width=8,
-    steps=600,
+    steps=500,
     training=AutoencoderSettings(
-        batch=64, warm_up=40, pixel_deviation=0.1, beta=2.0, divergence_warm_up=100, evaluate_every=200
+        batch=64, warm_up=40, pixel_deviation=0.05, beta=2.0, divergence_warm_up=100, evaluate_every=200
     ),
 )
 
