@@ -23,11 +23,13 @@ from rhapsode_exporter.bundle.write import write_bundle
 from rhapsode_exporter.data import fashion
 from rhapsode_exporter.data.archives import Archive, sha256_of
 from rhapsode_exporter.errors import DataUnavailableError
-from rhapsode_exporter.families import digits_gan, digits_source, faces_vae
+from rhapsode_exporter.families import digits_gan, digits_source, faces_vae, shapes_vae
 from rhapsode_exporter.families.base import Family, Order
 from rhapsode_exporter.families.diagonals_gan import DiagonalsGan
 from rhapsode_exporter.families.digits_gan import DigitsGan, fashion_gan
+from rhapsode_exporter.families.face_directions import Effort
 from rhapsode_exporter.families.faces_vae import FacesVae
+from rhapsode_exporter.families.shapes_vae import ShapesVae
 from rhapsode_exporter.judge import digits as judge
 from rhapsode_exporter.loops.losses import LOSSES
 from rhapsode_exporter.run.interrupt import Interrupt
@@ -37,7 +39,10 @@ from support import server
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sizes that train in a moment."""
-    monkeypatch.setattr(faces_vae, "QUICK", replace(faces_vae.QUICK, faces=120, width=4, latent_size=5, steps=3))
+    size = replace(faces_vae.QUICK, faces=120, width=4, latent_size=5, steps=3, effort=Effort(pairs=8, judge_steps=3))
+    monkeypatch.setattr(faces_vae, "QUICK", size)
+    monkeypatch.setattr(shapes_vae, "QUICK", replace(shapes_vae.QUICK, solids=240, width=4, steps=3))
+    monkeypatch.setattr(shapes_vae, "HELD_OUT", 40)
     monkeypatch.setattr(digits_gan, "QUICK", replace(digits_gan.QUICK, generator_width=4, critic_width=4, steps=2))
     monkeypatch.setattr(judge, "LESSONS", 2_000)
     monkeypatch.setattr(judge, "FINAL_PICTURES", 500)
@@ -101,6 +106,38 @@ def test_faces_become_an_autoencoder(tmp_path: Path) -> None:
     assert bundle.metrics[0].name == "held_out_psnr_db"
     assert "latents of 5 numbers" in bundle.description
     assert_batch_invariant(bundle, folder)
+    assert_directions(bundle, folder, ["glasses", "hat", "beard", "smile", "long_hair"])
+    few = [metric.name for metric in bundle.metrics[1:]]
+    assert few == ["edit_success_1_pairs", "edit_success_10_pairs", "edit_success_100_pairs"]
+    figures = [metric.name for metric in bundle.attributes[0].metrics]
+    assert figures[:3] == ["added_share", "removed_share", "kept_share"]
+    card = (folder / "card.md").read_text("utf-8")
+    assert "## Attributes" in card
+    assert "| `beard` |" in card
+
+
+def assert_directions(bundle: Bundle, folder: Path, wanted: list[str]) -> None:
+    """Every attribute has a vector of the latent size, and the file is sealed with the others."""
+    vectors = load_file(folder / "attributes.safetensors")
+    assert [attribute.name for attribute in bundle.attributes] == wanted
+    assert vectors.keys() == set(wanted)
+    assert all(vector.shape == (bundle.latent.size,) and vector.dtype == np.float32 for vector in vectors.values())
+    assert all(attribute.strength > 0 and attribute.description for attribute in bundle.attributes)
+    assert "attributes.safetensors" in [file.path for file in bundle.files]
+
+
+def test_a_folder_of_pictures_has_no_directions(tmp_path: Path) -> None:
+    bundle, folder = exported(FacesVae(), order_in(tmp_path, data=pictures_in(tmp_path / "mine")), tmp_path / "models")
+    assert not bundle.attributes
+    assert not (folder / "attributes.safetensors").exists()
+
+
+def test_solids_become_an_autoencoder_whose_factors_are_directions(tmp_path: Path) -> None:
+    bundle, folder = exported(ShapesVae(), order_in(tmp_path), tmp_path / "models")
+    assert (bundle.image.height, bundle.image.channels, bundle.latent.size) == (32, 3, 32)
+    assert [metric.name for metric in bundle.metrics] == ["held_out_psnr_db", "worst_factor_r_squared"]
+    assert_batch_invariant(bundle, folder)
+    assert_directions(bundle, folder, ["cone", "height", "radius", "lean", "hue"])
 
 
 def test_a_folder_of_pictures_becomes_a_generator(tmp_path: Path) -> None:
@@ -218,5 +255,7 @@ def test_too_few_pictures_are_refused(tmp_path: Path) -> None:
 
 
 def test_diagonals_take_no_data(tmp_path: Path) -> None:
+    with pytest.raises(DataUnavailableError, match="makes its own data"):
+        ShapesVae().train(order_in(tmp_path, data=tmp_path))
     with pytest.raises(DataUnavailableError, match="makes its own data"):
         DiagonalsGan().train(order_in(tmp_path, data=tmp_path))

@@ -44,9 +44,14 @@ assert len(image.EncodeImages(image_pb2.EncodeImagesRequest(model="tiny-faces", 
 latents = [picture.latent for picture in pictures]
 decoded = image.DecodeLatents(image_pb2.DecodeLatentsRequest(model="tiny-faces", latents=latents))
 assert [picture.data for reply in decoded for picture in reply.images] == [picture.data for picture in pictures]
+edit = image_pb2.AttributeEdit(name="hat", strength=2.0)
+edited = image.EditImages(image_pb2.EditImagesRequest(model="tiny-faces", sources=keyframes, edits=[edit]))
+assert sum(len(reply.images) for reply in edited) == 2
+fitted = image.FitAttribute(image_pb2.FitAttributeRequest(model="tiny-faces", present=files[:1], absent=files[1:]))
+assert len(fitted.vector.values) == 8
 
 called = {"ListModels", "GetModel", "GenerateText", "StreamText", "ScoreText", "GenerateImages", "StreamImages",
-          "InterpolateImages", "EncodeImages", "DecodeLatents"}
+          "InterpolateImages", "EditImages", "FitAttribute", "EncodeImages", "DecodeLatents"}
 declared = {
     method.name
     for file in (text_pb2, image_pb2, model_pb2)

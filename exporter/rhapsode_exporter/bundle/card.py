@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from rhapsode.v1.bundle_pb2 import Bundle, Metric, StopReason
+from rhapsode.v1.bundle_pb2 import Attribute, Bundle, Metric, StopReason
 
 FILE = "card.md"
 
@@ -12,6 +12,9 @@ def render_card(bundle: Bundle) -> str:
     sections = (
         _head(bundle),
         _table("Figures", ("figure", "value", "to compare with", "what was measured"), map(_figure, bundle.metrics)),
+        _table(
+            "Attributes", ("name", "strength", "what adding it does", "figures"), map(_attribute, bundle.attributes)
+        ),
         _data(bundle),
         _table("Settings", ("setting", "value"), _sorted(bundle.training.settings)),
         _table("Software", ("name", "version"), _sorted(bundle.training.software)),
@@ -48,6 +51,11 @@ def _figure(metric: Metric) -> tuple[str, ...]:
     better = "higher" if metric.higher_is_better else "lower"
     baseline = f"{metric.baseline:.4g} ({metric.baseline_name})" if metric.HasField("baseline") else "–"
     return metric.name, f"{metric.value:.4g} ({better} is better)", baseline, metric.description
+
+
+def _attribute(attribute: Attribute) -> tuple[str, ...]:
+    figures = ", ".join(f"{metric.name} {metric.value:.4g}" for metric in attribute.metrics)
+    return f"`{attribute.name}`", f"{attribute.strength:g}", attribute.description, figures
 
 
 def _sorted(values: Mapping[str, str]) -> Iterator[tuple[str, ...]]:

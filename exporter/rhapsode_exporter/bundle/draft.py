@@ -65,6 +65,17 @@ class CodeDraft:
 
 
 @dataclass(frozen=True, slots=True)
+class AttributeDraft:
+    """A named direction [D] in latent space, and how many times it is added unless a request says otherwise."""
+
+    name: str
+    description: str
+    vector: Tensor
+    strength: float
+    metrics: tuple[Metric, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BundleDraft:
     """A trained model with all that is known of it; what does not apply to its kind is None."""
 
@@ -83,3 +94,4 @@ class BundleDraft:
     code: CodeDraft | None = None
     diffusion: DiffusionSpec | None = None
     gibbs: GibbsSpec | None = None
+    attributes: tuple[AttributeDraft, ...] = ()

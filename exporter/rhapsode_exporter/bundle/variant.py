@@ -108,6 +108,8 @@ def _describe(source: Bundle, name: str, precision: Precision) -> Bundle:
     manifest.training.software["onnxruntime"] = onnx_runtime_version()
     manifest.ClearField("files")
     manifest.ClearField("metrics")
+    for attribute in manifest.attributes:
+        attribute.ClearField("metrics")
     return manifest
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from safetensors.numpy import save
 
 from rhapsode.v1.bundle_pb2 import Bundle
+from rhapsode_exporter.bundle.attributes import described, write_attributes
 from rhapsode_exporter.bundle.card import FILE as CARD
 from rhapsode_exporter.bundle.card import render_card
 from rhapsode_exporter.bundle.draft import BundleDraft
@@ -41,13 +42,14 @@ def write_bundle(draft: BundleDraft, out: Path, version: int, *, overwrite: bool
         bundle = _describe(draft, version)
         goldens = []
         for graph in draft.graphs:
-            described = export_graph(graph, part)
+            exported = export_graph(graph, part)
             inputs = {name: tensor.numpy() for name, tensor in graph.golden_inputs.items()}
-            goldens.append(Golden(graph.role, inputs, prove(graph, part / described.file)))
-            bundle.graphs.append(described)
+            goldens.append(Golden(graph.role, inputs, prove(graph, part / exported.file)))
+            bundle.graphs.append(exported)
         write_goldens(goldens, part)
         if draft.code is not None:
             (part / CODE).write_bytes(save({"frequencies": draft.code.frequencies}))
+        write_attributes(draft, part)
         (part / draft.preview.filename).write_bytes(draft.preview.content)
         (part / CARD).write_text(render_card(bundle), encoding="utf-8")
         seal(bundle, part)
@@ -72,6 +74,7 @@ def _describe(draft: BundleDraft, version: int) -> Bundle:
         training=draft.training,
         metrics=draft.metrics,
         code=draft.code.spec if draft.code else None,
+        attributes=described(draft.attributes),
     )
     bundle.training.software["onnxruntime"] = onnx_runtime_version()
     return bundle

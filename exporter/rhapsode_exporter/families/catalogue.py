@@ -13,6 +13,7 @@ from rhapsode_exporter.families.faces_codec import FacesCodec
 from rhapsode_exporter.families.faces_vae import FacesVae
 from rhapsode_exporter.families.glyphs_bold import GlyphsBold
 from rhapsode_exporter.families.shakespeare_rnn import ShakespeareRnn
+from rhapsode_exporter.families.shapes_vae import ShapesVae
 
 
 def families() -> tuple[Family, ...]:
@@ -21,6 +22,7 @@ def families() -> tuple[Family, ...]:
         ShakespeareRnn(),
         ShakespeareRnn("shakespeare-gru", "gru"),
         FacesVae(),
+        ShapesVae(),
         FacesCodec(),
         DigitsGan(),
         fashion_gan(),

@@ -11,10 +11,20 @@ from torch import Tensor
 
 from rhapsode.v1.bundle_pb2 import DataSet
 from rhapsode_exporter.data import faces
+from rhapsode_exporter.data.face_attributes import labels
 from rhapsode_exporter.data.pictures import load_own
 
 # One picture in this many validates, and another is held out.
 SHARE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Which pictures of each part have which attributes: bool [N, 5], in the order of face_attributes.NAMES."""
+
+    training: Tensor
+    validation: Tensor
+    held_out: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +38,7 @@ class Source:
     description: str
     identity: str
     packages: tuple[str, ...] = ()
+    labels: Labels | None = None
 
 
 def drawn_faces(count: int, cache: Path, latent_size: int) -> Source:
@@ -37,11 +48,12 @@ def drawn_faces(count: int, cache: Path, latent_size: int) -> Source:
     """
     cut = faces.split(faces.load(count, cache / "faces"), count // SHARE, count // SHARE)
     return Source(
-        training=_tensor(cut.training.images),
-        validation=_tensor(cut.validation.images),
-        held_out=_tensor(cut.held_out.images),
+        training=as_pictures(cut.training.images),
+        validation=as_pictures(cut.validation.images),
+        held_out=as_pictures(cut.held_out.images),
         record=DataSet(
-            name=f"DiceBear pixel-art, {count} faces drawn from seeds, with glasses, hat and beard at 50 % each",
+            name=f"DiceBear pixel-art, {count} faces drawn from seeds, with glasses, hat and beard at 50 % each, "
+            "beards opaque and left out where they can hardly be seen",
             licence="CC0-1.0",
             held_out=f"the {count // SHARE} faces of the last seeds",
         ),
@@ -50,6 +62,7 @@ def drawn_faces(count: int, cache: Path, latent_size: int) -> Source:
         "into faces.",
         identity=f"pixel-art {count}",
         packages=("dicebear-core", "dicebear-styles", "resvg-py"),
+        labels=Labels(*(torch.from_numpy(labels(part)) for part in (cut.training, cut.validation, cut.held_out))),
     )
 
 
@@ -60,9 +73,9 @@ def own_pictures(folder: Path) -> Source:
     share = max(1, len(images) // SHARE)
     digest = hashlib.sha256(images.tobytes()).hexdigest()
     return Source(
-        training=_tensor(images[: -2 * share]),
-        validation=_tensor(images[-2 * share : -share]),
-        held_out=_tensor(images[-share:]),
+        training=as_pictures(images[: -2 * share]),
+        validation=as_pictures(images[-2 * share : -share]),
+        held_out=as_pictures(images[-share:]),
         record=DataSet(
             name=f"{folder.name} ({len(images):,} pictures of the user's own)",
             licence="not stated",
@@ -74,5 +87,6 @@ def own_pictures(folder: Path) -> Source:
     )
 
 
-def _tensor(images: NDArray[np.uint8]) -> Tensor:
+def as_pictures(images: NDArray[np.uint8]) -> Tensor:
+    """Pictures uint8 [N, H, W, 3] as a network takes them: [N, 3, H, W] in [0, 1]."""
     return torch.from_numpy(images).permute(0, 3, 1, 2).float().div(255.0).contiguous()

@@ -18,6 +18,7 @@ from rhapsode.v1.bundle_pb2 import (
 from rhapsode_exporter.bundle.draft import GOLDEN_ROWS, BundleDraft, GraphDraft, Preview
 from rhapsode_exporter.data.faces import SIDE
 from rhapsode_exporter.families.base import Order
+from rhapsode_exporter.families.face_directions import Directions, Effort, directions
 from rhapsode_exporter.families.faces_source import Source, drawn_faces, own_pictures
 from rhapsode_exporter.families.records import as_text, has_bfloat16, training_record
 from rhapsode_exporter.judge.pictures import mean_length, mean_psnr
@@ -37,20 +38,29 @@ class Size:
     latent_size: int
     steps: int
     training: AutoencoderSettings
+    effort: Effort
 
 
-FULL = Size(faces=20_000, width=32, latent_size=64, steps=12_000, training=AutoencoderSettings())
+FULL = Size(
+    faces=20_000,
+    width=24,
+    latent_size=64,
+    steps=6_000,
+    training=AutoencoderSettings(batch=64, pixel_deviation=0.1, evaluate_every=1000),
+    effort=Effort(pairs=1000, judge_steps=800),
+)
 QUICK = Size(
     faces=3_000,
     width=16,
     latent_size=64,
     steps=400,
     training=AutoencoderSettings(batch=64, warm_up=40, divergence_warm_up=100, evaluate_every=100),
+    effort=Effort(pairs=150, judge_steps=150),
 )
 
 
 class FacesVae:
-    """Convolutional VAE; by default of DiceBear's pixel-art faces."""
+    """Convolutional VAE; by default of DiceBear's pixel-art faces, with named directions for glasses, hats, beards …"""
 
     name = "faces-vae"
     description = "convolutional VAE of 16×16 pixel-art faces (or --data: your own folder of pictures)"
@@ -75,11 +85,14 @@ class FacesVae:
         if outcome.stop.reason == StopReason.STOP_REASON_INTERRUPTED:
             return None
         record = training_record(source.record, identity, order.seed, outcome, source.packages)
-        return _draft(self.name, network, source, record, samples)
+        network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch's stub lacks this form
+        found = Directions((), ()) if source.labels is None else directions(network, source, source.labels, size.effort)
+        return _draft(self.name, network, source, record, samples, found)
 
 
-def _draft(name: str, network: Autoencoder, source: Source, training: Training, samples: Tensor) -> BundleDraft:
-    network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch's stub lacks this form
+def _draft(
+    name: str, network: Autoencoder, source: Source, training: Training, samples: Tensor, found: Directions
+) -> BundleDraft:
     radius = mean_length(network.encode(source.training))
     return BundleDraft(
         name=name,
@@ -88,10 +101,11 @@ def _draft(name: str, network: Autoencoder, source: Source, training: Training, 
         licence=source.record.licence,
         graphs=_graphs(network, source.training[:GOLDEN_ROWS], samples[:GOLDEN_ROWS]),
         training=training,
-        metrics=_figures(network, source),
+        metrics=_figures(network, source) + found.metrics,
         preview=Preview("preview.png", png_sheet(network.decode(samples), 0.0, 1.0)),
         latent=LatentSpec(size=samples.shape[1], prior=LatentPrior.LATENT_PRIOR_NORMAL, mean_radius=radius),
         image=ImageSpec(height=SIDE, width=SIDE, channels=CHANNELS, low=0.0, high=1.0),
+        attributes=found.attributes,
     )
 
 

@@ -26,6 +26,8 @@ class AutoencoderSettings:
     warm_up: int = 200
     # Standard deviation of a pixel around the decoder's picture: larger gives blurrier pictures and better samples.
     pixel_deviation: float = 0.25
+    # How much more than 1 nat a nat of divergence counts (β-VAE, Higgins et al. 2017): more gives fewer, purer factors.
+    beta: float = 1.0
     # Steps in which the divergence from the prior comes in, so that the latents find a use before they are pressed.
     divergence_warm_up: int = 500
     evaluate_every: int = 250
@@ -101,7 +103,7 @@ def train(
         while (stop := run.decide(reading)) is None:
             _set_rate(optimiser, learning_rate(step, run.rule.steps, settings))
             batch = pictures.training[chance.rows(len(pictures.training), settings.batch)]
-            _learn(network, optimiser, batch, chance, min(1.0, step / settings.divergence_warm_up), settings, figures)
+            _learn(network, optimiser, batch, chance, _weight(step, settings), settings, figures)
             step += 1
             reading = look() if step % settings.evaluate_every == 0 or step == run.rule.steps else Reading(step)
             progress.update(step, figures.losses())
@@ -114,6 +116,11 @@ def learning_rate(step: int, steps: int, settings: AutoencoderSettings) -> float
     """Linear warm-up, then half a cosine down to zero at `steps` (Loshchilov & Hutter 2017)."""
     warm = min(1.0, (step + 1) / settings.warm_up)
     return settings.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
+
+
+def _weight(step: int, settings: AutoencoderSettings) -> float:
+    """What a nat of divergence counts at a step."""
+    return settings.beta * min(1.0, step / settings.divergence_warm_up)
 
 
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:

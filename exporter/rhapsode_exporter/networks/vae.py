@@ -1,32 +1,50 @@
-"""The convolutional encoder and decoder of a variational autoencoder for 16×16 colour pictures."""
+"""The convolutional encoder and decoder of a variational autoencoder for small square colour pictures."""
+
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 LATENT_SIZE = 64
 CHANNELS = 3
+SIDE = 16  # of the usual picture
+SMALLEST = 4  # side of the features between convolutions and latent
 SLOPE = 0.1
 
 
-class Encoder(nn.Module):
-    """Picture [B, 3, 16, 16] → mean and log-variance of a diagonal normal, each [B, D] (Kingma & Welling 2014)."""
+def widths(width: int, side: int) -> list[int]:
+    """Channels at every scale from full size down to 4×4: `width`, twice, three times … as many.
 
-    def __init__(self, width: int, latent_size: int) -> None:
+    Raises ValueError for a side that is not 8, 16, 32 …
+    """
+    scales, left = 1, side
+    while left > SMALLEST and left % 2 == 0:
+        scales, left = scales + 1, left // 2
+    if left != SMALLEST or scales == 1:
+        raise ValueError(f"the side of a picture is {2 * SMALLEST} or a doubling of it, not {side}")
+    return [width * (scale + 1) for scale in range(scales)]
+
+
+class Encoder(nn.Module):
+    """Picture [B, 3, S, S] → mean and log-variance of a diagonal normal, each [B, D] (Kingma & Welling 2014)."""
+
+    def __init__(self, width: int, latent_size: int, side: int = SIDE) -> None:
         super().__init__()
-        self.features = nn.Sequential(
-            nn.Conv2d(CHANNELS, width, 3, padding=1, bias=False),  # 16×16
+        sizes = widths(width, side)
+        layers: list[nn.Module] = [
+            nn.Conv2d(CHANNELS, width, 3, padding=1, bias=False),  # S×S
             nn.BatchNorm2d(width),
             nn.LeakyReLU(SLOPE),
-            nn.Conv2d(width, 2 * width, 4, stride=2, padding=1, bias=False),  # 8×8
-            nn.BatchNorm2d(2 * width),
-            nn.LeakyReLU(SLOPE),
-            nn.Conv2d(2 * width, 3 * width, 4, stride=2, padding=1, bias=False),  # 4×4
-            nn.BatchNorm2d(3 * width),
-            nn.LeakyReLU(SLOPE),
-            nn.Flatten(),
-        )
-        self.mean = nn.Linear(3 * width * 16, latent_size)
-        self.log_variance = nn.Linear(3 * width * 16, latent_size)
+        ]
+        for taken, given in pairwise(sizes):  # half the side each
+            layers += [
+                nn.Conv2d(taken, given, 4, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(given),
+                nn.LeakyReLU(SLOPE),
+            ]
+        self.features = nn.Sequential(*layers, nn.Flatten())
+        self.mean = nn.Linear(sizes[-1] * SMALLEST**2, latent_size)
+        self.log_variance = nn.Linear(sizes[-1] * SMALLEST**2, latent_size)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """(mean, log-variance)."""
@@ -35,24 +53,24 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latent [B, D] → picture [B, 3, 16, 16] in [0, 1]."""
+    """Latent [B, D] → picture [B, 3, S, S] in [0, 1]."""
 
-    def __init__(self, width: int, latent_size: int) -> None:
+    def __init__(self, width: int, latent_size: int, side: int = SIDE) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(latent_size, 3 * width * 16, bias=False),
-            nn.Unflatten(1, (3 * width, 4, 4)),
-            nn.BatchNorm2d(3 * width),
+        sizes = widths(width, side)[::-1]
+        layers: list[nn.Module] = [
+            nn.Linear(latent_size, sizes[0] * SMALLEST**2, bias=False),
+            nn.Unflatten(1, (sizes[0], SMALLEST, SMALLEST)),
+            nn.BatchNorm2d(sizes[0]),
             nn.LeakyReLU(SLOPE),
-            nn.ConvTranspose2d(3 * width, 2 * width, 4, stride=2, padding=1, bias=False),  # 8×8
-            nn.BatchNorm2d(2 * width),
-            nn.LeakyReLU(SLOPE),
-            nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1, bias=False),  # 16×16
-            nn.BatchNorm2d(width),
-            nn.LeakyReLU(SLOPE),
-            nn.Conv2d(width, CHANNELS, 3, padding=1),
-            nn.Sigmoid(),
-        )
+        ]
+        for taken, given in pairwise(sizes):  # twice the side each
+            layers += [
+                nn.ConvTranspose2d(taken, given, 4, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(given),
+                nn.LeakyReLU(SLOPE),
+            ]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(width, CHANNELS, 3, padding=1), nn.Sigmoid())
 
     def forward(self, latent: Tensor) -> Tensor:
         """The picture."""
@@ -63,25 +81,25 @@ class Decoder(nn.Module):
 class Autoencoder(nn.Module):
     """An encoder with the decoder that reads its latents."""
 
-    def __init__(self, width: int = 32, latent_size: int = LATENT_SIZE) -> None:
+    def __init__(self, width: int = 32, latent_size: int = LATENT_SIZE, side: int = SIDE) -> None:
         super().__init__()
-        self.encoder = Encoder(width, latent_size)
-        self.decoder = Decoder(width, latent_size)
+        self.encoder = Encoder(width, latent_size, side)
+        self.decoder = Decoder(width, latent_size, side)
 
     @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:
-        """The means [N, D] of the latents of pictures [N, 3, 16, 16]."""
+        """The means [N, D] of the latents of pictures [N, 3, S, S]."""
         mean: Tensor = self.encoder(images)[0]
         return mean
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
-        """The pictures [N, 3, 16, 16] of latents [N, D]."""
+        """The pictures [N, 3, S, S] of latents [N, D]."""
         images: Tensor = self.decoder(latents)
         return images
 
     def reconstruct(self, images: Tensor) -> Tensor:
-        """The pictures [N, 3, 16, 16] decoded from the means of their own latents."""
+        """The pictures [N, 3, S, S] decoded from the means of their own latents."""
         return self.decode(self.encode(images))
 
 
