@@ -133,7 +133,10 @@ def test_families_say_whether_they_measure_an_error() -> None:
         "shakespeare-rnn": True,
         "shakespeare-gru": True,
         "faces-vae": True,
+        "faces-codec": True,
         "digits-gan": False,
+        "digits-restore": True,
+        "glyphs-bold": True,
         "diagonals-gan": False,
     }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.bundles import Draft, autoencoder, class_generator, stepper
+from support.bundles import Draft, autoencoder, class_generator, compressor, stepper, transformer
 from support.company import trials
 from support.server import load, process, running
 from support.variant_bundles import min_gru, quantised
@@ -44,6 +44,9 @@ async def test_a_thousand_replies_of_shipped_models_are_the_same_alone_and_in_co
         (lambda: min_gru("tiny-norm", normalised=True), False),
         (lambda: min_gru("tiny-gru", normalised=False), True),
         (class_generator, True),
+        (compressor, True),
+        (transformer, True),
+        (lambda: quantised(compressor()), False),
     ],
     ids=[
         "text in dynamic int8",
@@ -51,6 +54,9 @@ async def test_a_thousand_replies_of_shipped_models_are_the_same_alone_and_in_co
         "minGRU with RMSNorm",
         "minGRU without",
         "a generator with classes",
+        "codes",
+        "pictures to pictures",
+        "codes in dynamic int8",
     ],
 )
 async def test_a_model_whose_rows_depend_on_their_company_is_flagged_and_caught(

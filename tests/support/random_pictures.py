@@ -7,6 +7,7 @@ from PIL import Image
 
 from rhapsode.v1 import image_pb2, model_pb2
 from rhapsode.v1.image_pb2 import (
+    CompressImagesRequest,
     DecodeLatentsRequest,
     EncodeImagesRequest,
     ImageClass,
@@ -17,6 +18,7 @@ from rhapsode.v1.image_pb2 import (
     Latent,
     Latents,
     Seeds,
+    TransformImagesRequest,
 )
 from rhapsode.v1.model_pb2 import Model
 from support.dice import Dice
@@ -70,6 +72,17 @@ def encoding(model: Model, dice: Dice) -> EncodeImagesRequest:
     """Pictures of noise to encode."""
     inputs = [_input(model, dice) for _ in range(dice.size(MOST_PICTURES))]
     return EncodeImagesRequest(model=model.name, images=inputs)
+
+
+def compression(model: Model, dice: Dice) -> CompressImagesRequest:
+    """Pictures of noise to compress."""
+    return CompressImagesRequest(model=model.name, images=encoding(model, dice).images)
+
+
+def transformation(model: Model, dice: Dice) -> TransformImagesRequest:
+    """Pictures of noise to transform."""
+    images = encoding(model, dice).images
+    return TransformImagesRequest(model=model.name, images=images, format=dice.pick(FORMATS))
 
 
 def _keyframe(model: Model, dice: Dice) -> Keyframe:

@@ -4,16 +4,25 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from rhapsode.v1 import model_pb2
-from rhapsode.v1.image_pb2 import DecodeLatentsRequest, EncodeImagesRequest, ImageGeneration, InterpolateImagesRequest
+from rhapsode.v1.image_pb2 import (
+    CompressImagesRequest,
+    DecodeLatentsRequest,
+    EncodeImagesRequest,
+    ImageGeneration,
+    InterpolateImagesRequest,
+    TransformImagesRequest,
+)
 from rhapsode.v1.model_pb2 import Model
 from rhapsode.v1.text_pb2 import ScoreTextRequest, TextGeneration
 from support.dice import Dice
-from support.random_pictures import decoding, encoding, pictures, walk
+from support.random_pictures import compression, decoding, encoding, pictures, transformation, walk
 from support.random_texts import scoring, text
 
 AskedText: TypeAlias = TextGeneration | ScoreTextRequest
-AskedImages: TypeAlias = ImageGeneration | InterpolateImagesRequest | DecodeLatentsRequest | EncodeImagesRequest
-Asked: TypeAlias = AskedText | AskedImages
+AskedImages: TypeAlias = (
+    ImageGeneration | InterpolateImagesRequest | DecodeLatentsRequest | EncodeImagesRequest | TransformImagesRequest
+)
+Asked: TypeAlias = AskedText | AskedImages | CompressImagesRequest
 Maker: TypeAlias = Callable[[Model, Dice], Asked]
 
 MAKERS: Mapping[int, Sequence[Maker]] = {
@@ -21,6 +30,8 @@ MAKERS: Mapping[int, Sequence[Maker]] = {
     model_pb2.CAPABILITY_GENERATE_IMAGES: (pictures, decoding),
     model_pb2.CAPABILITY_INTERPOLATE_IMAGES: (walk,),
     model_pb2.CAPABILITY_ENCODE_IMAGES: (encoding,),
+    model_pb2.CAPABILITY_COMPRESS_IMAGES: (compression,),
+    model_pb2.CAPABILITY_TRANSFORM_IMAGES: (transformation,),
 }
 
 
