@@ -44,9 +44,14 @@ assert len(image.EncodeImages(image_pb2.EncodeImagesRequest(model="tiny-faces", 
 latents = [picture.latent for picture in pictures]
 decoded = image.DecodeLatents(image_pb2.DecodeLatentsRequest(model="tiny-faces", latents=latents))
 assert [picture.data for reply in decoded for picture in reply.images] == [picture.data for picture in pictures]
+codes = image.CompressImages(image_pb2.CompressImagesRequest(model="tiny-codec", images=files)).compressed
+again = image_pb2.DecompressImagesRequest(model="tiny-codec", compressed=codes)
+assert len(image.DecompressImages(again).images) == 2
+changed = image.TransformImages(image_pb2.TransformImagesRequest(model="tiny-mirror", images=files))
+assert len(changed.images) == 2
 
 called = {"ListModels", "GetModel", "GenerateText", "StreamText", "ScoreText", "GenerateImages", "StreamImages",
-          "InterpolateImages", "EncodeImages", "DecodeLatents"}
+          "InterpolateImages", "EncodeImages", "DecodeLatents", "CompressImages", "DecompressImages", "TransformImages"}
 declared = {
     method.name
     for file in (text_pb2, image_pb2, model_pb2)
