@@ -16,6 +16,8 @@ def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     bundles.stepper("no-start", start_token=None).write(folder)
     bundles.stepper("with-unknown", unknown_token=",", longest_prompt=5, end_token=".").write(folder)
     bundles.stepper("failing", nan_after="z").write(folder)
+    bundles.compressor().write(folder)
+    bundles.transformer().write(folder)
     return folder
 
 

@@ -11,10 +11,12 @@ from support.bundles import (
     autoencoder,
     boltzmann,
     class_generator,
+    compressor,
     diffusion,
     grey_generator,
     judge,
     stepper,
+    transformer,
 )
 from support.company import trials
 from support.server import load, process, running
@@ -57,6 +59,9 @@ async def test_a_thousand_replies_of_shipped_models_are_the_same_alone_and_in_co
         (boltzmann, True),
         (grey_generator, True),
         (judge, True),
+        (compressor, True),
+        (transformer, True),
+        (lambda: quantised(compressor()), False),
     ],
     ids=[
         "text in dynamic int8",
@@ -68,6 +73,9 @@ async def test_a_thousand_replies_of_shipped_models_are_the_same_alone_and_in_co
         "chains of all lengths",
         "a generator with its critic",
         "a critic that tells classes apart",
+        "codes",
+        "pictures to pictures",
+        "codes in dynamic int8",
     ],
 )
 async def test_a_model_whose_rows_depend_on_their_company_is_flagged_and_caught(

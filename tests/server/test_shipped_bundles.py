@@ -1,15 +1,21 @@
 """Same seed, same bytes on the trained bundles that ship: in company, streamed or not, and between two faces."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import grpc
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from rhapsode.v1 import image_pb2, text_pb2
 from rhapsode.v1.image_pb2 import (
+    CompressedImage,
+    CompressImagesRequest,
     DecodeLatentsRequest,
+    DecompressImagesRequest,
     EncodeImagesRequest,
     InputImage,
     InterpolateImagesRequest,
@@ -21,6 +27,7 @@ from support.requests import generate_images, generate_text, images, pixels, str
 from support.server import Loaded, Running, load, running
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
+RAW = image_pb2.IMAGE_FORMAT_RAW_FLOAT32
 SAMPLING = text_pb2.Sampling(temperature=0.8, top_p=0.95, frequency_penalty=0.1)
 
 
@@ -41,9 +48,37 @@ def play(tokens: int, **fields: object) -> text_pb2.TextGeneration:
 
 async def test_every_shipped_model_is_batch_invariant(server: Running) -> None:
     listed = (await server.model.ListModels(ListModelsRequest())).models
-    names = [model.name for model in listed]
-    assert names == ["digits-gan", "faces-vae", "shakespeare-rnn", "shakespeare-rnn-int8", "shapes-vae"]
+    assert [model.name for model in listed] == sorted(folder.name for folder in MODELS.iterdir())
     assert all(model.runtime.batch_invariant for model in listed)
+
+
+async def test_a_face_is_some_twenty_bytes_and_comes_back_recognisable(server: Running) -> None:
+    faces = load_file(MODELS / "faces-codec" / "1" / "goldens.safetensors")["encode.inputs.image"].transpose(0, 2, 3, 1)
+    inputs = [InputImage(data=face.astype("<f4").tobytes(), format=RAW) for face in faces]
+    compressed = (
+        await server.image.CompressImages(CompressImagesRequest(model="faces-codec", images=inputs))
+    ).compressed
+    back = await server.image.DecompressImages(
+        DecompressImagesRequest(model="faces-codec", compressed=compressed, format=RAW)
+    )
+    made = np.stack([np.frombuffer(image.data, "<f4").reshape(16, 16, 3) for image in back.images])
+    assert faces.size / sum(len(one.payload) for one in compressed) >= 8
+    assert float((-10 * np.log10(((made - faces) ** 2).mean(axis=(1, 2, 3)))).mean()) >= 20
+
+
+async def test_no_byte_of_a_shipped_models_payload_can_be_changed(server: Running) -> None:
+    white = InputImage(data=b"\xff" * 768, format=image_pb2.IMAGE_FORMAT_RAW_UINT8)
+    made = await server.image.CompressImages(CompressImagesRequest(model="faces-codec", images=[white]))
+    payload = made.compressed[0].payload
+    request = DecompressImagesRequest(model="faces-codec", compressed=[CompressedImage(payload=payload)])
+    assert len((await server.image.DecompressImages(request)).images) == 1
+    for place, flip in itertools.product(range(len(payload)), (1, 0x80, 0xFF)):
+        damaged = bytearray(payload)
+        damaged[place] ^= flip
+        request.compressed[0].payload = bytes(damaged)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await server.image.DecompressImages(request)
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_texts_and_pictures_are_the_same_among_32_others(server: Running) -> None:

@@ -50,8 +50,15 @@ assert sum(len(reply.images) for reply in edited) == 2
 fitted = image.FitAttribute(image_pb2.FitAttributeRequest(model="tiny-faces", present=files[:1], absent=files[1:]))
 assert len(fitted.vector.values) == 8
 
+codes = image.CompressImages(image_pb2.CompressImagesRequest(model="tiny-codec", images=files)).compressed
+again = image_pb2.DecompressImagesRequest(model="tiny-codec", compressed=codes)
+assert len(image.DecompressImages(again).images) == 2
+changed = image.TransformImages(image_pb2.TransformImagesRequest(model="tiny-mirror", images=files))
+assert len(changed.images) == 2
+
 called = {"ListModels", "GetModel", "GenerateText", "StreamText", "ScoreText", "GenerateImages", "StreamImages",
-          "InterpolateImages", "EditImages", "FitAttribute", "EncodeImages", "DecodeLatents"}
+          "InterpolateImages", "EditImages", "FitAttribute", "EncodeImages", "DecodeLatents", "CompressImages",
+          "DecompressImages", "TransformImages"}
 declared = {
     method.name
     for file in (text_pb2, image_pb2, model_pb2)

@@ -107,6 +107,14 @@ async def test_company_changes_no_bit(server: Running) -> None:
     assert crowd == [alone[first::3] for first in (0, 1, 2)]
 
 
+async def test_the_graph_has_metrics_of_its_own(transforms: Loaded) -> None:
+    async with running(transforms, metrics_address="127.0.0.1:0") as server:
+        await transform(server, picture(1), picture(2))
+        page = await server.page()
+    assert 'rhapsode_rows_per_run_sum{model="tiny-mirror",role="transform",version="1"} 2.0' in page
+    assert 'rhapsode_items_generated_total{kind="image",model="tiny-mirror"} 2.0' in page
+
+
 async def test_bad_requests_are_refused_with_the_field(server: Running) -> None:
     assert await refused(server, TransformImagesRequest(model="tiny-mirror")) == (BAD, "INVALID_FIELD", ["images"])
     many = TransformImagesRequest(model="tiny-mirror", images=[picture(1)] * 257)

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 
 import grpc
 
-from rhapsode.v1.image_pb2 import ImageGeneration, InterpolateImagesRequest, ScoreImagesRequest
+from rhapsode.v1.image_pb2 import (
+    ImageGeneration,
+    InterpolateImagesRequest,
+    ScoreImagesRequest,
+    TransformImagesRequest,
+)
 from rhapsode.v1.model_pb2 import GetModelRequest, ListModelsRequest, Model
 from rhapsode.v1.model_pb2_grpc import ModelServiceStub
 from rhapsode.v1.text_pb2 import TextGeneration
@@ -18,6 +23,7 @@ from support.replies import reply
 CALLERS = 32  # of each model
 LEAVERS = 0.25  # the share of requests beside which somebody begins another one and leaves before its end
 MOST_JUDGED = 256  # pictures that a request may have judged
+MANY = 200  # pictures to transform that nobody stays for
 LONG = 400  # tokens, pictures or frames that nobody stays for
 
 
@@ -117,4 +123,6 @@ def _long(model: Model, seed: int, count: int) -> Iterator[Asked]:
             asked.images.extend([asked.images[0]] * (MOST_JUDGED - len(asked.images)))
         elif isinstance(asked, InterpolateImagesRequest):
             asked.frames_per_segment = LONG
+        elif isinstance(asked, TransformImagesRequest):
+            asked.images.extend([asked.images[0]] * MANY)
         yield asked

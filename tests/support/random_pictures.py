@@ -8,6 +8,7 @@ from PIL import Image
 from rhapsode.v1 import image_pb2, model_pb2
 from rhapsode.v1.image_pb2 import (
     AttributeEdit,
+    CompressImagesRequest,
     DecodeLatentsRequest,
     DiffusionOptions,
     EditImagesRequest,
@@ -23,6 +24,7 @@ from rhapsode.v1.image_pb2 import (
     Latents,
     ScoreImagesRequest,
     Seeds,
+    TransformImagesRequest,
 )
 from rhapsode.v1.model_pb2 import Model
 from support.dice import Dice
@@ -131,6 +133,17 @@ def _way(model: Model, dice: Dice, fresh: bool) -> DiffusionOptions:
     if model.classes and dice.chance(0.5):
         options.guidance = dice.below(4) / 2
     return options
+
+
+def compression(model: Model, dice: Dice) -> CompressImagesRequest:
+    """Pictures of noise to compress."""
+    return CompressImagesRequest(model=model.name, images=encoding(model, dice).images)
+
+
+def transformation(model: Model, dice: Dice) -> TransformImagesRequest:
+    """Pictures of noise to transform."""
+    images = encoding(model, dice).images
+    return TransformImagesRequest(model=model.name, images=images, format=dice.pick(FORMATS))
 
 
 def _keyframe(model: Model, dice: Dice) -> Keyframe:

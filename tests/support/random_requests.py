@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from rhapsode.v1 import model_pb2
 from rhapsode.v1.image_pb2 import (
+    CompressImagesRequest,
     DecodeLatentsRequest,
     EditImagesRequest,
     EncodeImagesRequest,
@@ -12,11 +13,23 @@ from rhapsode.v1.image_pb2 import (
     ImageGeneration,
     InterpolateImagesRequest,
     ScoreImagesRequest,
+    TransformImagesRequest,
 )
 from rhapsode.v1.model_pb2 import Model
 from rhapsode.v1.text_pb2 import ScoreTextRequest, TextGeneration
 from support.dice import Dice
-from support.random_pictures import best, decoding, editing, encoding, fitting, judging, pictures, walk
+from support.random_pictures import (
+    best,
+    compression,
+    decoding,
+    editing,
+    encoding,
+    fitting,
+    judging,
+    pictures,
+    transformation,
+    walk,
+)
 from support.random_texts import scoring, text
 
 AskedText: TypeAlias = TextGeneration | ScoreTextRequest
@@ -28,8 +41,9 @@ AskedImages: TypeAlias = (
     | EditImagesRequest
     | FitAttributeRequest
     | ScoreImagesRequest
+    | TransformImagesRequest
 )
-Asked: TypeAlias = AskedText | AskedImages
+Asked: TypeAlias = AskedText | AskedImages | CompressImagesRequest
 Maker: TypeAlias = Callable[[Model, Dice], Asked]
 
 MAKERS: Mapping[int, Sequence[Maker]] = {
@@ -39,6 +53,8 @@ MAKERS: Mapping[int, Sequence[Maker]] = {
     model_pb2.CAPABILITY_ENCODE_IMAGES: (encoding,),
     model_pb2.CAPABILITY_EDIT_IMAGES: (editing, fitting),
     model_pb2.CAPABILITY_SCORE_IMAGES: (judging,),
+    model_pb2.CAPABILITY_COMPRESS_IMAGES: (compression,),
+    model_pb2.CAPABILITY_TRANSFORM_IMAGES: (transformation,),
 }
 
 

@@ -26,6 +26,8 @@ PicturesMessage: TypeAlias = (
 async def reply(channel: grpc.aio.Channel, asked: Asked, *, streamed: bool) -> bytes:
     """All that the server says to a request but timings; the same by both rpcs where `streamed` tells two apart."""
     answer: Message
+    if isinstance(asked, image_pb2.CompressImagesRequest):
+        return await _there_and_back(ImageServiceStub(channel), asked)
     if isinstance(asked, AskedText):
         answer = await _text(TextServiceStub(channel), asked, streamed)
     else:
@@ -68,11 +70,21 @@ async def _gather_text(
     return answer
 
 
+async def _there_and_back(stub: "ImageServiceAsyncStub", asked: image_pb2.CompressImagesRequest) -> bytes:
+    """The codes of pictures, and the pictures of these codes."""
+    codes = await stub.CompressImages(asked)
+    back = image_pb2.DecompressImagesRequest(model=asked.model, compressed=codes.compressed)
+    answers = (codes, await stub.DecompressImages(back))
+    return b"".join(answer.SerializeToString(deterministic=True) for answer in answers)
+
+
 async def _images(stub: "ImageServiceAsyncStub", asked: AskedImages, streamed: bool) -> Message:
     if isinstance(asked, image_pb2.EncodeImagesRequest):
         return await stub.EncodeImages(asked)
     if isinstance(asked, image_pb2.ScoreImagesRequest):
         return await stub.ScoreImages(asked)
+    if isinstance(asked, image_pb2.TransformImagesRequest):
+        return await stub.TransformImages(asked)
     if isinstance(asked, image_pb2.DecodeLatentsRequest):
         return await _gather_pictures(stub.DecodeLatents(asked))
     if isinstance(asked, image_pb2.InterpolateImagesRequest):
