@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rhapsode_server.models.denoiser import fresh_noise
 from rhapsode_server.models.latents import Draw, Prior, draw
 from rhapsode_server.models.noise import Purpose, choice, philox, token_uniforms, words
 from rhapsode_server.repository.verify import PERMUTATION, RUNS
@@ -27,12 +28,13 @@ DRAWS: Mapping[str, Callable[[int, int], str]] = {
     "latent, normal": lambda seed, row: bits(draw(Draw(seed, row), 4, Prior.NORMAL)),
     "latent, uniform": lambda seed, row: bits(draw(Draw(seed, row), 4, Prior.UNIFORM)),
     "class of 10": lambda seed, row: str(choice(seed, row, 10)),
+    "noise of step 5, 784 numbers": lambda seed, row: bits(fresh_noise([Draw(seed, row)], [5], 784)[0, :4]),
 }
 
 
 def test_the_page_has_its_tables() -> None:
     assert len(GENERATOR) == 3
-    assert [what for *_, what, _ in NUMBERS[:6]] == sorted(DRAWS, key=lambda what: PAGE.index(what))
+    assert [what for *_, what, _ in NUMBERS[: len(DRAWS)]] == sorted(DRAWS, key=lambda what: PAGE.index(what))
     assert len(NUMBERS) == 2 * len(DRAWS)
 
 

@@ -59,6 +59,13 @@ class Canvas:
         return channels * height * width
 
 
+def fresh_noise(names: Sequence[Draw], steps: Sequence[int], size: int) -> Floats:
+    """The noise that step `steps[i]` of row i draws: standard normals, float32 [n, size]."""
+    seeds, rows = [name.seed for name in names], [name.row for name in names]
+    words = words_of_steps(seeds, rows, Purpose.DIFFUSION_STEP, steps, size)
+    return normals((words.astype(np.float64) + 0.5) * 2.0**-32).astype(np.float32)
+
+
 class Denoiser:
     """Takes noise away: image [batch, channels, height, width], time [batch], class_id [batch] → noise, as image.
 
@@ -150,14 +157,7 @@ class Denoiser:
             return
         chosen = [rows[place] for place in wanting.tolist()]
         names = [row.source for row in chosen if isinstance(row.source, Draw)]
-        words = words_of_steps(
-            [name.seed for name in names],
-            [name.row for name in names],
-            Purpose.DIFFUSION_STEP,
-            [row.progress.taken for row in chosen],
-            self._canvas.size,
-        )
-        fresh = normals((words.astype(np.float64) + 0.5) * 2.0**-32).astype(np.float32)
+        fresh = fresh_noise(names, [row.progress.taken for row in chosen], self._canvas.size)
         after[wanting] += fresh * shares[wanting]
 
     def _stepped(self, row: DenoiseRow, after: Floats, clean: Floats) -> Outcome[Picture]:
