@@ -15,7 +15,19 @@ MEGABYTE = 1_000_000
 TOTAL = 40 * MEGABYTE
 LARGEST = {"shakespeare-rnn": 14 * MEGABYTE, "shakespeare-rnn-int8": 5 * MEGABYTE}
 LARGEST_OTHER = 3 * MEGABYTE
-SHIPPED = ("digits-gan", "faces-codec", "faces-vae", "shakespeare-rnn", "shakespeare-rnn-int8", "shapes-vae")
+SHIPPED = (
+    "digits-bayes",
+    "digits-dbm",
+    "digits-gan",
+    "digits-rbm",
+    "encrypt-receiver",
+    "encrypt-sender",
+    "faces-codec",
+    "faces-vae",
+    "shakespeare-rnn",
+    "shakespeare-rnn-int8",
+    "shapes-vae",
+)
 
 
 def bundles(models: Path) -> list[Path]:

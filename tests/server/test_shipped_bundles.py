@@ -17,10 +17,14 @@ from rhapsode.v1.image_pb2 import (
     DecodeLatentsRequest,
     DecompressImagesRequest,
     EncodeImagesRequest,
+    GibbsOptions,
+    ImageClass,
+    ImageGeneration,
     InputImage,
     InterpolateImagesRequest,
     Keyframe,
     Latent,
+    Latents,
 )
 from rhapsode.v1.model_pb2 import ListModelsRequest
 from support.requests import generate_images, generate_text, images, pixels, stream_images, stream_text, text
@@ -96,6 +100,30 @@ async def test_texts_and_pictures_are_the_same_among_32_others(server: Running) 
     await asyncio.gather(*others)
     assert "".join(chunk.text for message in streamed for chunk in message.chunks) == verse
     assert pixels(drawn) == digits
+
+
+@pytest.mark.parametrize("model", ["digits-rbm", "digits-dbm"])
+async def test_chains_are_the_same_among_others_at_other_steps(server: Running, model: str) -> None:
+    asked = images(6, model=model, gibbs=GibbsOptions(steps=40))
+    alone = pixels([await generate_images(server, asked)])
+    others = [
+        asyncio.create_task(
+            stream_images(server, images(2 + n, model=model, seed=n, gibbs=GibbsOptions(steps=5 + 9 * n)))
+        )
+        for n in range(8)
+    ]
+    streamed, unary = await asyncio.gather(stream_images(server, asked), generate_images(server, asked))
+    await asyncio.gather(*others)
+    assert pixels(streamed) == pixels([unary]) == alone
+
+
+async def test_a_pixel_of_naive_bayes_is_lit_where_its_uniform_is_below_its_probability(server: Running) -> None:
+    def ask(number: float) -> ImageGeneration:
+        latents = Latents(latents=[Latent(values=[number] * 784)])
+        return images(None, model="digits-bayes", latents=latents, image_class=ImageClass(name="3"))
+
+    lit = [np.frombuffer(pixels([await generate_images(server, ask(number))])[0], "<f4") for number in (-1.0, 0.0, 1.0)]
+    assert [set(picture.tolist()) for picture in lit] == [{1.0}, {0.0, 1.0}, {0.0}]
 
 
 async def test_the_middle_between_two_faces_is_half_the_difference_of_their_means(server: Running) -> None:

@@ -59,7 +59,7 @@ class DigitsBoltzmann:
         digits = labelled_digits(
             order, self.name, "each pixel as likely to be lit as it is bright, shifted by up to one"
         )
-        shape = {"hidden": size.hidden, "top": size.top, "chain": size.chain}
+        shape = {"hidden": size.hidden, "top": size.top}
         settings = as_text(asdict(size.training) | shape | {"data": digits.record.sha256})
         machine = Machine(PIXELS, size.hidden, size.top, CLASSES)
         real = Digits(digits.training, digits.labels)
