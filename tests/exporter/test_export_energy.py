@@ -70,7 +70,8 @@ def test_digits_become_a_chain(tmp_path: Path, make: type[DigitsRbm | DigitsDbm]
     assert_batch_invariant(bundle, folder)
     assert load(tmp_path / "models").models.models[0].batch_invariant
     drawn = gibbs.pictures(open_bundle(folder), 5, seed=1)
-    assert (drawn.shape, drawn.dtype) == ((5, 1, 28, 28), np.float32)
+    assert drawn.shape == (5, 1, 28, 28)
+    assert drawn.dtype == np.float32
     assert np.array_equal(drawn, gibbs.pictures(open_bundle(folder), 5, seed=1))
     assert 0 <= drawn.min() <= drawn.max() <= 1
 
