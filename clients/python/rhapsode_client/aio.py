@@ -27,6 +27,7 @@ from rhapsode_client.types import (
     Keyframe,
     LatentsInput,
     Model,
+    OnPreview,
     PictureInput,
     Prompt,
     ScoreResult,
@@ -104,11 +105,19 @@ class AsyncClient:
         return images.result(await self._unary(self._images.GenerateImages, request, timeout))
 
     def stream_images(
-        self, model: str, *, timeout: float | None = None, **options: Unpack[ImageOptions]
+        self,
+        model: str,
+        *,
+        timeout: float | None = None,
+        on_preview: OnPreview | None = None,
+        **options: Unpack[ImageOptions],
     ) -> AsyncImageStream:
-        """Pictures as they come, in order, however many. A broken stream goes on by itself; see AsyncStream."""
+        """Pictures as they come, in order, however many. A broken stream goes on by itself; see AsyncStream.
+
+        `on_preview` is called with each preview that was asked for, by whoever waits for the next picture meanwhile.
+        """
         request = image_pb2.StreamImagesRequest(generation=images.generation(model, options))
-        plan = ImagesPlan(request, rest_of_generation)
+        plan = ImagesPlan(request, rest_of_generation, on_preview)
         return AsyncImageStream(self._images.StreamImages, plan, self._call(timeout))
 
     def interpolate(

@@ -125,7 +125,7 @@ class TextStream(Stream[text_pb2.StreamTextRequest, text_pb2.StreamTextResponse,
 
 
 class ImageStream(Stream[Any, ImagesMessage, Picture]):
-    """Pictures as they come, in order; between them previews, where they were asked for."""
+    """Pictures as they come, in order."""
 
     def __init__(
         self, method: StreamingMethod[RequestT, ImagesMessage], plan: ImagesPlan[RequestT], call: Call

@@ -67,7 +67,7 @@ class Outbox(Generic[RowT, EventT]):
         self._pace = pace
         self._clock = clock
         self._waiting: deque[Delivery[RowT, EventT]] = deque()
-        self._fleeting: dict[RowT, Delivery[RowT, EventT]] = {}
+        self._fleeting: dict[int, Delivery[RowT, EventT]] = {}  # by the identity of their rows
         self._items = 0
         self._closed = False
         self._error: RhapsodeError | None = None
@@ -83,9 +83,9 @@ class Outbox(Generic[RowT, EventT]):
     def put(self, report: Report[RowT, EventT]) -> None:
         """Take what a run told; called by the driver, in the event loop."""
         for delivery in report.deliveries:
-            self._fleeting.pop(delivery.row, None)  # a slow reader misses previews; what waits for it stays bounded
+            self._fleeting.pop(id(delivery.row), None)  # a slow reader misses previews; what waits for it stays bounded
             if delivery.fleeting:
-                self._fleeting[delivery.row] = delivery
+                self._fleeting[id(delivery.row)] = delivery
             else:
                 self._waiting.append(delivery)
             self._items += delivery.made

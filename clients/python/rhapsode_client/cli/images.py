@@ -17,12 +17,12 @@ from rhapsode_client.cli.options import (
     TlsRoots,
     image_class,
 )
-from rhapsode_client.cli.pictures import Labels, save_each, save_sheet
+from rhapsode_client.cli.pictures import Labels, save_each, save_preview, save_sheet
 from rhapsode_client.cli.seeds import seed_list
 from rhapsode_client.cli.session import session
-from rhapsode_client.cli.steps import Steps, step_options
+from rhapsode_client.cli.steps import PreviewEvery, Steps, step_options
 from rhapsode_client.cli.terminal import progress
-from rhapsode_client.types import ImageFormat, ImageOptions
+from rhapsode_client.types import ImageFormat, ImageOptions, Picture
 
 SHEETS = (".png", ".webp", ".jpg", ".jpeg", ".gif", ".bmp", ".tiff", ".pdf")
 FORMATS = [value for value in ImageFormat if value is not ImageFormat.UNKNOWN]
@@ -52,6 +52,7 @@ def images(
     seeds: Seeds = None,
     class_name: ClassName = None,
     steps: Steps = None,
+    preview_every: PreviewEvery = None,
     columns: Columns = None,
     scale: Scale = None,
     file_format: Format = None,
@@ -74,13 +75,20 @@ def images(
     - `rhapsode images digits-gan --count 1000 --seed 1 --format webp --out-dir digits`
     """
     _check_usage(seed, seeds, file_format, out, out_dir)
+    if preview_every is not None and out_dir is None:
+        raise typer.BadParameter("--preview-every is for single files: give --out-dir")
     options = _options(count, seed, seeds, class_name)
     labels = Labels(model, seed_list(seeds) if seeds else None)
+
+    def keep(preview: Picture) -> None:
+        if out_dir is not None:
+            save_preview(preview, stream.started, labels, out_dir, as_json=as_json)
+
     with session(address, tls_ca) as client:
         options["format"] = file_format or ImageFormat.PNG
-        if steps is not None:
-            options |= step_options(client.model(model), steps)
-        with client.stream_images(model, timeout=timeout, **options) as stream:
+        if steps is not None or preview_every is not None:
+            options |= step_options(client.model(model), steps, preview_every)
+        with client.stream_images(model, timeout=timeout, on_preview=keep, **options) as stream:
             pictures = progress(stream, stream.started.count, model)
             if out_dir is not None:
                 save_each(pictures, stream.started, labels, out_dir, as_json=as_json)

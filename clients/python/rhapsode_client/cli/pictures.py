@@ -71,6 +71,15 @@ def save_each(
         note(f"{folder}: {count} pictures, {labels.heading(started)}")
 
 
+def save_preview(picture: Picture, started: ImagesStarted, labels: Labels, folder: Path, *, as_json: bool) -> None:
+    """Write a picture that is still on its way beside where it will stand."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = _save(picture, folder / f"{labels.file(picture, started)}-step{picture.steps_taken:04d}")
+    if as_json:
+        record = {"file": str(path), "index": picture.index, "steps_taken": picture.steps_taken}
+        write_json(record | _origin(started))
+
+
 def _save(picture: Picture, stem: Path) -> Path:
     if picture.format in (ImageFormat.RAW_UINT8, ImageFormat.RAW_FLOAT32):
         path = stem.with_name(stem.name + ".npy")

@@ -7,7 +7,7 @@ from typing import Generic, TypeAlias, TypeVar
 from rhapsode.v1 import image_pb2 as pb
 from rhapsode_client.convert import images as convert
 from rhapsode_client.resume.plan import check_same_origin
-from rhapsode_client.types import ImagesStarted, Picture
+from rhapsode_client.types import ImagesStarted, OnPreview, Picture
 
 RequestT = TypeVar("RequestT")
 ImagesMessage: TypeAlias = pb.StreamImagesResponse | pb.DecodeLatentsResponse | pb.InterpolateImagesResponse
@@ -61,11 +61,17 @@ def rest_of_walk(
 
 
 class ImagesPlan(Generic[RequestT]):
-    """Pictures come in order, so that their number says where the stream stands."""
+    """Pictures come in order, so that their number says where the stream stands; previews pass by on the side."""
 
-    def __init__(self, request: RequestT, rest_of: Callable[[RequestT, ImagesStarted, int], Rest[RequestT]]) -> None:
+    def __init__(
+        self,
+        request: RequestT,
+        rest_of: Callable[[RequestT, ImagesStarted, int], Rest[RequestT]],
+        on_preview: OnPreview | None = None,
+    ) -> None:
         self._request = request
         self._rest_of = rest_of
+        self._on_preview = on_preview
         self._received = 0
         self._repeated = 0
         self._index_offset = 0
@@ -90,15 +96,18 @@ class ImagesPlan(Generic[RequestT]):
         return rest.request
 
     def receive(self, message: ImagesMessage) -> list[Picture]:
-        """The new pictures of a message, previews first; the first message's `started` is noted on the way."""
+        """The new pictures of a message; the first message's `started` is noted on the way."""
         if message.HasField("started"):
             self._start(convert.started(message.started))
+        if self._on_preview is not None and isinstance(message, pb.StreamImagesResponse):
+            for image in message.previews:
+                self._on_preview(convert.picture(image, self._index_offset))
         images = _images_of(message)
         repeated = min(self._repeated, len(images))
         self._repeated -= repeated
         new = [convert.picture(image, self._index_offset) for image in images[repeated:]]
         self._received += len(new)
-        return [convert.picture(image, self._index_offset) for image in _previews_of(message)] + new
+        return new
 
     def _start(self, started: ImagesStarted) -> None:
         if self.started is None or not self._received:
@@ -111,7 +120,3 @@ def _images_of(message: ImagesMessage) -> Sequence[pb.Image]:
     if isinstance(message, pb.InterpolateImagesResponse):
         return [message.image] if message.HasField("image") else []
     return message.images
-
-
-def _previews_of(message: ImagesMessage) -> Sequence[pb.Image]:
-    return message.previews if isinstance(message, pb.StreamImagesResponse) else []

@@ -1,7 +1,7 @@
 """The values of image generation."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -34,7 +34,7 @@ class InterpolationMethod(StrEnum):
 class Picture:
     """A picture that a model made; sizes in pixels, `data` written as `format` says.
 
-    `latent` is float32 [size] where it was asked for, otherwise None. `steps_taken` is set in a preview alone.
+    `latent` is float32 [size] where it was asked for, otherwise None. `steps_taken` is None but for a preview.
     """
 
     index: int
@@ -78,16 +78,16 @@ PictureInput: TypeAlias = bytes | Path | Image.Image | Picture | NDArray[np.uint
 """A picture of one's own: a PNG, WebP or JPEG file or its bytes, a Pillow image, or raw pixels of the model's own size
 [height, width, channels], uint8 or float32 in the model's range."""
 
+OnPreview: TypeAlias = Callable[[Picture], object]
+"""What is called with each preview of a picture that is still on its way."""
+
 Keyframe: TypeAlias = int | LatentInput | PictureInput
 """A point on a walk: a seed, a latent (one dimension), or a picture to encode."""
 
 
 @dataclass(frozen=True, slots=True)
 class GibbsOptions:
-    """How a Boltzmann machine draws; None leaves it to the model.
-
-    With `preview_every`, a stream gives pictures on their way too, after every so many steps; those have `steps_taken`.
-    """
+    """How a Boltzmann machine draws: steps of its chain, None as the model has it; a preview after every so many."""
 
     steps: int | None = None
     preview_every: int | None = None
@@ -113,7 +113,7 @@ class ImageOptions(TypedDict, total=False):
     return_latents: bool
     """Whether each picture comes with its latent. Default False."""
     gibbs: GibbsOptions
-    """For a Boltzmann machine only."""
+    """How a Boltzmann machine draws; refused by others."""
 
 
 class WalkOptions(TypedDict, total=False):
