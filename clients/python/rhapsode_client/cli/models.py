@@ -95,6 +95,8 @@ def _facts(model: Model) -> Iterator[tuple[str, str]]:
         yield "limits", f"{limits.images_per_reply} pictures a reply, {limits.images_per_stream} a stream"
     if model.classes:
         yield "classes", ", ".join(model.classes)
+    if model.gibbs:
+        yield "chain", f"{model.gibbs.default_steps} steps"
     yield "runs on", f"{provider(model)}, ONNX Runtime {runtime.onnxruntime_version}"
     if runtime.provider_fallback_reason:
         yield "because", runtime.provider_fallback_reason
