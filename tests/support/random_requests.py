@@ -24,9 +24,13 @@ MAKERS: Mapping[int, Sequence[Maker]] = {
 }
 
 
+def makers_of(model: Model) -> Sequence[Maker]:
+    """What makes requests that the model says it can answer; nothing where no rpc takes its tensors."""
+    return [maker for capability in model.capabilities for maker in MAKERS.get(capability, ())]
+
+
 def requests(model: Model, seed: int, count: int) -> Iterator[Asked]:
     """So many requests of all the kinds that the model says it can answer."""
-    dice = Dice(seed)
-    makers = [maker for capability in model.capabilities for maker in MAKERS.get(capability, ())]
+    dice, makers = Dice(seed), makers_of(model)
     for _ in range(count):
         yield dice.pick(makers)(model, dice)
