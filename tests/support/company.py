@@ -17,7 +17,7 @@ from rhapsode.v1.model_pb2 import GetModelRequest, ListModelsRequest, Model
 from rhapsode.v1.model_pb2_grpc import ModelServiceStub
 from rhapsode.v1.text_pb2 import TextGeneration
 from support.dice import Dice
-from support.random_requests import Asked, requests
+from support.random_requests import Asked, makers_of, requests
 from support.replies import reply
 
 CALLERS = 32  # of each model
@@ -40,7 +40,7 @@ class Trial:
 
 
 async def trials(address: str, seed: int, count: int) -> list[Trial]:
-    """Serve so many random requests of each model one at a time, then all of them in company.
+    """Serve so many random requests of each model that answers any, one at a time, then all of them in company.
 
     Every model has a connection of its own. The rows of two models never share a run: a model's request is alone where
     it is the only one of this model.
@@ -48,7 +48,8 @@ async def trials(address: str, seed: int, count: int) -> list[Trial]:
     async with _connection(address) as channel:
         stub = ModelServiceStub(channel)
         listed = (await stub.ListModels(ListModelsRequest())).models
-        models = [(await stub.GetModel(GetModelRequest(model=model.name))).model for model in listed]
+        names = [model.name for model in listed if makers_of(model)]
+        models = [(await stub.GetModel(GetModelRequest(model=name))).model for name in names]
     asked = [list(requests(model, seed, count)) for model in models]
     alone = await asyncio.gather(*(_alone(address, group) for group in asked))
     crowds = [Crowd(model, group, seed) for model, group in zip(models, asked, strict=True)]

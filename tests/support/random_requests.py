@@ -19,7 +19,6 @@ from rhapsode.v1.model_pb2 import Model
 from rhapsode.v1.text_pb2 import ScoreTextRequest, TextGeneration
 from support.dice import Dice
 from support.random_pictures import (
-    best,
     compression,
     decoding,
     editing,
@@ -58,11 +57,15 @@ MAKERS: Mapping[int, Sequence[Maker]] = {
 }
 
 
+def makers_of(model: Model) -> Sequence[Maker]:
+    """What makes requests that the model says it can answer; nothing where no rpc takes its tensors."""
+    makers = [maker for capability in model.capabilities for maker in MAKERS.get(capability, ())]
+    judged = {model_pb2.CAPABILITY_GENERATE_IMAGES, model_pb2.CAPABILITY_SCORE_IMAGES} <= set(model.capabilities)
+    return [*makers, best] if judged else makers
+
+
 def requests(model: Model, seed: int, count: int) -> Iterator[Asked]:
     """So many requests of all the kinds that the model says it can answer."""
-    dice = Dice(seed)
-    makers = [maker for capability in model.capabilities for maker in MAKERS.get(capability, ())]
-    if {model_pb2.CAPABILITY_GENERATE_IMAGES, model_pb2.CAPABILITY_SCORE_IMAGES} <= set(model.capabilities):
-        makers.append(best)
+    dice, makers = Dice(seed), makers_of(model)
     for _ in range(count):
         yield dice.pick(makers)(model, dice)

@@ -35,8 +35,8 @@ class Size:
     training: BoltzmannSettings
 
 
-RBM = Size(hidden=256, top=0, steps=12_000, chain=200, judged=2_000, training=BoltzmannSettings())
-DBM = Size(hidden=256, top=128, steps=12_000, chain=200, judged=2_000, training=BoltzmannSettings(pretraining=0.15))
+RBM = Size(hidden=256, top=0, steps=12_000, chain=200, judged=1_000, training=BoltzmannSettings())
+DBM = Size(hidden=256, top=128, steps=12_000, chain=400, judged=1_000, training=BoltzmannSettings(pretraining=0.15))
 QUICK_RBM = Size(64, 0, 800, 50, 300, BoltzmannSettings(evaluate_every=400))
 QUICK_DBM = Size(64, 32, 800, 50, 300, BoltzmannSettings(pretraining=0.15, evaluate_every=400))
 

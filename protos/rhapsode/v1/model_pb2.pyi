@@ -31,7 +31,7 @@ class _CapabilityEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Capability.
     CAPABILITY_GENERATE_TEXT: _Capability.ValueType  # 1
     """GenerateText, StreamText and ScoreText."""
     CAPABILITY_GENERATE_IMAGES: _Capability.ValueType  # 2
-    """GenerateImages, StreamImages and DecodeLatents."""
+    """GenerateImages and StreamImages; DecodeLatents where the model has latents."""
     CAPABILITY_INTERPOLATE_IMAGES: _Capability.ValueType  # 3
     """InterpolateImages."""
     CAPABILITY_ENCODE_IMAGES: _Capability.ValueType  # 4
@@ -53,7 +53,7 @@ CAPABILITY_UNSPECIFIED: Capability.ValueType  # 0
 CAPABILITY_GENERATE_TEXT: Capability.ValueType  # 1
 """GenerateText, StreamText and ScoreText."""
 CAPABILITY_GENERATE_IMAGES: Capability.ValueType  # 2
-"""GenerateImages, StreamImages and DecodeLatents."""
+"""GenerateImages and StreamImages; DecodeLatents where the model has latents."""
 CAPABILITY_INTERPOLATE_IMAGES: Capability.ValueType  # 3
 """InterpolateImages."""
 CAPABILITY_ENCODE_IMAGES: Capability.ValueType  # 4

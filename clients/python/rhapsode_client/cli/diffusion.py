@@ -9,10 +9,6 @@ from rhapsode_client.types import DiffusionOptions, DiffusionSampler
 PANEL = "Diffusion"
 MODELS = "the model's"
 
-Steps: TypeAlias = Annotated[
-    int | None,
-    typer.Option(min=1, max=1000, help="From noise to picture.", show_default=MODELS, rich_help_panel=PANEL),
-]
 Sampler: TypeAlias = Annotated[
     DiffusionSampler | None,
     typer.Option(help="Without fresh noise on the way, or with.", show_default="ddim", rich_help_panel=PANEL),
@@ -30,18 +26,6 @@ Guidance: TypeAlias = Annotated[
         max=20.0,
         help="How strongly the class is followed; 1 as it was learnt.",
         show_default=MODELS,
-        rich_help_panel=PANEL,
-    ),
-]
-PreviewEvery: TypeAlias = Annotated[
-    int | None,
-    typer.Option(
-        "--preview-every",
-        min=1,
-        max=1000,
-        metavar="STEPS",
-        help="Write each picture to --out-dir after every so many steps too.",
-        show_default="none",
         rich_help_panel=PANEL,
     ),
 ]

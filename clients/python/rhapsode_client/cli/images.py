@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from rhapsode_client.channel import DEFAULT_ADDRESS
-from rhapsode_client.cli.diffusion import Eta, Guidance, PreviewEvery, Sampler, Steps, diffusion_options
+from rhapsode_client.cli.diffusion import Eta, Guidance, Sampler, diffusion_options
 from rhapsode_client.cli.options import (
     Address,
     AsJson,
@@ -21,7 +21,7 @@ from rhapsode_client.cli.options import (
 from rhapsode_client.cli.pictures import Labels, save_each, save_preview, save_sheet
 from rhapsode_client.cli.seeds import seed_list
 from rhapsode_client.cli.session import session
-from rhapsode_client.cli.steps import way_options
+from rhapsode_client.cli.steps import PreviewEvery, Steps, way_options
 from rhapsode_client.cli.terminal import progress
 from rhapsode_client.types import ImageFormat, ImageOptions, KeepBest, Picture
 

@@ -101,6 +101,8 @@ def _facts(model: Model) -> Iterator[tuple[str, str]]:
     if model.diffusion:
         spec = model.diffusion
         yield "diffusion", f"{spec.default_steps} of {spec.training_steps} steps, guidance {spec.default_guidance:g}"
+    if model.gibbs:
+        yield "chain", f"{model.gibbs.default_steps} steps"
     yield "runs on", f"{provider(model)}, ONNX Runtime {runtime.onnxruntime_version}"
     if runtime.provider_fallback_reason:
         yield "because", runtime.provider_fallback_reason

@@ -1,8 +1,24 @@
-"""The options of a way of many steps, for the kind of model that takes them."""
+"""The options of `rhapsode images` for models that draw a picture in many steps."""
+
+from typing import Annotated
 
 import typer
 
 from rhapsode_client.types import DiffusionOptions, GibbsOptions, ImageOptions, Model, ModelKind
+
+Steps = Annotated[
+    int | None,
+    typer.Option(min=1, help="Steps of a model that draws in many of them.", show_default="as many as the model says"),
+]
+PreviewEvery = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="STEPS",
+        help="Write each picture to --out-dir after every so many steps too.",
+        show_default="none",
+    ),
+]
 
 
 def way_options(model: Model, way: DiffusionOptions) -> ImageOptions:

@@ -148,10 +148,7 @@ OnPreview: TypeAlias = Callable[[Picture], object]
 
 @dataclass(frozen=True, slots=True)
 class GibbsOptions:
-    """How a Boltzmann machine draws; None leaves it to the model.
-
-    With `preview_every`, a stream gives pictures on their way too, after every so many steps; those have `steps_taken`.
-    """
+    """How a Boltzmann machine draws: steps of its chain, None as the model has it; a preview after every so many."""
 
     steps: int | None = None
     preview_every: int | None = None
@@ -186,7 +183,7 @@ class ImageOptions(TypedDict, total=False):
     diffusion: DiffusionOptions
     """How a diffusion model draws; refused by others."""
     gibbs: GibbsOptions
-    """For a Boltzmann machine only."""
+    """How a Boltzmann machine draws; refused by others."""
 
 
 class EditOptions(TypedDict, total=False):
