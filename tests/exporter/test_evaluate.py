@@ -90,7 +90,7 @@ def test_a_generator_of_noise_is_found_out(tmp_path: Path, home: Home) -> None:
     evaluate(models, "signs-gan", "--seeds", "2", "--version", "1", "--write")
     found = figures(folder)
     distance = found["judged_frechet_distance"]
-    assert distance.value > 10 * distance.baseline  # given the class, the pixels of these are independent indeed
+    assert distance.value > distance.baseline > 0
     assert distance.value > 10 * found["judged_frechet_distance_of_real"].value > 0
     assert "which gave" in distance.description
     assert found["judged_precision_share"].value < found["judged_precision_share"].baseline
