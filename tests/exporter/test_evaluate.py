@@ -136,6 +136,14 @@ def test_there_is_no_bound_where_the_deviation_is_not_known(tmp_path: Path) -> N
     assert "judged_elbo_nats" not in figures(folder)
 
 
+def test_a_compressor_is_not_judged_by_random_latents(tmp_path: Path) -> None:
+    folder = judged.write_autoencoder(tmp_path / "models", tmp_path / "mine", compresses=True)
+    said = evaluate(tmp_path / "models", "tiny-faces", "--data", str(tmp_path / "mine"), "--write")
+    assert "codes of pictures" in said
+    assert "judged_psnr_db" in figures(folder)
+    assert "judged_novelty_ratio" not in figures(folder)
+
+
 def test_what_cannot_be_measured_is_refused(tmp_path: Path, home: Home) -> None:
     models = tmp_path / "models"
     bundles.stepper().write(models)
