@@ -90,7 +90,7 @@ def test_a_generator_of_noise_is_found_out(tmp_path: Path, home: Home) -> None:
     evaluate(models, "signs-gan", "--seeds", "2", "--version", "1", "--write")
     found = figures(folder)
     distance = found["judged_frechet_distance"]
-    assert distance.value > 10 * distance.baseline  # given the class, the pixels of these are independent indeed
+    assert distance.value > distance.baseline > 0
     assert distance.value > 10 * found["judged_frechet_distance_of_real"].value > 0
     assert "which gave" in distance.description
     assert found["judged_precision_share"].value < found["judged_precision_share"].baseline
@@ -134,6 +134,14 @@ def test_there_is_no_bound_where_the_deviation_is_not_known(tmp_path: Path) -> N
     evaluate(tmp_path / "models", "tiny-faces", "--data", str(tmp_path / "mine"), "--write")
     assert "judged_psnr_db" in figures(folder)
     assert "judged_elbo_nats" not in figures(folder)
+
+
+def test_a_compressor_is_not_judged_by_random_latents(tmp_path: Path) -> None:
+    folder = judged.write_autoencoder(tmp_path / "models", tmp_path / "mine", compresses=True)
+    said = evaluate(tmp_path / "models", "tiny-faces", "--data", str(tmp_path / "mine"), "--write")
+    assert "codes of pictures" in said
+    assert "judged_psnr_db" in figures(folder)
+    assert "judged_novelty_ratio" not in figures(folder)
 
 
 def test_what_cannot_be_measured_is_refused(tmp_path: Path, home: Home) -> None:

@@ -145,6 +145,14 @@ def test_independent_pixels_keep_what_each_pixel_does() -> None:
     assert np.array_equal(made, independent_pixels.draw(images, labels, 1001, seed=1))
 
 
+def test_independent_grey_pixels_are_black_or_white() -> None:
+    images = np.zeros((10, 1, 1, 3), np.float32)
+    images[:, 0, 0, 0], images[:, 0, 0, 1] = 1.0, 0.25
+    made = independent_pixels.draw(images, None, 4000, seed=1)
+    assert set(np.unique(made)) == {0.0, 1.0}
+    assert made.mean(axis=(0, 1, 2)) == pytest.approx([1.0, 0.25, 0.0], abs=0.03)
+
+
 def noise(count: int, level: float) -> np.ndarray:
     pictures = np.random.default_rng(count).random((count, 1, 8, 8), dtype=np.float32)
     return (0.5 * pictures + level).astype(np.float32)

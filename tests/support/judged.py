@@ -11,7 +11,17 @@ from PIL import Image
 from torch import nn
 
 from exporter.test_digits import wheel_of
-from rhapsode.v1.bundle_pb2 import DataSet, GraphRole, ImageSpec, LatentPrior, LatentSpec, Metric, ModelKind, Training
+from rhapsode.v1.bundle_pb2 import (
+    CodeSpec,
+    DataSet,
+    GraphRole,
+    ImageSpec,
+    LatentPrior,
+    LatentSpec,
+    Metric,
+    ModelKind,
+    Training,
+)
 from rhapsode_exporter.bundle.draft import GOLDEN_ROWS, BundleDraft, GraphDraft, Preview
 from rhapsode_exporter.bundle.write import write_bundle
 from rhapsode_exporter.data import real
@@ -109,13 +119,15 @@ def own_pictures(folder: Path, count: int = 120) -> NDArray[np.uint8]:
     return images[np.random.default_rng(0).permutation(len(images))]
 
 
-def write_autoencoder(models: Path, folder: Path, *, deviation: bool = True) -> Path:
+def write_autoencoder(models: Path, folder: Path, *, deviation: bool = True, compresses: bool = False) -> Path:
     """An autoencoder that claims to have learnt from new pictures in `folder`, twelve of them held out."""
     draft = bundles.autoencoder()
     digest = hashlib.sha256(own_pictures(folder).tobytes()).hexdigest()
     draft.bundle.training.data.CopyFrom(
         DataSet(name=f"{folder.name} (of the user)", sha256=digest, held_out="12 pictures at random")
     )
+    if compresses:
+        draft.bundle.code.CopyFrom(CodeSpec(step=0.5, reach=4))
     if deviation:
         draft.bundle.training.settings["pixel_deviation"] = "0.5"
     return draft.write(models)

@@ -14,6 +14,7 @@ from rhapsode_exporter.judge.neighbours import nearest
 from rhapsode_exporter.sampling.opened import Opened
 
 CRITIC = GraphRole.GRAPH_ROLE_CRITIC
+COMMONEST = "naming the commonest class"
 
 
 def judges(bundle: Opened) -> bool:
@@ -62,7 +63,7 @@ def _accuracy(named: np.ndarray, labels: np.ndarray, real: Real) -> Finding:
         "accuracy_share",
         [float((named == labels).mean())],
         f"share of the {len(labels):,} {real.words} that the critic's class logits name rightly",
-        Baseline(commonest, "naming the commonest class"),
+        Baseline(commonest, COMMONEST),
         higher_is_better=True,
     )
 

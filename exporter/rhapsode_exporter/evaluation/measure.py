@@ -32,7 +32,9 @@ def measure(
         )
     found: list[Finding] = []
     real = first_held_out(real)
-    if draws(bundle):
+    if bundle.manifest.HasField("code"):
+        say("its latents are codes of pictures, so what it makes of random ones is not judged")
+    elif draws(bundle):
         found += _of_drawing(bundle, real, seeds, say, min(pictures, len(real.held_out), len(real.training)))
     if critic.reconstructs(bundle):
         found += autoencoder.figures(bundle, real, seeds)

@@ -65,7 +65,7 @@ def _section(opening: str, lines: Sequence[str]) -> Iterator[str]:
 
 def _missing(missing: Sequence[Exhibit]) -> Iterator[str]:
     if missing:
-        yield from ("## Not shown", "", *(f"- {each.name}: {each.reason}." for each in missing), "")
+        yield from ("## Not shown", "", *(f"- {each.name}: {each.reason.rstrip('.')}." for each in missing), "")
 
 
 def _picture(exhibit: Exhibit) -> str:

@@ -1,8 +1,9 @@
 """The figures of several bundles side by side, as tables in Markdown."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from rhapsode.v1.bundle_pb2 import Metric
+from rhapsode_exporter.evaluation.critic import COMMONEST
 from rhapsode_exporter.evaluation.metric import PREFIX
 from rhapsode_exporter.gallery.exhibits import Exhibit
 
@@ -22,6 +23,8 @@ COMPARED = (
 )
 # How names of figures end that say how well classes are told, and how those that say how well fakes are told.
 ACCURACY, OF_FAKES = "accuracy_share", "critic_accuracy_share"
+JUDGE = "judge_accuracy_share"  # of the classifier that judged a generator in its training
+GUESSING = "guessing"
 
 
 def compared(digits: Sequence[Exhibit]) -> list[str]:
@@ -90,13 +93,24 @@ def _row_of_bayes(exhibit: Exhibit) -> list[str]:
     return ["*naive Bayes*", f"{distance.baseline:.3g}", *[DASH] * (len(COMPARED) - 1)]
 
 
-def _accuracies(exhibit: Exhibit) -> Iterator[tuple[float, str, str, str]]:
+def _accuracies(exhibit: Exhibit) -> list[tuple[float, str, str, str]]:
+    """(share, bundle, what it is, data) of all that tells classes; what evaluate found only where nothing else is."""
     data = exhibit.manifest.training.data.name.partition(",")[0]
-    for name, metric in exhibit.metrics.items():
-        if name.endswith(ACCURACY) and not name.endswith(OF_FAKES):
-            yield metric.value, exhibit.name, metric.description, data
-            if metric.HasField("baseline"):
-                yield metric.baseline, exhibit.name, metric.baseline_name, data
+    told = {name: each for name, each in exhibit.metrics.items() if _tells_classes(name)}
+    if len(told) > 1:
+        told.pop(f"{PREFIX}{ACCURACY}", None)
+    rows = [(each.value, exhibit.name, each.description, data) for each in told.values()]
+    shares = {share for share, *_ in rows}
+    baselines = [each for each in told.values() if each.baseline_name not in ("", GUESSING, COMMONEST)]
+    rows += [
+        (each.baseline, exhibit.name, each.baseline_name, data) for each in baselines if each.baseline not in shares
+    ]
+    judge = exhibit.metrics.get(JUDGE)
+    return rows if judge is None else [*rows, (judge.value, "of the judges", judge.description, data)]
+
+
+def _tells_classes(name: str) -> bool:
+    return name.endswith(ACCURACY) and not name.endswith(OF_FAKES) and name != JUDGE
 
 
 def _baseline(metric: Metric) -> str:

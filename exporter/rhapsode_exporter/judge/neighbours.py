@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 500
+BLOCK = 200
 
 Floats = NDArray[np.floating[Any]]
 
