@@ -32,7 +32,7 @@ class DiffusionSettings:
     training_steps: int = 1000
     # Share of pictures shown without their class, for guidance (Ho & Salimans 2022).
     dropped: float = 0.1
-    average_decay: float = 0.998
+    average_decay: float = 0.995
     evaluate_every: int = 500
     # Pictures are moved by up to so many pixels, as there are few.
     reach: int = 1
@@ -147,7 +147,10 @@ def even_times(count: int, steps: int, chance: Chance) -> Tensor:
 def _learn(
     network: nn.Module, none: int, training: Shown, signal: Tensor, chance: Chance, settings: DiffusionSettings
 ) -> Tensor:
-    """The loss of one batch: the mean squared error of the noise found (Ho et al. 2020, equation 14)."""
+    """The loss of one batch: the mean squared error of the velocity (Salimans & Ho 2022).
+
+    That is the error of the noise found, weighted by what of the signal is left.
+    """
     network.train()
     rows = chance.rows(len(training.images), settings.batch)
     images = shift(training.images[rows], chance, settings.reach, background=-1.0)
@@ -159,7 +162,7 @@ def _learn(
     noisy = add_noise(images, noise, signal[times]).contiguous(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
         found: Tensor = network(noisy, times.float(), *asked)
-    return (found.float() - noise).square().mean()
+    return ((found.float() - noise).square() / signal[times][:, None, None, None]).mean()
 
 
 @torch.no_grad()
