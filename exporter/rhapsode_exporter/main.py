@@ -64,7 +64,7 @@ ErrorBelow = Annotated[
     typer.Option(
         min=0.0,
         help="Stop once the validation error is below this: nats per character of a text, mean squared error of "
-        "pictures with values in 0…1 or of the noise that diffusion finds. Not for games, which measure no error.",
+        "pictures with values in 0…1 or of a diffusion model's velocity. Not for games, which measure no error.",
     ),
 ]
 ChangeBelow = Annotated[

@@ -73,7 +73,16 @@ def trained(folder: Path, steps: int, interrupt: Interrupt | None = None) -> tup
     run = TrainingRun(
         "halves", RunFolder(folder), StopRule(steps), 3, interrupt or Interrupt(), Console(file=io.StringIO())
     )
-    return train(run, Denoiser(16, 2), 2, halves(32), halves(8), SETTINGS, {"seed": "3"}, nothing)
+    return train(
+        run,
+        Denoiser(torch.from_numpy(cosine_signal(1000)), 16, 2),
+        2,
+        halves(32),
+        halves(8),
+        SETTINGS,
+        {"seed": "3"},
+        nothing,
+    )
 
 
 def test_a_run_leaves_sheets_history_and_a_checkpoint(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ LARGEST_OTHER = 3 * MEGABYTE
 SHIPPED = (
     "digits-bayes",
     "digits-dbm",
+    "digits-diffusion",
     "digits-gan",
     "digits-rbm",
     "encrypt-receiver",

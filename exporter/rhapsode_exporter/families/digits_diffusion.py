@@ -52,7 +52,7 @@ class Size:
     training: DiffusionSettings
 
 
-FULL = Size(width=32, steps=4_500, judged=2_000, training=DiffusionSettings())
+FULL = Size(width=32, steps=3_000, judged=1_000, training=DiffusionSettings())
 QUICK = Size(
     width=16,
     steps=500,
@@ -77,7 +77,7 @@ class DigitsDiffusion:
         identity = as_text(asdict(settings) | {"width": size.width, "data": source.identity})
         torch.manual_seed(order.seed)
         classes = len(source.classes)
-        network = Denoiser(size.width, classes)
+        network = Denoiser(torch.from_numpy(cosine_signal(settings.training_steps)), size.width, classes)
         run = order.open_run(self.name, order.stop_rule(size.steps))
         averaged, outcome = train(
             run,

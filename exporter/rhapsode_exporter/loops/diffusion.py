@@ -32,7 +32,7 @@ class DiffusionSettings:
     training_steps: int = 1000
     # Share of pictures shown without their class, for guidance (Ho & Salimans 2022).
     dropped: float = 0.1
-    average_decay: float = 0.998
+    average_decay: float = 0.995
     evaluate_every: int = 500
     # Pictures are moved by up to so many pixels, as there are few.
     reach: int = 1
@@ -85,7 +85,7 @@ def train(
 
     `none` is the class id that stands for none. `identity` says what is trained, for the checkpoint; `sample` draws
     the pictures [N, C, H, W] that are kept as the network learns. The error of the stop rule is the mean squared error
-    of the noise found in the held-out pictures.
+    of the velocity in the held-out pictures.
     """
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
     average = MovingAverage(network, settings.average_decay)
@@ -147,7 +147,7 @@ def even_times(count: int, steps: int, chance: Chance) -> Tensor:
 def _learn(
     network: nn.Module, none: int, training: Shown, signal: Tensor, chance: Chance, settings: DiffusionSettings
 ) -> Tensor:
-    """The loss of one batch: the mean squared error of the noise found (Ho et al. 2020, equation 14)."""
+    """The loss of one batch (Salimans & Ho 2022)."""
     network.train()
     rows = chance.rows(len(training.images), settings.batch)
     images = shift(training.images[rows], chance, settings.reach, background=-1.0)
@@ -159,12 +159,17 @@ def _learn(
     noisy = add_noise(images, noise, signal[times]).contiguous(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
         found: Tensor = network(noisy, times.float(), *asked)
-    return (found.float() - noise).square().mean()
+    return _loss(found.float(), noise, signal[times])
+
+
+def _loss(found: Tensor, noise: Tensor, signal: Tensor) -> Tensor:
+    """The mean squared error of the velocity: that of the noise found, weighted by what of the signal is left, [N]."""
+    return ((found - noise).square() / signal[:, None, None, None]).mean()
 
 
 @torch.no_grad()
 def _error(network: nn.Module, shown: Shown, signal: Tensor) -> float:
-    """The mean squared error of the noise found, with the same noise and times every time."""
+    """The loss on held-out pictures, with the same noise and times every time."""
     chance = Chance(0)
     times, noise = even_times(len(shown.images), len(signal), chance), chance.normal(*shown.images.shape)
     order = torch.randperm(len(times), generator=chance.generator)  # the pictures may be sorted by class
@@ -172,4 +177,4 @@ def _error(network: nn.Module, shown: Shown, signal: Tensor) -> float:
     inputs += [] if shown.classes is None else [shown.classes]
     parts = zip(*(torch.split(each, 250) for each in inputs), strict=True)
     found = torch.cat([network(*part) for part in parts])
-    return float((found - noise).square().mean())
+    return float(_loss(found, noise, signal[times[order]]))

@@ -57,11 +57,18 @@ class Denoiser(nn.Module):
     """Noisy picture [B, 1, 28, 28], time [B], class [B] → the noise [B, 1, 28, 28].
 
     Works on patches of 2×2 pixels, so at 14×14 and 7×7. The class `classes` stands for none, for guidance; a network of
-    no classes takes no class. `width` is a multiple of GROUP.
+    no classes takes no class. `signal` [T] is what is left of the signal's power at each time; `width` is a multiple of
+    GROUP.
+
+    What the layers give is the velocity (Salimans & Ho 2022), in which the picture is as easy to read off where nearly
+    all is noise as the noise is where hardly any is; the noise follows from it and the noisy picture.
     """
 
-    def __init__(self, width: int = 32, classes: int = 10) -> None:
+    shares: Tensor
+
+    def __init__(self, signal: Tensor, width: int = 32, classes: int = 10) -> None:
         super().__init__()
+        self.register_buffer("shares", torch.stack([signal.sqrt(), (1.0 - signal).sqrt()], dim=1).float())
         wide = condition = 2 * width
         self.classes = classes
         self.time = nn.Sequential(TimeEmbedding(), nn.Linear(TIME_WIDTH, condition), nn.SiLU())
@@ -97,8 +104,9 @@ class Denoiser(nn.Module):
         features = self.grow(features)
         for block in self.up:
             features = block(torch.cat([features, carried.pop()], dim=1), condition)
-        noise: Tensor = self.leave(features)
-        return noise
+        velocity: Tensor = self.leave(features)
+        share, left = torch.split(self.shares[time.long()][:, :, None, None], [1, 1], dim=1)
+        return share * velocity.float() + left * image
 
 
 def _norm(channels: int) -> nn.GroupNorm:
