@@ -39,10 +39,13 @@ from support import server
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sizes that train in a moment."""
-    size = replace(faces_vae.QUICK, faces=120, width=4, latent_size=5, steps=3, effort=Effort(pairs=8, judge_steps=3))
+    size = replace(
+        faces_vae.QUICK, faces=120, width=4, latent_size=5, steps=3, effort=Effort(pairs=8, judge_steps=3, fit_steps=2)
+    )
     monkeypatch.setattr(faces_vae, "QUICK", size)
-    monkeypatch.setattr(shapes_vae, "QUICK", replace(shapes_vae.QUICK, solids=240, width=4, steps=3))
+    monkeypatch.setattr(shapes_vae, "QUICK", replace(shapes_vae.QUICK, solids=240, width=4, steps=3, fit_steps=2))
     monkeypatch.setattr(shapes_vae, "HELD_OUT", 40)
+    monkeypatch.setattr(shapes_vae, "FITTED", 10)
     monkeypatch.setattr(digits_gan, "QUICK", replace(digits_gan.QUICK, generator_width=4, critic_width=4, steps=2))
     monkeypatch.setattr(judge, "LESSONS", 2_000)
     monkeypatch.setattr(judge, "FINAL_PICTURES", 500)
@@ -134,7 +137,7 @@ def test_a_folder_of_pictures_has_no_directions(tmp_path: Path) -> None:
 
 def test_solids_become_an_autoencoder_whose_factors_are_directions(tmp_path: Path) -> None:
     bundle, folder = exported(ShapesVae(), order_in(tmp_path), tmp_path / "models")
-    assert (bundle.image.height, bundle.image.channels, bundle.latent.size) == (32, 3, 32)
+    assert (bundle.image.height, bundle.image.channels, bundle.latent.size) == (32, 3, 48)
     assert [metric.name for metric in bundle.metrics] == ["held_out_psnr_db", "worst_factor_r_squared"]
     assert_batch_invariant(bundle, folder)
     assert_directions(bundle, folder, ["cone", "height", "radius", "lean", "hue"])

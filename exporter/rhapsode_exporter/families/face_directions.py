@@ -19,6 +19,7 @@ from rhapsode_exporter.judge.attributes import (
     success,
     train_judge,
 )
+from rhapsode_exporter.loops.directions import Side, fit_direction
 from rhapsode_exporter.networks.vae import Autoencoder
 from rhapsode_exporter.run.chance import Chance
 
@@ -30,10 +31,11 @@ DRAWS = 10  # of a few pairs, since one pair may be lucky
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How many pairs a direction is fitted to, and how long the judge learns."""
+    """How many pairs a direction is fitted to and in how many steps, and how long the judge learns."""
 
     pairs: int
     judge_steps: int
+    fit_steps: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +49,19 @@ class Directions:
 def directions(network: Autoencoder, source: Source, labels: Labels, effort: Effort) -> Directions:
     """Fit a direction to every attribute, choose its strength on validation faces, and measure it on held-out ones."""
     judge = train_judge(source.training, labels.training, effort.judge_steps)
-    changes = {name: _changes(network, name, effort.pairs) for name in NAMES}
+    paired = {name: _sides(network, name, effort.pairs) for name in NAMES}
     court = Court(network, judge, network.encode(source.validation), labels.validation)
     final = Court(network, judge, network.encode(source.held_out), labels.held_out)
     real = balanced_accuracy(seen(judge, source.held_out), labels.held_out)
     rebuilt = balanced_accuracy(seen(judge, network.decode(final.latents)), labels.held_out)
     drafts = []
     for column, name in enumerate(NAMES):
-        vector = changes[name].mean(dim=0)
+        vector = fit_direction(network, *paired[name], steps=effort.fit_steps)
         strength = max(STRENGTHS, key=lambda strength: court.hear(column, vector * strength).worst)
         found = final.hear(column, vector * strength)
         metrics = tuple(_own_figures(found, real[column], rebuilt[column]))
         drafts.append(AttributeDraft(name, DESCRIPTIONS[name], vector, strength, metrics))
-    return Directions(tuple(drafts), tuple(_figures_of_few(final, drafts, changes)))
+    return Directions(tuple(drafts), tuple(_figures_of_few(final, drafts, paired)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +78,11 @@ class Court:
         return success(self.judge, self.network.decode, self.latents, self.labels, column, move, JUDGED)
 
 
-def _changes(network: Autoencoder, name: str, count: int) -> Tensor:
-    """How the latent of each face changes with the attribute [N, D]: the first faces of the training set, paired."""
+def _sides(network: Autoencoder, name: str, count: int) -> tuple[Side, Side]:
+    """The first faces of the training set without the attribute, and the same with it."""
     drawn = pairs(name, range(count))
-    return network.encode(as_pictures(drawn.present)) - network.encode(as_pictures(drawn.absent))
+    absent, present = as_pictures(drawn.absent), as_pictures(drawn.present)
+    return Side(absent, network.encode(absent)), Side(present, network.encode(present))
 
 
 def _own_figures(found: Success, real: float, rebuilt: float) -> Iterator[Metric]:
@@ -102,25 +105,34 @@ def _share(name: str, value: float, description: str, *, chance: bool = False) -
     return metric
 
 
-def _figures_of_few(court: Court, drafts: list[AttributeDraft], changes: Mapping[str, Tensor]) -> Iterator[Metric]:
-    """Success at the stored strengths of directions that FitAttribute gives for a few pairs."""
+def _figures_of_few(
+    court: Court, drafts: list[AttributeDraft], paired: Mapping[str, tuple[Side, Side]]
+) -> Iterator[Metric]:
+    """Success of directions that FitAttribute gives for a few pairs, made as long as the stored ones."""
     for count in FEW:
         shares = [
             (found.added + found.removed) / 2.0
             for column in JUDGED
-            for vector in _fitted_to_few(changes[NAMES[column]], count)
-            for found in (court.hear(column, vector * drafts[column].strength),)
+            for vector in _fitted_to_few(*paired[NAMES[column]], count)
+            for found in (court.hear(column, vector * _length(drafts[column]) / vector.norm()),)
         ]
         yield Metric(
             name=f"edit_success_{count}_pairs",
             value=float(np.mean(shares)),
             higher_is_better=True,
-            description=f"share of held-out faces on which a direction fitted to {count} pair{'s' * (count > 1)} of "
-            f"faces adds or removes glasses, hat or beard; mean of {DRAWS} draws of pairs",
+            description=f"share of held-out faces on which the mean difference of {count} pair{'s' * (count > 1)} of "
+            "faces (FitAttribute), made as long as the stored edit, adds or removes glasses, hat or beard; mean of "
+            f"{DRAWS} draws of pairs",
         )
 
 
-def _fitted_to_few(changes: Tensor, count: int) -> Iterator[Tensor]:
+def _length(draft: AttributeDraft) -> float:
+    """How far the edit goes that a request asks for by name."""
+    return float(draft.vector.norm()) * draft.strength
+
+
+def _fitted_to_few(absent: Side, present: Side, count: int) -> Iterator[Tensor]:
     chance = Chance(count)
+    changes = present.latents - absent.latents
     for _ in range(DRAWS):
         yield changes[torch.randperm(len(changes), generator=chance.generator)[:count]].mean(dim=0)

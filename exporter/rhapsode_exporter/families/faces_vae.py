@@ -45,9 +45,9 @@ FULL = Size(
     faces=20_000,
     width=24,
     latent_size=64,
-    steps=6_000,
+    steps=8_000,
     training=AutoencoderSettings(batch=64, pixel_deviation=0.1, evaluate_every=1000),
-    effort=Effort(pairs=1000, judge_steps=800),
+    effort=Effort(pairs=1000, judge_steps=800, fit_steps=200),
 )
 QUICK = Size(
     faces=3_000,
@@ -55,7 +55,7 @@ QUICK = Size(
     latent_size=64,
     steps=400,
     training=AutoencoderSettings(batch=64, warm_up=40, divergence_warm_up=100, evaluate_every=100),
-    effort=Effort(pairs=150, judge_steps=150),
+    effort=Effort(pairs=150, judge_steps=150, fit_steps=50),
 )
 
 

@@ -18,21 +18,23 @@ from rhapsode.v1.bundle_pb2 import (
     Training,
 )
 from rhapsode_exporter.bundle.draft import GOLDEN_ROWS, AttributeDraft, BundleDraft, GraphDraft, Preview
-from rhapsode_exporter.data.shapes import FACTORS, RANGES, SIDE, Shapes, draw
+from rhapsode_exporter.data.shapes import FACTORS, RANGES, SIDE, Shapes, draw, render
 from rhapsode_exporter.errors import DataUnavailableError
 from rhapsode_exporter.families.base import Order
 from rhapsode_exporter.families.faces_source import as_pictures
 from rhapsode_exporter.families.records import as_text, has_bfloat16, training_record
 from rhapsode_exporter.judge.pictures import mean_length, mean_psnr
-from rhapsode_exporter.judge.probes import Probe, fit_moves, fit_probe, r_squared
+from rhapsode_exporter.judge.probes import Probe, fit_probe, r_squared
 from rhapsode_exporter.loops.autoencoder import AutoencoderSettings, Pictures, train
+from rhapsode_exporter.loops.directions import Side, fit_direction
 from rhapsode_exporter.networks.vae import CHANNELS, Autoencoder
 from rhapsode_exporter.run.sheets import png_sheet
 
 SHOWN = 100
 DATA_SEED = 1  # of the solids, whatever the seed of a training
 HELD_OUT = 1000
-LATENT_SIZE = 32  # many small numbers: with ten, factors lie along curves that no linear probe follows
+FITTED = 500  # solids, each before and after, that a direction is fitted to
+LATENT_SIZE = 48  # many small numbers: with ten, factors lie along curves that no linear probe follows
 
 # What adding each direction once does: the half of the factor's range, or the whole way to a cone.
 STEPS = (1.0, *(0.5 * (high - low) for low, high in RANGES[1:]))
@@ -53,6 +55,7 @@ class Size:
     width: int
     steps: int
     training: AutoencoderSettings
+    fit_steps: int  # of each direction
 
 
 FULL = Size(
@@ -60,6 +63,7 @@ FULL = Size(
     width=12,
     steps=2_000,
     training=AutoencoderSettings(batch=64, pixel_deviation=0.05, beta=2.0, evaluate_every=500),
+    fit_steps=150,
 )
 QUICK = Size(
     solids=4_000,
@@ -68,6 +72,7 @@ QUICK = Size(
     training=AutoencoderSettings(
         batch=64, warm_up=40, pixel_deviation=0.05, beta=2.0, divergence_warm_up=100, evaluate_every=200
     ),
+    fit_steps=30,
 )
 
 
@@ -112,7 +117,7 @@ class ShapesVae:
             return None
         network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch's stub lacks this form
         record = training_record(_record(size), identity, order.seed, outcome)
-        return _draft(self.name, network, known, held_out, record, samples)
+        return _draft(self.name, network, known, held_out, record, samples, size.fit_steps)
 
 
 def _record(size: Size) -> DataSet:
@@ -125,10 +130,16 @@ def _record(size: Size) -> DataSet:
 
 
 def _draft(
-    name: str, network: Autoencoder, known: Solids, held_out: Solids, training: Training, samples: Tensor
+    name: str,
+    network: Autoencoder,
+    known: Solids,
+    held_out: Solids,
+    training: Training,
+    samples: Tensor,
+    fit_steps: int,
 ) -> BundleDraft:
     latents = network.encode(known.pictures)
-    attributes = _attributes(network, latents, known.factors, held_out)
+    attributes = _attributes(network, latents, known.factors, held_out, fit_steps)
     return BundleDraft(
         name=name,
         kind=ModelKind.MODEL_KIND_AUTOENCODER,
@@ -138,7 +149,7 @@ def _draft(
         graphs=_graphs(network, known.pictures[:GOLDEN_ROWS], samples[:GOLDEN_ROWS]),
         training=training,
         metrics=tuple(_figures(network, known, held_out, attributes)),
-        preview=Preview("preview.png", png_sheet(network.decode(samples), 0.0, 1.0)),
+        preview=Preview("preview.png", png_sheet(network.decode(samples), 0.0, 1.0, scale=2)),
         latent=LatentSpec(size=LATENT_SIZE, prior=LatentPrior.LATENT_PRIOR_NORMAL, mean_radius=mean_length(latents)),
         image=ImageSpec(height=SIDE, width=SIDE, channels=CHANNELS, low=0.0, high=1.0),
         attributes=attributes,
@@ -152,20 +163,35 @@ def _graphs(network: Autoencoder, images: Tensor, latents: Tensor) -> tuple[Grap
     )
 
 
-def _attributes(network: Autoencoder, latents: Tensor, factors: Tensor, held_out: Solids) -> tuple[AttributeDraft, ...]:
-    """A direction for each factor: how latents change with it while the others stay."""
-    vectors = fit_moves(latents, factors) * torch.tensor(STEPS)[:, None]
+def _attributes(
+    network: Autoencoder, latents: Tensor, factors: Tensor, held_out: Solids, steps: int
+) -> tuple[AttributeDraft, ...]:
+    """A direction for each factor, fitted to solids that differ in it alone."""
     probe = fit_probe(latents, factors)
     found = r_squared(probe, network.encode(held_out.pictures), held_out.factors)
     return tuple(
         AttributeDraft(
             name,
             DESCRIPTIONS[place],
-            vectors[place],
+            vector,
             1.0,
-            (_explained(float(found[place])), _moved(_response(network, probe, held_out, vectors[place], place))),
+            (_explained(float(found[place])), _moved(_response(network, probe, held_out, vector, place))),
         )
         for place, name in enumerate(FACTORS)
+        for vector in (_direction(network, place, steps),)
+    )
+
+
+def _direction(network: Autoencoder, place: int, steps: int) -> Tensor:
+    """The move that takes solids of the lower half of a factor's range to the same place in the upper half."""
+    before = draw(FITTED, DATA_SEED + 1).factors
+    low = RANGES[place][0]
+    before[:, place] = low if place == 0 else low + (before[:, place] - low) % STEPS[place]
+    after = before.copy()
+    after[:, place] += STEPS[place]
+    absent, present = (as_pictures(render(factors)) for factors in (before, after))
+    return fit_direction(
+        network, Side(absent, network.encode(absent)), Side(present, network.encode(present)), steps=steps
     )
 
 
@@ -187,19 +213,19 @@ def _moved(value: float) -> Metric:
         higher_is_better=True,
         baseline=0.0,
         baseline_name="no edit",
-        description="change of the factor that the probe finds on decoded and encoded pictures after half of the "
+        description="change of the factor that the probe finds on decoded and encoded pictures the "
         "direction was added, over the change that was meant; held-out solids of the lower half of the range",
     )
 
 
 def _response(network: Autoencoder, probe: Probe, held_out: Solids, vector: Tensor, place: int) -> float:
-    """How much of a move of half a direction arrives, where there is room for it."""
+    """How much of a move arrives, where there is room for it."""
     low, high = RANGES[place]
     room = held_out.factors[:, place] < (low + high) / 2
     start = network.encode(held_out.pictures[room])
-    before, after = (network.encode(network.decode(latents)) for latents in (start, start + 0.5 * vector))
+    before, after = (network.encode(network.decode(latents)) for latents in (start, start + vector))
     change = (probe.predict(after) - probe.predict(before))[:, place].mean()
-    return float(change) / (0.5 * STEPS[place])
+    return float(change) / STEPS[place]
 
 
 def _figures(

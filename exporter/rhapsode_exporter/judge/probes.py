@@ -31,11 +31,5 @@ def r_squared(probe: Probe, latents: Tensor, factors: Tensor) -> Tensor:
     return 1.0 - error / factors.double().var(dim=0, unbiased=False)
 
 
-def fit_moves(latents: Tensor, factors: Tensor) -> Tensor:
-    """How latents [N, D] change on average with each of the factors [N, F], the others held: [F, D], one unit each."""
-    moves: Tensor = torch.linalg.lstsq(_with_ones(factors), latents.double()).solution[:-1].float()
-    return moves
-
-
 def _with_ones(columns: Tensor) -> Tensor:
     return torch.cat([columns.double(), torch.ones(len(columns), 1, dtype=torch.float64)], dim=1)
