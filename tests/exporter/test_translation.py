@@ -25,7 +25,7 @@ from rhapsode_exporter.families.digits_restore import DigitsRestore
 from rhapsode_exporter.families.glyphs_bold import GlyphsBold
 from rhapsode_exporter.judge.translation import best_dilation, best_median, mean_distance
 from rhapsode_exporter.loops.translation import Lessons, Pairs, Translated, TranslationSettings, answers, train
-from rhapsode_exporter.networks.unet import PatchCritic, UNet
+from rhapsode_exporter.networks.translator import PatchCritic, UNet
 from rhapsode_exporter.run.chance import Chance
 from rhapsode_exporter.run.folder import RunFolder
 from rhapsode_exporter.run.interrupt import Interrupt

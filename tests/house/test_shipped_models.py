@@ -17,14 +17,18 @@ LARGEST = {"shakespeare-rnn": 14 * MEGABYTE, "shakespeare-rnn-int8": 5 * MEGABYT
 LARGEST_OTHER = 3 * MEGABYTE
 SHIPPED = (
     "digits-bayes",
+    "digits-critic",
     "digits-dbm",
     "digits-diffusion",
     "digits-gan",
     "digits-rbm",
+    "digits-restore",
     "encrypt-receiver",
     "encrypt-sender",
     "faces-codec",
     "faces-vae",
+    "fashion-gan",
+    "glyphs-bold",
     "shakespeare-rnn",
     "shakespeare-rnn-int8",
     "shapes-vae",
