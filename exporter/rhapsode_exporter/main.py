@@ -18,6 +18,8 @@ from rhapsode_exporter.bundle.write import bundle_folder, refuse_existing, write
 from rhapsode_exporter.data.archives import FOLDER_VARIABLE, cache_folder
 from rhapsode_exporter.data.pictures import FEWEST
 from rhapsode_exporter.errors import ExporterError
+from rhapsode_exporter.experiments.command import HELP as RING_HELP
+from rhapsode_exporter.experiments.command import ring_command
 from rhapsode_exporter.families.base import ChoosesData, ChoosesLoss, Family, Order
 from rhapsode_exporter.families.catalogue import families
 from rhapsode_exporter.importer.command import HELP as IMPORT_HELP
@@ -76,7 +78,7 @@ Quantize = Annotated[
 
 
 def build_app(catalogue: Sequence[Family], console: Console) -> typer.Typer:
-    """One command for each family, `list`, `quantize` and `import`."""
+    """One command for each family, `list`, `quantize`, `import` and `ring`."""
     app = typer.Typer(
         no_args_is_help=True,
         add_completion=False,
@@ -86,6 +88,7 @@ def build_app(catalogue: Sequence[Family], console: Console) -> typer.Typer:
     app.command("list", help="Say what can be trained.")(_list_command(catalogue, console))
     app.command("quantize", help=QUANTIZE_HELP)(quantize_command(console))
     app.command("import", help=IMPORT_HELP)(import_command(console))
+    app.command("ring", help=RING_HELP)(ring_command(console))
     for family in catalogue:
         app.command(family.name, help=f"Train: {family.description}.")(_train_command(family, console))
     return app

@@ -29,6 +29,7 @@ PROGRAMS = (
     ("rhapsode-train", "diagonals-gan"),
     ("rhapsode-train", "import"),
     ("rhapsode-train", "quantize"),
+    ("rhapsode-train", "ring"),
     ("rhapsode",),
     ("rhapsode", "models"),
     ("rhapsode", "text"),
