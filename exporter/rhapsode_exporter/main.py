@@ -20,6 +20,8 @@ from rhapsode_exporter.data.pictures import FEWEST
 from rhapsode_exporter.errors import ExporterError
 from rhapsode_exporter.evaluate_command import HELP as EVALUATE_HELP
 from rhapsode_exporter.evaluate_command import evaluate_command
+from rhapsode_exporter.experiments.command import HELP as RING_HELP
+from rhapsode_exporter.experiments.command import ring_command
 from rhapsode_exporter.families.base import ChoosesData, ChoosesLoss, Family, Order, bundle_names
 from rhapsode_exporter.families.catalogue import families
 from rhapsode_exporter.gallery_command import HELP as GALLERY_HELP
@@ -80,7 +82,7 @@ Quantize = Annotated[
 
 
 def build_app(catalogue: Sequence[Family], console: Console) -> typer.Typer:
-    """One command for each family, `list`, `evaluate`, `gallery`, `quantize` and `import`."""
+    """One command for each family, and those that need none."""
     app = typer.Typer(
         no_args_is_help=True,
         add_completion=False,
@@ -92,6 +94,7 @@ def build_app(catalogue: Sequence[Family], console: Console) -> typer.Typer:
     app.command("gallery", help=GALLERY_HELP)(gallery_command(console))
     app.command("quantize", help=QUANTIZE_HELP)(quantize_command(console))
     app.command("import", help=IMPORT_HELP)(import_command(console))
+    app.command("ring", help=RING_HELP)(ring_command(console))
     for family in catalogue:
         app.command(family.name, help=f"Train: {family.description}.")(_train_command(family, console))
     return app

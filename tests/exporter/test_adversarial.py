@@ -189,7 +189,7 @@ def test_a_run_leaves_sheets_history_curves_and_a_checkpoint(tmp_path: Path) -> 
     assert names == ["step-000000.png", "step-000004.png", "step-000008.png", "step-000010.png"]
     history = RunFolder(tmp_path).history()
     assert [row.step for row in history] == [0, 4, 8, 10]
-    assert set(history[-1].values) == {"generator", "critic", "left_diagonals"}
+    assert set(history[-1].values) == {"generator", "critic", "gradient", "diversity", "left_diagonals"}
     assert (tmp_path / "curves.png").exists()
 
 

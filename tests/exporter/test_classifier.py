@@ -31,6 +31,20 @@ class Painter(nn.Module):
         return self.picture.expand(len(latent), 1, 28, 28)
 
 
+class Obedient(nn.Module):
+    """A generator in [-1, 1] of the pictures that it is asked for by their number."""
+
+    classes = 10
+
+    def __init__(self, pictures: Tensor) -> None:
+        super().__init__()
+        self.pictures = pictures
+
+    def forward(self, latent: Tensor, class_id: Tensor) -> Tensor:
+        del latent
+        return self.pictures[class_id]
+
+
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
     return train_classifier(bars(640), epochs=16, seed=0)
@@ -63,3 +77,13 @@ def test_a_collapsed_generator_is_found_out(classifier: Classifier) -> None:
     assert not figures["commonest_digit_share"].higher_is_better
     assert figures["rarest_digit_share"].baseline > 0.05
     assert figures["judge_accuracy_share"].value > 0.9
+
+
+@pytest.mark.parametrize(("moved", "share"), [(0, 1.0), (1, 0.0)])
+def test_it_is_told_whether_the_class_asked_for_is_drawn(classifier: Classifier, moved: int, share: float) -> None:
+    digits = bars(400)
+    umpire = DigitJudge(classifier, accuracy(classifier, digits), judge(classifier, as_input(digits)), 8, "bar")
+    first = [int((digits.labels == (label + moved) % 10).argmax()) for label in range(10)]
+    figures = {metric.name: metric for metric in umpire.metrics(Obedient(as_input(digits)[first] * 2 - 1))}
+    assert figures["asked_class_share"].value == pytest.approx(share, abs=0.11)
+    assert figures["rarest_bar_share"].baseline_name == "held-out real bars"

@@ -31,6 +31,7 @@ PROGRAMS = (
     ("rhapsode-train", "gallery"),
     ("rhapsode-train", "import"),
     ("rhapsode-train", "quantize"),
+    ("rhapsode-train", "ring"),
     ("rhapsode",),
     ("rhapsode", "models"),
     ("rhapsode", "text"),

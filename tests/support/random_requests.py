@@ -19,6 +19,7 @@ from rhapsode.v1.model_pb2 import Model
 from rhapsode.v1.text_pb2 import ScoreTextRequest, TextGeneration
 from support.dice import Dice
 from support.random_pictures import (
+    best,
     compression,
     decoding,
     editing,

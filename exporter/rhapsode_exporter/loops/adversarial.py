@@ -9,14 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from rhapsode_exporter.loops.averaging import MovingAverage
+from rhapsode_exporter.loops.checkup import examine
 from rhapsode_exporter.loops.equilibrium import probe
 from rhapsode_exporter.loops.losses import LOSSES
 from rhapsode_exporter.loops.players import Players, frozen
+from rhapsode_exporter.loops.symptoms import MEANING, Watcher
 from rhapsode_exporter.run.chance import Chance
 from rhapsode_exporter.run.curves import draw_curves
 from rhapsode_exporter.run.folder import HistoryRow, Position, Stateful
 from rhapsode_exporter.run.sheets import write_sheet
-from rhapsode_exporter.run.stop import Gains, Reading
+from rhapsode_exporter.run.stop import Equilibrium, Gains, Reading
 from rhapsode_exporter.run.training import Outcome, Stopwatch, TrainingRun
 
 
@@ -53,8 +55,9 @@ class Figures:
     gains: Gains | None = None
 
     def losses(self) -> dict[str, float]:
-        """The two losses."""
-        return {"generator": self.generator, "critic": self.critic}
+        """The two losses, as far as they are known."""
+        losses = {"generator": self.generator, "critic": self.critic}
+        return {name: loss for name, loss in losses.items() if not math.isnan(loss)}
 
     def state_dict(self) -> dict[str, Any]:
         """The figures by name."""
@@ -92,17 +95,23 @@ def train(
     whose pictures are kept as it learns; `measure` gives figures of the averaged generator for the history.
     """
     average, chance, figures = MovingAverage(players.generator, settings.average_decay), Chance(run.seed), Figures()
-    parts: dict[str, Stateful] = {"players": players, "average": average, "chance": chance, "figures": figures}
+    watcher = Watcher()
+    parts: dict[str, Stateful] = {
+        "players": players,
+        "average": average,
+        "chance": chance,
+        "figures": figures,
+        "watcher": watcher,
+    }
     start = run.folder.restore(parts, identity)
     step, watch = start.step, Stopwatch(start.seconds)
 
     def look() -> Reading:
         """Measure, write down what was seen, and keep a checkpoint."""
-        seen = {name: value for name, value in figures.losses().items() if not math.isnan(value)}
-        rule = run.rule.equilibrium
-        if rule is not None and step > 0:
-            figures.gains = probe(players, real.training, rule.steps, chance)
-            seen |= {"generator_gain": figures.gains.generator, "critic_gain": figures.gains.critic}
+        seen = figures.losses()
+        if step > 0:
+            seen |= _probed(players, real, figures, run.rule.equilibrium, chance)
+            seen |= _examined(players, real, watcher, chance, lambda text: progress.note(f"step {step}: {text}"))
         run.folder.record(HistoryRow(step, watch.seconds(), seen | measure(average.network)))
         with torch.no_grad():
             write_sheet(average.network(*samples), settings.low, 1.0, run.folder.sheets / f"step-{step:06}.png")
@@ -121,6 +130,7 @@ def train(
             for _ in range(settings.critic_steps):
                 figures.critic = _train_critic(players, real, chance)
             figures.generator = players.train_generator(chance)
+            watcher.step(figures.generator)
             average.follow(players.generator)
             step += 1
             reading = look() if step % settings.evaluate_every == 0 or step == run.rule.steps else Reading(step)
@@ -149,6 +159,26 @@ def critic_accuracy(players: Players, real: Tensor, chance: Chance) -> float:
     passes = LOSSES[players.settings.loss].passes
     bar = float(on_real.mean() + on_fake.mean()) / 2 if passes is None else passes
     return 0.5 * (float((on_real > bar).double().mean()) + float((on_fake <= bar).double().mean()))
+
+
+def _probed(
+    players: Players, real: RealPictures, figures: Figures, rule: Equilibrium | None, chance: Chance
+) -> dict[str, float]:
+    """What either player would gain alone, where the stop rule asks for it."""
+    if rule is None:
+        return {}
+    figures.gains = probe(players, real.training, rule.steps, chance)
+    return {"generator_gain": figures.gains.generator, "critic_gain": figures.gains.critic}
+
+
+def _examined(
+    players: Players, real: RealPictures, watcher: Watcher, chance: Chance, note: Callable[[str], None]
+) -> dict[str, float]:
+    """The checkup's figures, and 1 for each symptom that there is; a new one is noted with its meaning."""
+    checkup = examine(players, real.training, real.labels, chance)
+    for symptom in watcher.look(checkup):
+        note(f"{symptom}: {MEANING[symptom]}")
+    return {"gradient": checkup.gradient, "diversity": checkup.diversity} | dict.fromkeys(watcher.present, 1.0)
 
 
 def _train_critic(players: Players, real: RealPictures, chance: Chance) -> float:
