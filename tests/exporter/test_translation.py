@@ -15,6 +15,7 @@ from torch import Tensor
 from exporter.test_export_pictures import assert_batch_invariant, pictures_in
 from exporter.test_vae import StopAfter, run_in
 from rhapsode.v1.bundle_pb2 import Bundle, ModelKind, StopReason
+from rhapsode_exporter.bundle.draft import BundleDraft
 from rhapsode_exporter.bundle.write import write_bundle
 from rhapsode_exporter.data import glyphs
 from rhapsode_exporter.data.damage import HOLES, SIDE, damage
@@ -69,7 +70,7 @@ def order_in(folder: Path, data: Path | None = None) -> Order:
 
 def exported(family: Family, order: Order, out: Path) -> tuple[Bundle, Path]:
     draft = family.train(order)
-    assert draft is not None
+    assert isinstance(draft, BundleDraft)
     folder = write_bundle(draft, out, 1)
     return Parse((folder / "bundle.json").read_text(encoding="utf-8"), Bundle()), folder
 
