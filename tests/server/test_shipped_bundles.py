@@ -41,7 +41,8 @@ def play(tokens: int, **fields: object) -> text_pb2.TextGeneration:
 
 async def test_every_shipped_model_is_batch_invariant(server: Running) -> None:
     listed = (await server.model.ListModels(ListModelsRequest())).models
-    assert [model.name for model in listed] == ["digits-gan", "faces-vae", "shakespeare-rnn", "shakespeare-rnn-int8"]
+    shipped = {"digits-gan", "faces-vae", "fashion-gan", "shakespeare-rnn", "shakespeare-rnn-int8"}
+    assert {model.name for model in listed} == shipped
     assert all(model.runtime.batch_invariant for model in listed)
 
 
@@ -60,6 +61,17 @@ async def test_texts_and_pictures_are_the_same_among_32_others(server: Running) 
     await asyncio.gather(*others)
     assert "".join(chunk.text for message in streamed for chunk in message.chunks) == verse
     assert pixels(drawn) == digits
+
+
+async def test_a_picture_of_a_class_asked_for_is_the_same_alone_and_in_company(server: Running) -> None:
+    boot = image_pb2.ImageClass(name="ankle boot")
+    boots = pixels([await generate_images(server, images(12, model="fashion-gan", image_class=boot))])
+    others = [
+        asyncio.create_task(stream_images(server, images(7, model="fashion-gan", seed=number))) for number in range(16)
+    ]
+    numbered = images(12, model="fashion-gan", image_class=image_pb2.ImageClass(id=9))
+    assert pixels(await stream_images(server, numbered)) == boots
+    await asyncio.gather(*others)
 
 
 async def test_the_middle_between_two_faces_is_half_the_difference_of_their_means(server: Running) -> None:
