@@ -126,6 +126,17 @@ async def test_a_pixel_of_naive_bayes_is_lit_where_its_uniform_is_below_its_prob
     assert [set(picture.tolist()) for picture in lit] == [{1.0}, {0.0, 1.0}, {0.0}]
 
 
+async def test_a_picture_of_a_class_asked_for_is_the_same_alone_and_in_company(server: Running) -> None:
+    boot = image_pb2.ImageClass(name="ankle boot")
+    boots = pixels([await generate_images(server, images(12, model="fashion-gan", image_class=boot))])
+    others = [
+        asyncio.create_task(stream_images(server, images(7, model="fashion-gan", seed=number))) for number in range(16)
+    ]
+    numbered = images(12, model="fashion-gan", image_class=image_pb2.ImageClass(id=9))
+    assert pixels(await stream_images(server, numbered)) == boots
+    await asyncio.gather(*others)
+
+
 async def test_the_middle_between_two_faces_is_half_the_difference_of_their_means(server: Running) -> None:
     raw = image_pb2.IMAGE_FORMAT_RAW_FLOAT32
     drawn = await generate_images(server, images(2, model="faces-vae", format=image_pb2.IMAGE_FORMAT_PNG))

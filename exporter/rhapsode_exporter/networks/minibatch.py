@@ -24,8 +24,9 @@ class MinibatchDeviation(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """The features with the statistic."""
         statistic = self._observed(features) if self.training else self.typical
-        shape = (features.shape[0], 1, *features.shape[2:])
-        return torch.cat([features, statistic.to(features.dtype).expand(shape)], dim=1)
+        # Not expanded to a shape, which a graph would have to compute on the host in the middle of a run.
+        beside = 0.0 * features[:, :1] + statistic.to(features.dtype)
+        return torch.cat([features, beside], dim=1)
 
     def _observed(self, features: Tensor) -> Tensor:
         """The statistic of this batch, which moves the mean; the mean of few batches is their plain mean."""
