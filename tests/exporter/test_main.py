@@ -74,7 +74,7 @@ def test_list_names_all_families() -> None:
     console = Console(file=io.StringIO(), width=200)
     CliRunner().invoke(build_app(families(), console), ["list"], catch_exceptions=False)
     assert isinstance(console.file, io.StringIO)
-    for name in ("shakespeare-rnn", "shakespeare-gru", "faces-vae", "digits-gan", "diagonals-gan"):
+    for name in ("shakespeare-rnn", "shakespeare-gru", "faces-vae", "shapes-vae", "digits-gan", "diagonals-gan"):
         assert name in console.file.getvalue()
 
 
@@ -133,6 +133,7 @@ def test_families_say_whether_they_measure_an_error() -> None:
         "shakespeare-rnn": True,
         "shakespeare-gru": True,
         "faces-vae": True,
+        "shapes-vae": True,
         "digits-gan": False,
         "diagonals-gan": False,
     }
