@@ -38,6 +38,7 @@ PROGRAMS = (
     ("rhapsode", "score"),
     ("rhapsode", "images"),
     ("rhapsode", "morph"),
+    ("rhapsode", "edit"),
 )
 # Flags of docker, pip and make that the documents show.
 FOREIGN_FLAGS = {"--build-arg", "--publish", "--read-only", "--tag"}

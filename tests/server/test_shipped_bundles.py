@@ -12,6 +12,9 @@ from safetensors.numpy import load_file
 
 from rhapsode.v1 import image_pb2, text_pb2
 from rhapsode.v1.image_pb2 import (
+    AttributeEdit,
+    DecodeLatentsRequest,
+    EditImagesRequest,
     CompressedImage,
     CompressImagesRequest,
     DecodeLatentsRequest,
@@ -25,6 +28,7 @@ from rhapsode.v1.image_pb2 import (
     Keyframe,
     Latent,
     Latents,
+    Seeds,
 )
 from rhapsode.v1.model_pb2 import ListModelsRequest
 from support.requests import generate_images, generate_text, images, pixels, stream_images, stream_text, text
@@ -152,3 +156,21 @@ async def test_the_middle_between_two_faces_is_half_the_difference_of_their_mean
     decoded = [image.data async for message in server.image.DecodeLatents(decode) for image in message.images]
     assert len(frames) == 9
     assert [frames[4]] == decoded
+
+
+@pytest.mark.parametrize(("model", "name"), [("faces-vae", "glasses"), ("shapes-vae", "cone")])
+async def test_named_edits_are_the_same_alone_in_company_and_when_generated(
+    server: Running, model: str, name: str
+) -> None:
+    edits = [AttributeEdit(name=name), AttributeEdit(name=name, strength=-0.3)]
+    sources = [Keyframe(seed=seed) for seed in range(12)]
+
+    async def edited(chosen: list[Keyframe]) -> list[bytes]:
+        asked = EditImagesRequest(model=model, sources=chosen, edits=edits, format=image_pb2.IMAGE_FORMAT_RAW_FLOAT32)
+        return pixels([message async for message in server.image.EditImages(asked)])
+
+    whole = await edited(sources)
+    drawn = images(None, model=model, seeds=Seeds(seeds=range(12)), attributes=edits)
+    assert pixels([await generate_images(server, drawn)]) == whole
+    assert await edited(sources[7:8]) == whole[7:8]
+    assert len(set(whole)) == 12

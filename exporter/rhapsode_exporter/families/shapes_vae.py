@@ -144,16 +144,26 @@ def _draft(
         name=name,
         kind=ModelKind.MODEL_KIND_AUTOENCODER,
         description="Cylinders and cones of 32×32 pixels, rendered with known height, radius, lean and hue: an encoder "
-        f"to latents of {LATENT_SIZE} numbers, in which each of these is a direction, and the decoder.",
+        f"to latents of {LATENT_SIZE} numbers, in which each of these is a direction, and the decoder. It is made to "
+        "encode and to edit: five factors fill little of the latent space, so what is drawn from a seed is seldom a "
+        "solid.",
         licence="CC0-1.0",
         graphs=_graphs(network, known.pictures[:GOLDEN_ROWS], samples[:GOLDEN_ROWS]),
         training=training,
         metrics=tuple(_figures(network, known, held_out, attributes)),
-        preview=Preview("preview.png", png_sheet(network.decode(samples), 0.0, 1.0, scale=2)),
+        preview=Preview("preview.png", png_sheet(_walks(network, held_out, attributes), 0.0, 1.0, scale=2)),
         latent=LatentSpec(size=LATENT_SIZE, prior=LatentPrior.LATENT_PRIOR_NORMAL, mean_radius=mean_length(latents)),
         image=ImageSpec(height=SIDE, width=SIDE, channels=CHANNELS, low=0.0, high=1.0),
         attributes=attributes,
     )
+
+
+def _walks(network: Autoencoder, held_out: Solids, attributes: tuple[AttributeDraft, ...]) -> Tensor:
+    """Two rows of ten pictures for each direction: held-out solids from one strength below to one above."""
+    strengths = torch.linspace(-1.0, 1.0, 10)[:, None]
+    starts = network.encode(held_out.pictures[: 2 * len(attributes)])
+    rows = [start + strengths * attributes[place // 2].vector for place, start in enumerate(starts)]
+    return network.decode(torch.cat(rows))
 
 
 def _graphs(network: Autoencoder, images: Tensor, latents: Tensor) -> tuple[GraphDraft, GraphDraft]:
