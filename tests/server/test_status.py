@@ -13,6 +13,7 @@ CODES = {
     errors.InvalidField: grpc.StatusCode.INVALID_ARGUMENT,
     errors.UnknownToken: grpc.StatusCode.INVALID_ARGUMENT,
     errors.OutputTooLarge: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.UnreadablePayload: grpc.StatusCode.INVALID_ARGUMENT,
     errors.MalformedRequest: grpc.StatusCode.INVALID_ARGUMENT,
     errors.ModelNotFound: grpc.StatusCode.NOT_FOUND,
     errors.Unsupported: grpc.StatusCode.FAILED_PRECONDITION,
