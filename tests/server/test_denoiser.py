@@ -99,7 +99,7 @@ def test_a_step_is_that_of_the_paper(denoiser: Denoiser) -> None:
     clean = np.clip((latent - np.sqrt(1 - now) * noise) / np.sqrt(now), -1, 1)
     noise = (latent - np.sqrt(now) * clean) / np.sqrt(1 - now)
     sigma = 0.5 * np.sqrt((1 - after) / (1 - now)) * np.sqrt(1 - now / after)
-    drawn = normals((words(7, 0, Purpose.DIFFUSION_STEP, 0, 64) + 0.5) * 2.0**-32)
+    drawn = normals((words(7, 0, Purpose.DIFFUSION_STEP, 0, 64).astype(np.float64) + 0.5) * 2.0**-32)
     wanted = np.sqrt(after) * clean + np.sqrt(1 - after - sigma**2) * noise + sigma * drawn
     assert asked.progress.noisy is not None
     assert asked.progress.noisy == pytest.approx(wanted, abs=1e-5)

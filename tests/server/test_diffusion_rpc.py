@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -17,6 +18,7 @@ from rhapsode.v1.image_pb2 import (
     InputImage,
     InterpolateImagesRequest,
     Keyframe,
+    Latent,
     Latents,
     Seeds,
 )
@@ -45,7 +47,7 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runn
         yield started
 
 
-def drawn(count: int | None = 3, **fields: object) -> ImageGeneration:
+def drawn(count: int | None = 3, **fields: Any) -> ImageGeneration:
     """Pictures of the tiny model; `steps` and other options of diffusion by their names."""
     names = DiffusionOptions.DESCRIPTOR.fields_by_name
     options = DiffusionOptions(**{name: fields.pop(name) for name in names if name in fields})
@@ -216,9 +218,9 @@ async def test_a_deadline_ends_a_request_between_two_steps(server: Running) -> N
         (drawn(preview_every=0), BAD, f"{PATH}.preview_every"),
         (drawn(preview_every=2), BAD, f"{PATH}.preview_every"),  # in one reply
         (drawn(image_class=ImageClass(id=3)), BAD, "generation.image_class.id"),  # which means none to the graph
-        (drawn(None, latents=Latents(latents=[{"values": [0.0] * 63}]), image_class=CLASS), BAD, "values"),
-        (drawn(None, latents=Latents(latents=[{"values": [0.0] * 64}])), BAD, "generation.image_class"),
-        (drawn(None, latents=Latents(latents=[{"values": [0.0] * 64}]), image_class=CLASS, eta=0.5), BAD, PATH),
+        (drawn(None, latents=Latents(latents=[Latent(values=[0.0] * 63)]), image_class=CLASS), BAD, "values"),
+        (drawn(None, latents=Latents(latents=[Latent(values=[0.0] * 64)])), BAD, "generation.image_class"),
+        (drawn(None, latents=Latents(latents=[Latent(values=[0.0] * 64)]), image_class=CLASS, eta=0.5), BAD, PATH),
         (drawn(model="no-classes", guidance=2.0), UNSUITED, ""),
         (drawn(model="no-classes", image_class=CLASS), UNSUITED, ""),
         (images(model="tiny-digits", diffusion=DiffusionOptions()), UNSUITED, ""),
