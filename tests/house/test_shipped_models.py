@@ -15,7 +15,7 @@ MEGABYTE = 1_000_000
 TOTAL = 40 * MEGABYTE
 LARGEST = {"shakespeare-rnn": 14 * MEGABYTE, "shakespeare-rnn-int8": 5 * MEGABYTE}
 LARGEST_OTHER = 3 * MEGABYTE
-SHIPPED = ("digits-gan", "faces-vae", "shakespeare-rnn", "shakespeare-rnn-int8")
+SHIPPED = ("digits-critic", "digits-gan", "faces-vae", "shakespeare-rnn", "shakespeare-rnn-int8")
 
 
 def bundles(models: Path) -> list[Path]:

@@ -41,7 +41,13 @@ def play(tokens: int, **fields: object) -> text_pb2.TextGeneration:
 
 async def test_every_shipped_model_is_batch_invariant(server: Running) -> None:
     listed = (await server.model.ListModels(ListModelsRequest())).models
-    assert [model.name for model in listed] == ["digits-gan", "faces-vae", "shakespeare-rnn", "shakespeare-rnn-int8"]
+    assert [model.name for model in listed] == [
+        "digits-critic",
+        "digits-gan",
+        "faces-vae",
+        "shakespeare-rnn",
+        "shakespeare-rnn-int8",
+    ]
     assert all(model.runtime.batch_invariant for model in listed)
 
 
