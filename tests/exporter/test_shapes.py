@@ -17,7 +17,7 @@ def drawn(*factors: tuple[float, ...]) -> np.ndarray:
 
 def covered(picture: np.ndarray) -> np.ndarray:
     """Pixels that the solid covers for the most part."""
-    return picture.max(axis=2) > 60
+    return np.asarray(picture.max(axis=2) > 60)
 
 
 def test_the_same_seed_gives_the_same_solids() -> None:
