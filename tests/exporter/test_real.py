@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rhapsode.v1.bundle_pb2 import Bundle, DataSet, ImageSpec, Training
-from rhapsode_exporter.data import digits, faces, letters
+from rhapsode_exporter.data import digits, faces, letters, shapes
 from rhapsode_exporter.data.real import Real, real_pictures
 from rhapsode_exporter.evaluation.generated import Sets, figures, sets_of
 from rhapsode_exporter.evaluation.measure import first_held_out
@@ -72,6 +72,17 @@ def test_faces_are_drawn_again_with_what_they_wear(tmp_path: Path) -> None:
     assert taught is not None
     assert taught.shares(real.held_out).shape == (4,)
     assert "long hair" in taught.words
+
+
+def test_solids_are_drawn_again_with_their_factors(tmp_path: Path) -> None:
+    name = "1004 rendered cylinders and cones (height 12 to 24; pixels and degrees)"
+    real = real_pictures(manifest(32, 3, name=name), tmp_path, None)
+    assert (len(real.training), len(real.held_out)) == (4, 1000)
+    drawn = shapes.draw(1004, shapes.SEED)
+    assert np.array_equal(np.rint(real.held_out[-1].transpose(1, 2, 0) * 255), drawn.images[-1])
+    assert real.labels is not None
+    assert real.labels.names[:2] == ("high cone", "high height")
+    assert np.array_equal(real.labels.held_out[:, 0], drawn.factors[4:, 0] == 1)
 
 
 def test_letters_are_no_digits() -> None:

@@ -13,12 +13,11 @@ from safetensors.numpy import load_file
 from rhapsode.v1 import image_pb2, text_pb2
 from rhapsode.v1.image_pb2 import (
     AttributeEdit,
-    DecodeLatentsRequest,
-    EditImagesRequest,
     CompressedImage,
     CompressImagesRequest,
     DecodeLatentsRequest,
     DecompressImagesRequest,
+    EditImagesRequest,
     EncodeImagesRequest,
     GibbsOptions,
     ImageClass,

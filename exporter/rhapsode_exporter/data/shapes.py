@@ -15,6 +15,9 @@ SAMPLES = 3  # across and down in a pixel, whose mean is its colour
 BATCH = 256  # solids that are drawn at a time
 FLATNESS = 0.3  # height of the ellipse of a round end, over its width
 BACKGROUND = 0.1
+# Of the solids that shapes-vae learns from; the last of them are held out.
+SEED = 1
+HELD_OUT = 1_000
 AMBIENT = 0.35
 LIGHT = (-0.55, 0.55, 0.63)  # to the right, up, towards the eye; of length 1
 SATURATION = 0.8

@@ -36,7 +36,7 @@ class Size:
     settings: SemiSupervisedSettings
 
 
-FULL = Size(width=32, steps=2_000, settings=SemiSupervisedSettings())
+FULL = Size(width=32, steps=4_000, settings=SemiSupervisedSettings())
 QUICK = Size(width=16, steps=300, settings=SemiSupervisedSettings(average_decay=0.98, evaluate_every=150))
 
 

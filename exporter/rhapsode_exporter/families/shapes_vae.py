@@ -18,7 +18,7 @@ from rhapsode.v1.bundle_pb2 import (
     Training,
 )
 from rhapsode_exporter.bundle.draft import GOLDEN_ROWS, AttributeDraft, BundleDraft, GraphDraft, Preview
-from rhapsode_exporter.data.shapes import FACTORS, RANGES, SIDE, Shapes, draw, render
+from rhapsode_exporter.data.shapes import FACTORS, HELD_OUT, RANGES, SEED, SIDE, Shapes, draw, render
 from rhapsode_exporter.errors import DataUnavailableError
 from rhapsode_exporter.families.base import Order
 from rhapsode_exporter.families.faces_source import as_pictures
@@ -31,8 +31,6 @@ from rhapsode_exporter.networks.vae import CHANNELS, Autoencoder
 from rhapsode_exporter.run.sheets import png_sheet
 
 SHOWN = 100
-DATA_SEED = 1  # of the solids, whatever the seed of a training
-HELD_OUT = 1000
 FITTED = 500  # solids, each before and after, that a direction is fitted to
 LATENT_SIZE = 48  # many small numbers: with ten, factors lie along curves that no linear probe follows
 
@@ -102,7 +100,7 @@ class ShapesVae:
         if order.data is not None:
             raise DataUnavailableError(f"{self.name} makes its own data; leave --data out")
         size = QUICK if order.quick else FULL
-        drawn = draw(size.solids, DATA_SEED)
+        drawn = draw(size.solids, SEED)
         known, held_out = Solids.of(drawn.take(slice(0, -HELD_OUT))), Solids.of(drawn.take(slice(-HELD_OUT, None)))
         settings = replace(size.training, bfloat16=has_bfloat16())
         shape = {"width": size.width, "latent_size": LATENT_SIZE, "solids": size.solids}
@@ -194,7 +192,7 @@ def _attributes(
 
 def _direction(network: Autoencoder, place: int, steps: int) -> Tensor:
     """The move that takes solids of the lower half of a factor's range to the same place in the upper half."""
-    before = draw(FITTED, DATA_SEED + 1).factors
+    before = draw(FITTED, SEED + 1).factors
     low = RANGES[place][0]
     before[:, place] = low if place == 0 else low + (before[:, place] - low) % STEPS[place]
     after = before.copy()

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rhapsode.v1.bundle_pb2 import GraphRole
 from rhapsode_exporter.bundle.export import role_name
 from rhapsode_exporter.errors import DrawingRefusedError
-from rhapsode_exporter.sampling import decode
+from rhapsode_exporter.sampling import decode, denoise, gibbs
 from rhapsode_exporter.sampling.opened import Opened
 
 Draw = Callable[[Opened, int, int], NDArray[np.float32]]
@@ -19,6 +19,8 @@ Draw = Callable[[Opened, int, int], NDArray[np.float32]]
 WAYS: Mapping[GraphRole.ValueType, Draw] = MappingProxyType(
     {
         GraphRole.GRAPH_ROLE_DECODE: decode.pictures,
+        GraphRole.GRAPH_ROLE_DENOISE: denoise.pictures,
+        GraphRole.GRAPH_ROLE_GIBBS: gibbs.pictures,
     }
 )
 
