@@ -11,7 +11,8 @@ from safetensors import numpy as safetensors
 from rhapsode.v1 import bundle_pb2
 from rhapsode.v1.bundle_pb2 import Bundle
 from support.breaking import Break, check_line, refusal, said, write
-from support.bundles import boltzmann, code_file, compressor, diffusion, frequencies
+from support.bundles import boltzmann, compressor, diffusion
+from support.codes import code_file, frequencies
 
 
 def table(values: NDArray[Any]) -> Break:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rhapsode_server.errors import UnreadablePayload
 from rhapsode_server.models.codec import TOTAL, Codec
-from support.bundles import frequencies
+from support.codes import frequencies
 
 SIZE, REACH = 8, 9
 TABLE = frequencies(SIZE, REACH)

@@ -95,7 +95,7 @@ async def test_a_judgement_has_the_same_bits_in_any_company(server: Running, mod
 async def test_a_model_says_that_it_can_judge(server: Running) -> None:
     listed = (await server.model.ListModels(model_pb2.ListModelsRequest())).models
     judges = {one.name for one in listed if model_pb2.CAPABILITY_SCORE_IMAGES in one.capabilities}
-    assert judges == {"tiny-judge", "tiny-digits", "tiny-faces"}
+    assert judges == {"tiny-judge", "tiny-digits", "tiny-faces", "tiny-codec"}
 
 
 def best(count: int, drawn: int, critic: str = "", **fields: object) -> image_pb2.ImageGeneration:

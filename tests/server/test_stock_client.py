@@ -55,10 +55,12 @@ again = image_pb2.DecompressImagesRequest(model="tiny-codec", compressed=codes)
 assert len(image.DecompressImages(again).images) == 2
 changed = image.TransformImages(image_pb2.TransformImagesRequest(model="tiny-mirror", images=files))
 assert len(changed.images) == 2
+scored = image.ScoreImages(image_pb2.ScoreImagesRequest(model="tiny-faces", images=files)).scores
+assert len(scored) == 2
 
 called = {"ListModels", "GetModel", "GenerateText", "StreamText", "ScoreText", "GenerateImages", "StreamImages",
           "InterpolateImages", "EditImages", "FitAttribute", "EncodeImages", "DecodeLatents", "CompressImages",
-          "DecompressImages", "TransformImages"}
+          "DecompressImages", "TransformImages", "ScoreImages"}
 declared = {
     method.name
     for file in (text_pb2, image_pb2, model_pb2)

@@ -15,6 +15,7 @@ from safetensors import numpy as safetensors
 from rhapsode.v1 import bundle_pb2
 from rhapsode_server.runtime.providers import Runtime, RuntimeOptions
 from support import graphs
+from support.codes import code_file, frequencies
 
 ROWS = 33
 CHARACTERS = tuple("\n abcdefghijklmnopqrstuvwxyz.,")
@@ -197,21 +198,6 @@ def compressor(
     draft.bundle.code.CopyFrom(bundle_pb2.CodeSpec(step=step, reach=reach))
     draft.files["code.safetensors"] = code_file(frequencies(graphs.LATENT, reach))
     return draft
-
-
-def frequencies(size: int, reach: int) -> NDArray[np.int32]:
-    """A table of frequencies that fall with the distance from zero, each number's a little steeper than the last's."""
-    values = np.abs(np.arange(-reach, reach + 1))
-    table = 1 + (2**20 >> (values[None, :] * (2 + np.arange(size)[:, None] % 3) // 2).clip(max=20))
-    table = np.maximum(1, table * (2**24) // table.sum(axis=1, keepdims=True))
-    table[:, reach] += 2**24 - table.sum(axis=1)
-    counts: NDArray[np.int32] = table.astype(np.int32)
-    return counts
-
-
-def code_file(table: NDArray[Any]) -> bytes:
-    """The content of code.safetensors."""
-    return safetensors.save({"frequencies": table})
 
 
 def transformer(name: str = "tiny-mirror", version: int = 1) -> Draft:
