@@ -83,11 +83,13 @@ def _demonstrate(diary: Diary, places: Places, console: Console) -> None:
 
 def _use(diary: Diary, places: Places, server: LocalServer) -> None:
     diary.step("rhapsode text: stream Shakespeare", partial(steps.recite, server))
-    for model, name in (("digits-gan", "digits"), (steps.TRAINED, "diagonals"), ("faces-vae", "faces")):
+    for model, name in steps.SHEETS.items():
         target = places.out / f"{name}.png"
         diary.step(f"rhapsode images: {model}", partial(steps.sheet, server, model, target))
     target = places.out / "face-morph.gif"
     diary.step("rhapsode morph: from face to face", partial(steps.morph, server, places, target))
+    target = places.out / "face-glasses.png"
+    diary.step("rhapsode edit: glasses on faces", partial(steps.glasses, server, places, target))
 
 
 def _table_of_steps(done: Sequence[Done]) -> Table:

@@ -18,6 +18,14 @@ DIGITS_SHOWN = 64
 # Seeds of faces that no training has seen: it takes those from zero up.
 FACE_SEEDS = (9_000_001, 9_000_002, 9_000_003, 9_000_004)
 FACE_SCALE = 8
+# What a sheet is made of, and the name of its file.
+SHEETS = {
+    "digits-gan": "digits",
+    "digits-diffusion": "digits-out-of-noise",
+    "fashion-gan": "clothes",
+    TRAINED: "diagonals",
+    "faces-vae": "faces",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +101,12 @@ def morph(server: LocalServer, places: Places, path: Path, frames: int = 12) -> 
     points = (f"--from={first}", *(f"--key={face}" for face in between), f"--to={last}")
     _rhapsode(server, "morph", "faces-vae", *points, f"--frames={frames}", "--loop", f"--out={path}")
     return f"{frames * len(places.faces)} frames in {path.name}"
+
+
+def glasses(server: LocalServer, places: Places, path: Path) -> str:
+    """Put glasses on the faces that the model has not seen."""
+    _rhapsode(server, "edit", "faces-vae", *map(str, places.faces), "--add=glasses", f"--out={path}")
+    return f"{len(places.faces)} faces before and after in {path.name}"
 
 
 def _rhapsode(server: LocalServer, *arguments: str) -> None:
