@@ -83,7 +83,7 @@ def _demonstrate(diary: Diary, places: Places, console: Console) -> None:
 
 def _use(diary: Diary, places: Places, server: LocalServer) -> None:
     diary.step("rhapsode text: stream Shakespeare", partial(steps.recite, server))
-    for model, name in steps.SHEETS.items():
+    for model, name in steps.SHEETS:
         target = places.out / f"{name}.png"
         diary.step(f"rhapsode images: {model}", partial(steps.sheet, server, model, target))
     target = places.out / "face-morph.gif"

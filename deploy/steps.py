@@ -19,13 +19,13 @@ DIGITS_SHOWN = 64
 FACE_SEEDS = (9_000_001, 9_000_002, 9_000_003, 9_000_004)
 FACE_SCALE = 8
 # What a sheet is made of, and the name of its file.
-SHEETS = {
-    "digits-gan": "digits",
-    "digits-diffusion": "digits-out-of-noise",
-    "fashion-gan": "clothes",
-    TRAINED: "diagonals",
-    "faces-vae": "faces",
-}
+SHEETS = (
+    ("digits-gan", "digits"),
+    ("digits-diffusion", "digits-out-of-noise"),
+    ("fashion-gan", "clothes"),
+    (TRAINED, "diagonals"),
+    ("faces-vae", "faces"),
+)
 
 
 @dataclass(frozen=True, slots=True)
