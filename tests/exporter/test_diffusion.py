@@ -184,8 +184,8 @@ def test_labelled_digits_become_a_diffusion_model_with_classes(tmp_path: Path) -
         "confident_share",
         "rarest_digit_share",
         "commonest_digit_share",
-        "judge_accuracy_share",
         "asked_class_share",
+        "judge_accuracy_share",
     ]
     assert_batch_invariant(bundle, folder)
     opened: Opened = open_bundle(folder)

@@ -1,8 +1,7 @@
 """The training loop of variational autoencoders (Kingma & Welling 2014)."""
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -10,11 +9,10 @@ from torch import Tensor, nn
 from rhapsode_exporter.judge.pictures import mean_psnr
 from rhapsode_exporter.networks.vae import Autoencoder, reparameterise
 from rhapsode_exporter.run.chance import Chance
-from rhapsode_exporter.run.curves import draw_curves
-from rhapsode_exporter.run.folder import HistoryRow, Position, RunFolder, Stateful
+from rhapsode_exporter.run.course import Course, Seen, follow
+from rhapsode_exporter.run.folder import RunFolder, Stateful
 from rhapsode_exporter.run.sheets import write_sheet
-from rhapsode_exporter.run.stop import Reading
-from rhapsode_exporter.run.training import Outcome, Stopwatch, TrainingRun
+from rhapsode_exporter.run.training import Outcome, TrainingRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,27 +41,11 @@ class Pictures:
 
 
 @dataclass(slots=True)
-class _Figures:
-    """The losses in nats per picture seen last, and the two mean squared errors measured last."""
+class _Figures(Seen):
+    """The losses are in nats per picture, the error is the mean squared one."""
 
     reconstruction: float = math.nan
     divergence: float = math.nan
-    error: float | None = None
-    previous: float | None = None
-
-    def losses(self) -> dict[str, float]:
-        return {"reconstruction": self.reconstruction, "divergence": self.divergence}
-
-    def state_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        for name, value in state_dict.items():
-            setattr(self, name, value)
-
-    def reading(self, step: int) -> Reading:
-        """What the stop rule is to judge; on going on from a checkpoint, what it judged last."""
-        return Reading(step, self.error, self.previous)
 
 
 def train(
@@ -82,34 +64,24 @@ def train(
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
     optimiser, chance = torch.optim.Adam(network.parameters(), lr=settings.learning_rate), Chance(run.seed)
     figures = _Figures()
-    parts: dict[str, Stateful] = {"network": network, "optimiser": optimiser, "chance": chance, "figures": figures}
-    start = run.folder.restore(parts, identity)
-    step, watch = start.step, Stopwatch(start.seconds)
 
-    def look() -> Reading:
-        """Measure, write down what was seen, and keep a checkpoint."""
+    def learn(step: int) -> None:
+        _set_rate(optimiser, learning_rate(step, run.rule.steps, settings))
+        batch = pictures.training[chance.rows(len(pictures.training), settings.batch)]
+        weight = settings.beta * min(1.0, step / settings.divergence_warm_up)
+        _learn(network, optimiser, batch, chance, weight, settings, figures)
+
+    def look(step: int) -> dict[str, float]:
         network.eval()
         reconstructions = network.reconstruct(pictures.validation)
-        figures.previous, figures.error = figures.error, float((reconstructions - pictures.validation).square().mean())
-        psnr = mean_psnr(reconstructions, pictures.validation)
-        run.folder.record(HistoryRow(step, watch.seconds(), {**figures.losses(), "validation_psnr_db": psnr}))
+        figures.measured(float((reconstructions - pictures.validation).square().mean()))
         _keep_sheets(run.folder, step, network.decode(samples), reconstructions[: len(samples)])
-        draw_curves(run.folder.history(), run.folder.curves)
-        run.folder.save(Position(step, watch.seconds()), parts, identity)
-        return figures.reading(step)
+        return {"validation_psnr_db": mean_psnr(reconstructions, pictures.validation)}
 
-    with run.progress() as progress:
-        reading = look() if figures.error is None else figures.reading(step)
-        while (stop := run.decide(reading)) is None:
-            _set_rate(optimiser, learning_rate(step, run.rule.steps, settings))
-            batch = pictures.training[chance.rows(len(pictures.training), settings.batch)]
-            _learn(network, optimiser, batch, chance, _weight(step, settings), settings, figures)
-            step += 1
-            reading = look() if step % settings.evaluate_every == 0 or step == run.rule.steps else Reading(step)
-            progress.update(step, figures.losses())
-    run.folder.save(Position(step, watch.seconds()), parts, identity)
+    parts: dict[str, Stateful] = {"network": network, "optimiser": optimiser, "chance": chance}
+    outcome = follow(run, parts, identity, Course(figures, settings.evaluate_every, learn, look))
     network.eval()
-    return Outcome(stop, Position(step, watch.seconds()))
+    return outcome
 
 
 def learning_rate(step: int, steps: int, settings: AutoencoderSettings) -> float:

@@ -1,8 +1,7 @@
 """The training loop of compressing autoencoders: fewer bits against fewer errors (Ballé et al. 2017)."""
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -11,11 +10,10 @@ from rhapsode_exporter.judge.pictures import mean_psnr
 from rhapsode_exporter.loops.autoencoder import Pictures
 from rhapsode_exporter.networks.compressor import Compressor, rounded
 from rhapsode_exporter.run.chance import Chance
-from rhapsode_exporter.run.curves import draw_curves
-from rhapsode_exporter.run.folder import HistoryRow, Position, Stateful
+from rhapsode_exporter.run.course import Course, Seen, follow
+from rhapsode_exporter.run.folder import Stateful
 from rhapsode_exporter.run.sheets import write_sheet
-from rhapsode_exporter.run.stop import Reading
-from rhapsode_exporter.run.training import Outcome, Stopwatch, TrainingRun
+from rhapsode_exporter.run.training import Outcome, TrainingRun
 
 SHOWN = 100
 
@@ -36,27 +34,11 @@ class CompressionSettings:
 
 
 @dataclass(slots=True)
-class _Figures:
-    """Bits and mean squared error of the last batch, and the two errors measured last."""
+class _Figures(Seen):
+    """Bits and mean squared error of the last batch; the error is that of the validation pictures."""
 
     bits: float = math.nan
-    square: float = math.nan
-    error: float | None = None
-    previous: float | None = None
-
-    def losses(self) -> dict[str, float]:
-        return {"bits": self.bits, "squared_error": self.square}
-
-    def state_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        for name, value in state_dict.items():
-            setattr(self, name, value)
-
-    def reading(self, step: int) -> Reading:
-        """What the stop rule is to judge; on going on from a checkpoint, what it judged last."""
-        return Reading(step, self.error, self.previous)
+    squared_error: float = math.nan
 
 
 def train(
@@ -73,38 +55,27 @@ def train(
     """
     optimiser, chance = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True), Chance(run.seed)
     figures = _Figures()
-    parts: dict[str, Stateful] = {"network": network, "optimiser": optimiser, "chance": chance, "figures": figures}
-    start = run.folder.restore(parts, identity)
-    step, watch = start.step, Stopwatch(start.seconds)
 
-    def look() -> Reading:
-        """Measure, write down what was seen, and keep a checkpoint."""
+    def learn(step: int) -> None:
+        for group in optimiser.param_groups:
+            group["lr"] = settings.learning_rate * _pace(step, run.rule.steps, settings)
+        batch = pictures.training[chance.rows(len(pictures.training), settings.batch)]
+        _learn(network, optimiser, batch, chance, min(1.0, step / settings.rate_warm_up), settings, figures)
+
+    @torch.no_grad()
+    def look(step: int) -> dict[str, float]:
         network.eval()
         codes = network.codes(pictures.validation)
-        seen = network.decode(codes)
-        figures.previous, figures.error = figures.error, float((seen - pictures.validation).square().mean())
-        with torch.no_grad():
-            bits = float(network.prior(codes).mean())
-        measured = {"validation_psnr_db": mean_psnr(seen, pictures.validation), "validation_bits": bits}
-        run.folder.record(HistoryRow(step, watch.seconds(), {**figures.losses(), **measured}))
-        write_sheet(seen[:SHOWN], 0.0, 1.0, run.folder.sheets / f"step-{step:06}.png")
-        draw_curves(run.folder.history(), run.folder.curves)
-        run.folder.save(Position(step, watch.seconds()), parts, identity)
-        return figures.reading(step)
+        restored = network.decode(codes)
+        figures.measured(float((restored - pictures.validation).square().mean()))
+        write_sheet(restored[:SHOWN], 0.0, 1.0, run.folder.sheets / f"step-{step:06}.png")
+        bits = float(network.prior(codes).mean())
+        return {"validation_psnr_db": mean_psnr(restored, pictures.validation), "validation_bits": bits}
 
-    with run.progress() as progress:
-        reading = look() if figures.error is None else figures.reading(step)
-        while (stop := run.decide(reading)) is None:
-            for group in optimiser.param_groups:
-                group["lr"] = settings.learning_rate * _pace(step, run.rule.steps, settings)
-            batch = pictures.training[chance.rows(len(pictures.training), settings.batch)]
-            _learn(network, optimiser, batch, chance, min(1.0, step / settings.rate_warm_up), settings, figures)
-            step += 1
-            reading = look() if step % settings.evaluate_every == 0 or step == run.rule.steps else Reading(step)
-            progress.update(step, figures.losses())
-    run.folder.save(Position(step, watch.seconds()), parts, identity)
+    parts: dict[str, Stateful] = {"network": network, "optimiser": optimiser, "chance": chance}
+    outcome = follow(run, parts, identity, Course(figures, settings.evaluate_every, learn, look))
     network.eval()
-    return Outcome(stop, Position(step, watch.seconds()))
+    return outcome
 
 
 def _pace(step: int, steps: int, settings: CompressionSettings) -> float:
@@ -137,4 +108,4 @@ def _learn(
     (errors + price * math.log(2.0) * bits).backward()
     nn.utils.clip_grad_norm_(network.parameters(), 1e4)
     optimiser.step()
-    figures.bits, figures.square = bits.item(), squares.mean().item()
+    figures.bits, figures.squared_error = bits.item(), squares.mean().item()

@@ -3,8 +3,6 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,11 +12,10 @@ from torch import Tensor, nn
 from rhapsode_exporter.loops.augment import shift
 from rhapsode_exporter.loops.averaging import MovingAverage
 from rhapsode_exporter.run.chance import Chance
-from rhapsode_exporter.run.curves import draw_curves
-from rhapsode_exporter.run.folder import HistoryRow, Position, Stateful
+from rhapsode_exporter.run.course import Course, Seen, follow
+from rhapsode_exporter.run.folder import Stateful
 from rhapsode_exporter.run.sheets import write_sheet
-from rhapsode_exporter.run.stop import Reading
-from rhapsode_exporter.run.training import Outcome, Stopwatch, TrainingRun
+from rhapsode_exporter.run.training import Outcome, TrainingRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +45,10 @@ class Shown:
 
 
 @dataclass(slots=True)
-class _Figures:
-    """The loss seen last, and the two mean squared errors on held-out pictures measured last."""
+class _Figures(Seen):
+    """The loss of the last batch; the error is that of held-out pictures."""
 
     loss: float = math.nan
-    error: float | None = None
-    previous: float | None = None
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"loss": self.loss, "error": self.error, "previous": self.previous}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.loss, self.error, self.previous = (state_dict[name] for name in ("loss", "error", "previous"))
 
 
 def cosine_signal(steps: int) -> NDArray[np.float64]:
@@ -91,39 +80,27 @@ def train(
     average = MovingAverage(network, settings.average_decay)
     optimiser, chance = torch.optim.Adam(network.parameters(), lr=settings.learning_rate), Chance(run.seed)
     figures = _Figures()
-    parts: dict[str, Stateful] = {
-        "network": network, "average": average, "optimiser": optimiser, "chance": chance, "figures": figures
-    }  # fmt: skip
-    start = run.folder.restore(parts, identity)
-    step, watch = start.step, Stopwatch(start.seconds)
     signal = torch.from_numpy(cosine_signal(settings.training_steps)).float()
 
-    def look() -> Reading:
-        """Measure, write down what was seen, and keep a checkpoint."""
-        figures.previous, figures.error = figures.error, _error(average.network, held_out, signal)
-        seen = {"held_out_error": figures.error} | ({} if math.isnan(figures.loss) else {"loss": figures.loss})
-        run.folder.record(HistoryRow(step, watch.seconds(), seen))
-        write_sheet(sample(average.network), -1.0, 1.0, run.folder.sheets / f"step-{step:06}.png")
-        draw_curves(run.folder.history(), run.folder.curves)
-        run.folder.save(Position(step, watch.seconds()), parts, identity)
-        return Reading(step, figures.error, figures.previous)
+    def learn(step: int) -> None:
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(step, run.rule.steps, settings)
+        optimiser.zero_grad()
+        loss = _learn(network, none, training, signal, chance, settings)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        optimiser.step()
+        average.follow(network)
+        figures.loss = loss.item()
 
-    learn = partial(_learn, network, none, training, signal, chance, settings)
-    with run.progress() as progress:
-        reading = look() if figures.error is None else Reading(step, figures.error, figures.previous)
-        while (stop := run.decide(reading)) is None:
-            for group in optimiser.param_groups:
-                group["lr"] = learning_rate(step, run.rule.steps, settings)
-            optimiser.zero_grad()
-            loss = learn()
-            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-            optimiser.step()
-            average.follow(network)
-            step, figures.loss = step + 1, loss.item()
-            reading = look() if step % settings.evaluate_every == 0 or step == run.rule.steps else Reading(step)
-            progress.update(step, {"loss": figures.loss})
-    run.folder.save(Position(step, watch.seconds()), parts, identity)
-    return average.network, Outcome(stop, Position(step, watch.seconds()))
+    def look(step: int) -> dict[str, float]:
+        error = _error(average.network, held_out, signal)
+        figures.measured(error)
+        write_sheet(sample(average.network), -1.0, 1.0, run.folder.sheets / f"step-{step:06}.png")
+        return {"held_out_error": error}
+
+    parts: dict[str, Stateful] = {"network": network, "average": average, "optimiser": optimiser, "chance": chance}
+    outcome = follow(run, parts, identity, Course(figures, settings.evaluate_every, learn, look))
+    return average.network, outcome
 
 
 def learning_rate(step: int, steps: int, settings: DiffusionSettings) -> float:

@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -13,11 +12,10 @@ from rhapsode_exporter.loops.averaging import MovingAverage
 from rhapsode_exporter.loops.players import frozen
 from rhapsode_exporter.networks.translator import PatchCritic, UNet
 from rhapsode_exporter.run.chance import Chance
-from rhapsode_exporter.run.curves import draw_curves
-from rhapsode_exporter.run.folder import HistoryRow, Position, Stateful
+from rhapsode_exporter.run.course import Course, Seen, follow
+from rhapsode_exporter.run.folder import Stateful
 from rhapsode_exporter.run.sheets import beside, write_sheet
-from rhapsode_exporter.run.stop import Reading
-from rhapsode_exporter.run.training import Outcome, Stopwatch, TrainingRun
+from rhapsode_exporter.run.training import Outcome, TrainingRun
 
 SHOWN = 30
 
@@ -54,28 +52,12 @@ class Lessons:
 
 
 @dataclass(slots=True)
-class _Figures:
-    """The losses seen last, and the two mean squared errors measured last."""
+class _Figures(Seen):
+    """The losses of both; the error is the mean squared one."""
 
     distance: float = math.nan
     passing: float = math.nan
     critic: float = math.nan
-    error: float | None = None
-    previous: float | None = None
-
-    def losses(self) -> dict[str, float]:
-        return {"distance": self.distance, "passing": self.passing, "critic": self.critic}
-
-    def state_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        for name, value in state_dict.items():
-            setattr(self, name, value)
-
-    def reading(self, step: int) -> Reading:
-        """What the stop rule is to judge; on going on from a checkpoint, what it judged last."""
-        return Reading(step, self.error, self.previous)
 
 
 class _Learners:
@@ -129,37 +111,23 @@ def train(
     """
     learners, average = _Learners(network, critic, settings), MovingAverage(network, settings.average_decay)
     chance, figures = Chance(run.seed), _Figures()
-    parts: dict[str, Stateful] = {**learners.parts(), "average": average, "chance": chance, "figures": figures}
-    start = run.folder.restore(parts, identity)
-    step, watch = start.step, Stopwatch(start.seconds)
 
-    def look() -> Reading:
-        """Measure, write down what was seen, and keep a checkpoint."""
+    def learn(step: int) -> None:
+        learners.learn(lessons.draw(settings.batch, chance), _pace(step, run.rule.steps, settings), figures)
+        average.follow(network)
+
+    def look(step: int) -> dict[str, float]:
         given, wanted = lessons.validation.given, lessons.validation.wanted
         made = answers(average.network, given)
-        figures.previous, figures.error = figures.error, float((made - wanted).square().mean())
-        seen = {name: value for name, value in figures.losses().items() if not math.isnan(value)}
-        measured = {
-            "validation_squared_error": figures.error,
-            "validation_distance": float((made - wanted).abs().mean()),
-        }
-        run.folder.record(HistoryRow(step, watch.seconds(), seen | measured))
+        squared, distance = float((made - wanted).square().mean()), float((made - wanted).abs().mean())
+        figures.measured(squared)
         shown = beside(given[:SHOWN], made[:SHOWN], wanted[:SHOWN])
         write_sheet(shown, 0.0, 1.0, run.folder.sheets / f"step-{step:06}.png")
-        draw_curves(run.folder.history(), run.folder.curves)
-        run.folder.save(Position(step, watch.seconds()), parts, identity)
-        return figures.reading(step)
+        return {"validation_squared_error": squared, "validation_distance": distance}
 
-    with run.progress() as progress:
-        reading = look() if figures.error is None else figures.reading(step)
-        while (stop := run.decide(reading)) is None:
-            learners.learn(lessons.draw(settings.batch, chance), _pace(step, run.rule.steps, settings), figures)
-            average.follow(network)
-            step += 1
-            reading = look() if step % settings.evaluate_every == 0 or step == run.rule.steps else Reading(step)
-            progress.update(step, figures.losses())
-    run.folder.save(Position(step, watch.seconds()), parts, identity)
-    return Translated(Outcome(stop, Position(step, watch.seconds())), average.network)
+    parts: dict[str, Stateful] = {**learners.parts(), "average": average, "chance": chance}
+    outcome = follow(run, parts, identity, Course(figures, settings.evaluate_every, learn, look))
+    return Translated(outcome, average.network)
 
 
 @torch.no_grad()
