@@ -141,3 +141,16 @@ def test_the_ratio_is_the_mean_of_each_pictures_own() -> None:
 def test_the_mean_length_of_normals_is_known() -> None:
     drawn = torch.randn(50_000, 64, generator=torch.Generator().manual_seed(0))
     assert mean_normal_length(64) == pytest.approx(mean_length(drawn), abs=0.02)
+
+
+def test_a_settled_latent_space_has_the_prior_for_its_distribution() -> None:
+    torch.manual_seed(3)
+    network, pictures = Autoencoder(width=4, latent_size=6).eval(), torch.rand(400, 3, 16, 16)
+    network.encoder.log_variance.bias.data.fill_(-8.0)
+    before = network.reconstruct(pictures)
+    network.settle(pictures)
+    means, log_variances = (part.detach().double() for part in network.encoder(pictures))
+    together = torch.cov(means.T) + log_variances.exp().mean(dim=0).diag()
+    assert torch.allclose(means.mean(dim=0), torch.zeros(6, dtype=torch.double), atol=1e-2)
+    assert torch.allclose(together, torch.eye(6, dtype=torch.double), atol=0.05)
+    assert torch.allclose(network.reconstruct(pictures), before, atol=1e-4)

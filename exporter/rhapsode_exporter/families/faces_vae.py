@@ -86,6 +86,7 @@ class FacesVae:
             return None
         record = training_record(source.record, identity, order.seed, outcome, source.packages)
         network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch's stub lacks this form
+        network.settle(source.training)
         found = Directions((), ()) if source.labels is None else directions(network, source, source.labels, size.effort)
         return _draft(self.name, network, source, record, samples, found)
 

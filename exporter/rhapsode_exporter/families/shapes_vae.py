@@ -114,6 +114,7 @@ class ShapesVae:
         if outcome.stop.reason == StopReason.STOP_REASON_INTERRUPTED:
             return None
         network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch's stub lacks this form
+        network.settle(known.pictures)
         record = training_record(_record(size), identity, order.seed, outcome)
         return _draft(self.name, network, known, held_out, record, samples, size.fit_steps)
 
