@@ -22,8 +22,9 @@ from rhapsode_exporter.run.sheets import png_sheet
 SHOWN = 100
 LABELS_PER_CLASS = 10
 DESCRIPTION = (
-    "Judges grey pictures of 28×28 pixels: how much like a handwritten digit each is, and which. A critic with a score "
-    "for every class, taught by 100 labelled digits, 3,900 without labels, and a game against a generator."
+    "Judges pictures of 28×28 grey pixels, white on black: how much like a handwritten digit each is, and which. A "
+    "critic with a score for every class, taught by 100 labelled digits, 3,900 without labels, and a game against a "
+    "generator."
 )
 
 

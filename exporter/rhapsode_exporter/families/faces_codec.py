@@ -92,7 +92,8 @@ def _draft(name: str, network: Compressor, source: Source, training: Training) -
     return BundleDraft(
         name=name,
         kind=ModelKind.MODEL_KIND_AUTOENCODER,
-        description=f"{source.description} Its latents are learnt to be rounded, so that a face takes few bytes.",
+        description=f"{source.description} Its latents are learnt to be rounded, so that a face takes few bytes; "
+        "what is drawn from a seed is none.",
         licence=source.record.licence,
         graphs=(
             GraphDraft(

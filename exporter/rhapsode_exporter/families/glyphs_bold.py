@@ -51,7 +51,8 @@ def _subject() -> Subject:
             licence=f"{LICENCE} (DejaVu)",
             held_out=f"{len(cut.held_out)} glyphs of characters that look like none in training",
         ),
-        description="Makes letters and digits of 28×28 grey pixels bold: sans, mono and serif, upright and slanted.",
+        description="Makes letters and digits of 28×28 grey pixels, white on black, bold: sans, mono and "
+        "serif, upright and slanted.",
         licence=LICENCE,
         identity=f"DejaVu at {glyphs.POINTS}, shifted by {REACH}",
         figures=_figures,

@@ -144,8 +144,8 @@ def _draft(
         kind=ModelKind.MODEL_KIND_AUTOENCODER,
         description="Cylinders and cones of 32×32 pixels, rendered with known height, radius, lean and hue: an encoder "
         f"to latents of {LATENT_SIZE} numbers, in which each of these is a direction, and the decoder. It is made to "
-        "encode and to edit: five factors fill little of the latent space, so what is drawn from a seed is seldom a "
-        "solid.",
+        "encode and to edit: five factors fill little of the latent space, so what is drawn from a seed is often "
+        "between solids.",
         licence="CC0-1.0",
         graphs=_graphs(network, known.pictures[:GOLDEN_ROWS], samples[:GOLDEN_ROWS]),
         training=training,

@@ -1298,7 +1298,9 @@ class ImageScore(message.Message):
     ANOMALY_FIELD_NUMBER: builtins.int
     CONVERTED_FIELD_NUMBER: builtins.int
     realness: builtins.float
-    """How real it is, a logit: above 0 more likely real than made; absent where the model has no critic."""
+    """How real the critic finds it: more is more real, on a scale of the model's own (a logit for a critic of a game, in
+    which 0 is between real and made); absent where the model has no critic.
+    """
     anomaly: builtins.float
     """How unlike the training pictures it is; only the order means something, higher is stranger. Minus the realness of a
     critic; where there is none, the mean squared error of an autoencoder's reconstruction, pixels in 0…1.

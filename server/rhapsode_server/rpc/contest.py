@@ -7,10 +7,13 @@ kept of the many is a number for each, and the chosen ones are sent as any other
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from rhapsode.v1 import image_pb2
+from rhapsode.v1.bundle_pb2 import ImageSpec
 from rhapsode_server.errors import InvalidField, Unsupported
 from rhapsode_server.models.critic import CriticRow
-from rhapsode_server.models.decoder import Choice
+from rhapsode_server.models.decoder import Choice, Pixels
 from rhapsode_server.rpc.catalog import Catalog, CriticDriver, Served
 from rhapsode_server.rpc.convert_images import ImageJob
 from rhapsode_server.rpc.darkroom import Darkroom
@@ -22,11 +25,10 @@ def umpire(asked: image_pb2.KeepBest, served: Served, catalog: Catalog) -> Serve
     chosen = catalog.find(asked.critic) if asked.critic else served
     critic(chosen)
     wanted, taken = served.loaded.bundle.image, chosen.loaded.bundle.image
-    if taken != wanted:
+    if (taken.height, taken.width, taken.channels) != (wanted.height, wanted.width, wanted.channels):
         rule = (
-            f"must take the model's pictures, {wanted.height} × {wanted.width} × {wanted.channels} values in "
-            f"[{wanted.low:g}, {wanted.high:g}], not {taken.height} × {taken.width} × {taken.channels} in "
-            f"[{taken.low:g}, {taken.high:g}]"
+            f"must take the model's pictures, {wanted.height} × {wanted.width} × {wanted.channels} values, "
+            f"not {taken.height} × {taken.width} × {taken.channels}"
         )
         raise InvalidField("generation.keep_best.critic", rule)
     return chosen
@@ -39,15 +41,28 @@ def critic(served: Served) -> CriticDriver:
     return served.critic
 
 
+def _shown(values: Pixels, own: ImageSpec, taken: ImageSpec) -> Pixels:
+    """A picture in the value range of the critic, each number by itself."""
+    if (own.low, own.high) == (taken.low, taken.high):
+        return values
+    scale = np.float32((taken.high - taken.low) / (own.high - own.low))
+    return (values - np.float32(own.low)) * scale + np.float32(taken.low)
+
+
 async def winners(
     asked: image_pb2.ImageGeneration, drawn: ImageJob, served: Served, judge: Served, darkroom: Darkroom, until: float
 ) -> ImageJob:
     """The job of the pictures that are wanted, of a job that draws all of them: best first, `index` is the rank."""
-    driver = critic(judge)
+    driver, own, taken = critic(judge), served.loaded.bundle.image, judge.loaded.bundle.image
     realness: list[float] = []
 
     async def score(news: News) -> None:
-        rows = [CriticRow(picture.values) for delivery in news if delivery.done for picture in delivery.events]
+        rows = [
+            CriticRow(_shown(picture.values, own, taken))
+            for delivery in news
+            if delivery.done
+            for picture in delivery.events
+        ]
         realness.extend(judgement.realness for judgement in await darkroom.events(driver, rows, until))
 
     await darkroom.make(drawn, until, score)

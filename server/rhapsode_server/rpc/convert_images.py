@@ -18,6 +18,7 @@ from rhapsode_server.rpc.convert_text import SEED_BITS
 from rhapsode_server.rpc.pictures import Format, Writer, writer
 
 ATTRIBUTES = "generation.attributes"
+LISTED = 200  # most characters of names that an error lists
 BYTES_BESIDE = 64  # most bytes on the wire of an Image besides its data and its latent's numbers
 
 
@@ -197,6 +198,12 @@ def stated_class(stated: bool, asked: image_pb2.ImageClass, served: Served) -> i
     return None
 
 
+def _class_rule(classes: Sequence[str]) -> str:
+    """What a name must be; the names themselves where they are few."""
+    listed = ", ".join(classes)
+    return f"must be one of the model's classes{f': {listed}' if len(listed) <= LISTED else ''}"
+
+
 def _class(asked: image_pb2.ImageClass, served: Served, field: str) -> int:
     classes = list(served.loaded.bundle.classes)
     if not classes:
@@ -208,7 +215,7 @@ def _class(asked: image_pb2.ImageClass, served: Served, field: str) -> int:
             return asked.id
         case "name":
             if asked.name not in classes:
-                raise InvalidField(f"{field}.name", "must be one of the model's classes")
+                raise InvalidField(f"{field}.name", _class_rule(classes))
             return classes.index(asked.name)
         case _:
             raise InvalidField(field, "must have an id or a name")

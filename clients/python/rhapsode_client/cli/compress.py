@@ -69,7 +69,7 @@ def decompress(
 
     - `rhapsode decompress faces-codec face.rhc --out face.png`
     """
-    path = out or file.with_suffix(".png")
+    path = out or file.with_name(f"{file.name}.png")  # never the name of the picture that was compressed
     form = format_of(path)
     with session(address, tls_ca) as client:
         result = client.decompress_images(model, [file.read_bytes()], format=form, timeout=timeout)

@@ -60,7 +60,7 @@ def edit(
         both: list[Keyframe] = [each for point in points for each in (point, Edited(point, edits))]
         pictures = list(client.edit_images(title(served), both, timeout=timeout, **options))
         path = out or Path(f"{served.name}-edit.png")
-        after = " ".join([*(f"+{name}" for name in add or ()), *(f"−{name}" for name in remove or ())])
+        after = " ".join([*(f"+{name}" for name in add or ()), *(f"-{name}" for name in remove or ())])
         labels = [label for source in sources for label in (_label(source), after)]
         _save(pictures, labels, title(served), path, scale)
         if as_json:

@@ -101,7 +101,8 @@ def images(
     way = diffusion_options(steps, sampler, eta, guidance, preview_every)
     options = _options(count, seed, seeds, class_name)
     _add_choice(options, best_of, critic, truncation)
-    labels = Labels(model, seed_list(seeds) if seeds else None)
+    asked = _in_words(class_name, best_of, critic, truncation, steps)
+    labels = Labels(model, seed_list(seeds) if seeds else None, asked)
 
     def keep(preview: Picture) -> None:
         if out_dir is not None:
@@ -118,6 +119,20 @@ def images(
             else:
                 path = out or Path(f"{stream.started.model}.png")
                 save_sheet(list(pictures), stream.started, labels, path, columns, scale, as_json=as_json)
+
+
+def _in_words(
+    class_name: str | None, best_of: int | None, critic: str | None, truncation: float | None, steps: int | None
+) -> tuple[str, ...]:
+    """What makes the pictures again beside the seed, for the heading of a sheet."""
+    by = f" by {critic}" if critic else ""
+    words = (
+        (class_name, f"class {class_name}"),
+        (steps, f"{steps} steps"),
+        (truncation, f"truncation {truncation}"),
+        (best_of, f"best of {best_of}{by}"),
+    )
+    return tuple(word for value, word in words if value is not None)
 
 
 def _check_usage(

@@ -31,7 +31,9 @@ def judge(
 ) -> None:
     """Say how real pictures are, of which class they are likely, and how unlike the training pictures.
 
-    Realness is a logit: above 0 more likely real than made. A higher anomaly is stranger; its scale is the model's own.
+    More realness is more real, a higher anomaly is stranger; the scales are the model's own, and so is its taste: a
+    critic of white digits on black knows nothing of black ones on white. An asterisk marks a picture that was scaled or
+    recoloured to fit the model.
 
     For example:
 
@@ -67,7 +69,8 @@ def judgement_table(scores: Sequence[ImageScore], files: Sequence[Path], classes
     for file, one in zip(files, scores, strict=True):
         numbers = [one.realness, one.anomaly] if real else [one.anomaly]
         cells = ("–" if value is None else f"{value:.4g}" for value in numbers)
-        table.add_row(Text(str(file)), *cells, *([Text(likely(one, classes, top))] if named else []))
+        name = f"{file} *" if one.converted else str(file)
+        table.add_row(Text(name), *cells, *([Text(likely(one, classes, top))] if named else []))
     return table
 
 

@@ -62,6 +62,7 @@ def morph(
 
     - `rhapsode morph faces-vae --from 1 --to 2 --out out/faces.gif`
     - `rhapsode morph faces-vae --from 1 --key 7 --key 9 --to 2 --loop --method slerp --out faces.png`
+    - `rhapsode morph digits-diffusion --from 1 --to 2 --class 7 --out sevens.gif`
     - `rhapsode morph faces-vae --from me.png --to you.png --frames 48 --scale 16 --out us.gif`
     """
     if out is not None and out.suffix.lower() not in SUFFIXES:

@@ -17,6 +17,8 @@ class Labels:
 
     model: str
     seeds: tuple[int, ...] | None
+    asked: tuple[str, ...] = ()
+    """What was asked for beside the seed, in words."""
 
     def under(self, picture: Picture) -> str:
         """The words under a picture; its row makes it again where the best of many were kept."""
@@ -27,7 +29,8 @@ class Labels:
     def heading(self, started: ImagesStarted) -> str:
         """The words over all pictures."""
         name = f"{started.model}@{started.version}"
-        return name if started.seed is None else f"{name} · seed {started.seed}"
+        seed = () if started.seed is None else (f"seed {started.seed}",)
+        return " · ".join((name, *seed, *self.asked))
 
     def file(self, picture: Picture, started: ImagesStarted) -> str:
         """A file name without suffix; sorts in the order of the pictures where one seed makes them all."""

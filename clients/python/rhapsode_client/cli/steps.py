@@ -26,7 +26,7 @@ def way_options(model: Model, way: DiffusionOptions) -> ImageOptions:
     if model.kind is ModelKind.DIFFUSION:
         return {"diffusion": way}
     if model.kind is not ModelKind.BOLTZMANN:
-        raise typer.BadParameter(f"{model.name} draws in a single step", param_hint="--steps")
+        raise typer.BadParameter(f"{model.name} draws in a single step, so it takes no option of a way of many steps")
     options = GibbsOptions(way.steps, way.preview_every)
     if way != DiffusionOptions(way.steps, preview_every=way.preview_every):
         raise typer.BadParameter(f"{model.name} is no diffusion model", param_hint="--sampler, --eta or --guidance")

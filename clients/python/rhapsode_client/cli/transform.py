@@ -40,15 +40,26 @@ def transform(
     - `rhapsode transform glyphs-bold letters/*.png --out bold`
     """
     paths = _paths(files, out or Path(model.partition("@")[0]))
+    _spare(files, paths)
     with session(address, tls_ca) as client:
         result = client.transform_images(model, files, format=format_of(paths[0]), timeout=timeout)
         for path, picture, converted in zip(paths, result.pictures, result.converted, strict=True):
             save(path, picture.data)
             if as_json:
-                origin = {"model": result.started.model, "version": result.started.version}
-                write_json({"file": str(path), "converted": converted, **origin})
+                told = {"model": result.started.model, "version": result.started.version}
+                write_json({"file": str(path), "converted": converted, **told})
             else:
-                note(f"{path}: {picture.width}×{picture.height}, {result.started.model}@{result.started.version}")
+                fitted = ", the picture was scaled or recoloured to fit the model" if converted else ""
+                origin = f"{result.started.model}@{result.started.version}"
+                note(f"{path}: {picture.width}×{picture.height}, {origin}{fitted}")
+
+
+def _spare(files: Sequence[Path], paths: Sequence[Path]) -> None:
+    """Refuse to write over what is read."""
+    given = {file.resolve() for file in files}
+    for path in paths:
+        if path.resolve() in given:
+            raise typer.BadParameter(f"{path} would overwrite a picture that is given", param_hint="--out")
 
 
 def _paths(files: Sequence[Path], out: Path) -> list[Path]:

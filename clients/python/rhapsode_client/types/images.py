@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeAlias, TypedDict
@@ -66,7 +66,7 @@ class Picture:
     width: int
     height: int
     channels: int
-    data: bytes
+    data: bytes = field(repr=False)
     latent: NDArray[np.float32] | None
     row: int | None = None
     realness: float | None = None
