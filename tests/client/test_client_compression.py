@@ -107,6 +107,9 @@ def test_a_file_is_compressed_and_comes_back(rhapsode: Runner, tmp_path: Path, c
     }
     assert rhapsode("compress", "tiny-codec", "face.png").exit_code == 0
     assert (tmp_path / "face.rhc").read_bytes() == payload
+    original = (tmp_path / "face.png").read_bytes()
+    assert rhapsode("decompress", "tiny-codec", "face.rhc").exit_code == 0
+    assert ((tmp_path / "face.rhc.png").exists(), (tmp_path / "face.png").read_bytes()) == (True, original)
     back = rhapsode("decompress", "tiny-codec", "face.rhc", "--out", "back.webp", "--json")
     assert json.loads(back.stdout) == {"file": "back.webp", "model": "tiny-codec", "version": 1}
     with Image.open(tmp_path / "back.webp") as picture:
@@ -140,6 +143,8 @@ def test_files_are_transformed(rhapsode: Runner, tmp_path: Path, client: Client)
         (["transform", "tiny-cipher", "face.png"], 1, "does not turn pictures"),
         (["transform", "tiny-mirror", "face.png", "face.png"], 2, "same name"),
         (["transform", "tiny-mirror", "face.png", "b.png", "--out", "x.png"], 2, "folder"),
+        (["transform", "tiny-mirror", "face.png", "--out", "face.png"], 2, "would overwrite"),
+        (["transform", "tiny-mirror", "face.png", "--out", "."], 2, "would overwrite"),
     ],
 )
 def test_errors_say_what_to_do(rhapsode: Runner, tmp_path: Path, arguments: list[str], code: int, words: str) -> None:
