@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from importlib.metadata import version
 
@@ -52,6 +53,7 @@ def _serve(settings: Config, check_only: bool) -> None:
     if check_only:
         log.info("checked", models=len(models.models))
         return
+    warnings.filterwarnings("ignore", module="PIL")  # whatever it finds odd in a client's file is no news of ours
     _rest_collector()
     _give_back_memory()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:

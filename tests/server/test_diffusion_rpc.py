@@ -17,6 +17,7 @@ from rhapsode.v1.image_pb2 import (
     ImageGeneration,
     InputImage,
     InterpolateImagesRequest,
+    KeepBest,
     Keyframe,
     Latent,
     Latents,
@@ -43,6 +44,7 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runn
     bundles.diffusion("no-classes", classes=()).write(folder)
     bundles.diffusion("failing", nan_class=2).write(folder)
     bundles.grey_generator().write(folder)
+    bundles.judge(channels=1).write(folder)
     async with running(load(folder), metrics_address="127.0.0.1:0") as started:
         yield started
 
@@ -157,6 +159,14 @@ async def test_previews_come_on_the_way_and_pictures_in_order(server: Running) -
     assert [image.index for image in finished] == list(range(30))
     assert not any(image.HasField("steps_taken") for image in finished)
     assert pixels(messages) == pixels([await generate_images(server, drawn(30, steps=40))])
+
+
+async def test_the_best_of_many_come_with_previews_of_themselves_alone(server: Running) -> None:
+    best = KeepBest(drawn=9, critic="tiny-judge")
+    plain = await stream_images(server, drawn(4, steps=10, keep_best=best))
+    messages = await stream_images(server, drawn(4, steps=10, keep_best=best, preview_every=2))
+    assert pixels(messages) == pixels(plain)
+    assert {image.index for message in messages for image in message.previews} <= set(range(4))
 
 
 async def test_a_stream_with_previews_goes_on_from_any_picture(server: Running) -> None:

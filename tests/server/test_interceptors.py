@@ -8,19 +8,19 @@ from typing import Any
 import grpc
 import pytest
 
-from rhapsode.v1 import text_pb2
+from rhapsode.v1 import image_pb2, text_pb2
 from rhapsode.v1.model_pb2 import ListModelsRequest, ListModelsResponse
 from rhapsode.v1.model_pb2_grpc import ModelServiceStub
 from rhapsode_server.errors import QueueFull
 from rhapsode_server.rpc.models import ModelService
 from support.refusals import refusal
-from support.requests import generate_text, text
+from support.requests import generate_text, images, text
 from support.server import Loaded, LogLine, Running, running
 
 
 @pytest.fixture
 async def server(loaded: Loaded) -> AsyncIterator[Running]:
-    async with running(loaded) as started:
+    async with running(loaded, metrics_address="127.0.0.1:0") as started:
         yield started
 
 
@@ -131,6 +131,24 @@ async def test_a_client_that_leaves_is_an_ordinary_event(server: Running) -> Non
     call.cancel()
     assert (await access_line(server))["grpc_code"] == "Canceled"
     assert not [line for line in server.log_lines() if line["msg"] == "failed"]
+
+
+async def test_a_client_that_leaves_while_a_message_waits_for_it_is_an_ordinary_event(server: Running) -> None:
+    asked = images(100_000, format=image_pb2.IMAGE_FORMAT_RAW_FLOAT32)  # more than gRPC takes for a client unread
+    call = server.image.StreamImages(image_pb2.StreamImagesRequest(generation=asked))
+    await call.read()
+    while not stalled(await server.page()):
+        await asyncio.sleep(0)
+    call.cancel()
+    assert (await access_line(server))["grpc_code"] == "Canceled"
+    assert not [line for line in server.log_lines() if line["msg"] == "failed"]
+
+
+def stalled(page: str) -> float:
+    """Streams whose readers were too slow, of all models."""
+    return sum(
+        float(line.split()[-1]) for line in page.splitlines() if line.startswith("rhapsode_streams_stalled_total{")
+    )
 
 
 async def test_a_method_that_there_is_not(server: Running) -> None:

@@ -7,6 +7,10 @@ import grpc
 REQUEST_ID = "x-request-id"
 
 
+class ClientGone(Exception):
+    """Nobody is there to send to: the client has cancelled, or its deadline has passed."""
+
+
 class Call:
     """One rpc under way, with its id.
 
@@ -38,6 +42,9 @@ class Call:
             await self._context.send_initial_metadata(told)
 
     async def write(self, message: object) -> None:
-        """Send a message of a stream."""
-        await self.begin()
-        await self._context.write(message)
+        """Send a message of a stream. Raises ClientGone."""
+        try:
+            await self.begin()
+            await self._context.write(message)
+        except grpc.aio.InternalError as error:  # gRPC's core refuses to send once an rpc is over
+            raise ClientGone from error

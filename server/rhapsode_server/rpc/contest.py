@@ -60,7 +60,7 @@ async def winners(
         rows = [
             CriticRow(_shown(picture.values, own, taken))
             for delivery in news
-            if delivery.done
+            if delivery.done  # nobody judges previews
             for picture in delivery.events
         ]
         realness.extend(judgement.realness for judgement in await darkroom.events(driver, rows, until))

@@ -47,7 +47,8 @@ def generation_job(
     driver, make = _asked_maker(asked, served, one_reply)
     kind = asked.WhichOneof("source")
     count = _count(asked, kind, config)
-    frame = fitting(ImageJob(driver, (), image_writer(asked.format, served), asked.return_latents), served, config)
+    frame = ImageJob(driver, (), image_writer(asked.format, served), asked.return_latents)
+    fitting(frame, served, config, "generation.format")
     if one_reply:
         _check_reply(count, frame, served, config)
     class_id = _class(asked.image_class, served, "generation.image_class") if asked.HasField("image_class") else None
@@ -142,12 +143,12 @@ def check_pictures_fit(count: int, field: str, chosen: Writer, served: Served, c
         raise OutputTooLarge(field, rule, {"max_length": str(most)})
 
 
-def fitting(job: ImageJob, served: Served, config: Config) -> ImageJob:
-    """The job, where a single picture fits a message."""
+def fitting(job: ImageJob, served: Served, config: Config, field: str = "format") -> ImageJob:
+    """The job, where a single picture fits a message. Raises OutputTooLarge, naming `field`, where it might not."""
     if not images_per_reply(job.writer, served, job.latents, config):
         size = picture_bytes(job.writer, served, job.latents)
         rule = f"may give a picture of {size} bytes, over the limit of {config.message_bytes} for a message"
-        raise OutputTooLarge("format", rule, {"bytes": str(size), "max": str(config.message_bytes)})
+        raise OutputTooLarge(field, rule, {"bytes": str(size), "max": str(config.message_bytes)})
     return job
 
 

@@ -62,11 +62,14 @@ class Darkroom:
         self._pace = pace
         self._paces: dict[int, Pace] = {}
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="pictures")
+        # A file of a client's may take a second to read, and cannot be interrupted: those of others are made meanwhile.
+        self._readers = ThreadPoolExecutor(WORKERS, thread_name_prefix="reading")
         self._press = Press(self._workers, WORKERS)
 
     def close(self) -> None:
         """Let the threads end."""
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._workers, self._readers):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     async def prepare(self, count: int, read: Callable[P, ImageJob], *given: P.args, **named: P.kwargs) -> ImageJob:
         """Read a request for `count` pictures; outside of the event loop where that takes long."""
@@ -91,8 +94,10 @@ class Darkroom:
         return outbox.timings()
 
     async def events(self, driver: Driver[RowT, EventT], rows: Sequence[RowT], until: float) -> list[EventT]:
-        """Have rows of one step done: what came of each, in order."""
+        """Have rows of one step done: what came of each, in order. No rows are no work."""
         events: list[EventT] = []
+        if not rows:
+            return events
         async with driver.submit(rows, until, self._pace) as outbox:
             async for news in outbox:
                 events += (event for delivery in news for event in delivery.events)
@@ -132,7 +137,8 @@ class Darkroom:
         while len(done) < len(given):
             if time.monotonic() >= until:
                 raise DeadlineExpired("the deadline passed before the request was read")
-            done += await self.outside(_do_some, work, given[len(done) :])
+            rest = given[len(done) :]
+            done += await asyncio.get_running_loop().run_in_executor(self._readers, _do_some, work, rest)
         return done
 
     async def outside(self, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:

@@ -1,32 +1,16 @@
 """Pictures into the server: the bytes of a file, or raw values → what a model's encoder takes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from io import BytesIO
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
 from rhapsode.v1 import image_pb2
 from rhapsode.v1.bundle_pb2 import ImageSpec
 from rhapsode_server.errors import InvalidField
 from rhapsode_server.models.decoder import Pixels
-from rhapsode_server.rpc.pictures import Format
-
-MOST_PIXELS = 1 << 24  # of a file, read from its header before anything is decoded
-
-_FORMATS: Mapping[Format, tuple[str, ...]] = MappingProxyType(
-    {
-        image_pb2.IMAGE_FORMAT_UNSPECIFIED: ("PNG", "WEBP", "JPEG"),
-        image_pb2.IMAGE_FORMAT_PNG: ("PNG",),
-        image_pb2.IMAGE_FORMAT_WEBP: ("WEBP",),
-        image_pb2.IMAGE_FORMAT_JPEG: ("JPEG",),
-    }
-)
-# What Pillow raises on a file that is not what it claims to be.
-_BROKEN = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError, Image.DecompressionBombWarning)
+from rhapsode_server.rpc.picture_files import read_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,45 +37,15 @@ class Taken:
 def take(picture: image_pb2.InputImage, spec: ImageSpec, field: str) -> Taken:
     """Read one picture. Raises InvalidField, naming `field`, where the bytes are not one.
 
-    A file is turned as its orientation says, laid on white where it is transparent, converted to grey or colour and
-    scaled with Lanczos's filter, each only where it has to be. Raw values must have the model's own shape.
+    A file is fitted to the model as `read_file` tells. Raw values must have the model's own shape.
     """
     if picture.format == image_pb2.IMAGE_FORMAT_RAW_FLOAT32:
         return Taken(_floats(picture.data, spec, field), converted=False)
     if picture.format == image_pb2.IMAGE_FORMAT_RAW_UINT8:
         pixels = np.frombuffer(_sized(picture.data, 1, spec, field), dtype=np.uint8)
         return Taken(_from_bytes(pixels.reshape(_shape(spec)), spec), converted=False)
-    pixels, converted = _open(picture, spec, field)
-    return Taken(_from_bytes(pixels, spec), converted)
-
-
-def _open(picture: image_pb2.InputImage, spec: ImageSpec, field: str) -> tuple[NDArray[np.uint8], bool]:
-    try:
-        with Image.open(BytesIO(picture.data), formats=_FORMATS[picture.format]) as file:
-            if file.width * file.height > MOST_PIXELS:
-                raise InvalidField(field, f"must have at most {MOST_PIXELS} pixels", {"max": str(MOST_PIXELS)})
-            return _fit(file, spec)
-    except _BROKEN as error:
-        names = ", ".join(_FORMATS[picture.format])
-        raise InvalidField(field, f"must be a picture that can be read as {names}") from error
-
-
-def _fit(file: Image.Image, spec: ImageSpec) -> tuple[NDArray[np.uint8], bool]:
-    mode = "L" if spec.channels == 1 else "RGB"
-    size = (spec.width, spec.height)
-    upright = ImageOps.exif_transpose(file)
-    if upright.mode == mode and upright.size == size:
-        return np.asarray(upright).reshape(_shape(spec)), False
-    coloured = upright if upright.mode == mode else _flatten(upright).convert(mode)
-    fitted = coloured if coloured.size == size else coloured.resize(size, Image.Resampling.LANCZOS)
-    return np.asarray(fitted).reshape(_shape(spec)), True
-
-
-def _flatten(picture: Image.Image) -> Image.Image:
-    if not picture.has_transparency_data:
-        return picture
-    white = Image.new("RGBA", picture.size, "white")
-    return Image.alpha_composite(white, picture.convert("RGBA"))
+    pixels, converted = read_file(picture, spec, field)
+    return Taken(_from_bytes(pixels.reshape(_shape(spec)), spec), converted)
 
 
 def _floats(data: bytes, spec: ImageSpec, field: str) -> Pixels:

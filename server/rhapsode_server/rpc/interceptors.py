@@ -17,7 +17,7 @@ from rhapsode_server.observe.logs import Log
 from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.observe.rpcs import MethodMetrics, RpcMetrics
 from rhapsode_server.rpc.bounds import BoundsChecker
-from rhapsode_server.rpc.call import REQUEST_ID, Call
+from rhapsode_server.rpc.call import REQUEST_ID, Call, ClientGone
 from rhapsode_server.rpc.catalog import Catalog
 from rhapsode_server.rpc.routes import Behaviour, Service, metric_label
 from rhapsode_server.rpc.status import code_of, mask, status_of
@@ -101,9 +101,9 @@ class Guard(grpc.aio.ServerInterceptor):
         try:
             self._admit(rpc, request)
             return await _answer(behaviour, request, call)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ClientGone) as end:
             code = grpc.StatusCode.CANCELLED if call.time_remaining() != 0 else grpc.StatusCode.DEADLINE_EXCEEDED
-            raise
+            raise asyncio.CancelledError from end
         except Exception as error:  # whatever it is, it becomes a status here and nowhere else
             code = code_of(mask(error))
             if isinstance(error, RequestError):
