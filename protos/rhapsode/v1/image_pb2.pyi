@@ -350,7 +350,9 @@ class InputImage(message.Message):
     DATA_FIELD_NUMBER: builtins.int
     FORMAT_FIELD_NUMBER: builtins.int
     data: builtins.bytes
-    """A PNG, WebP or JPEG file, or raw values."""
+    """A PNG, WebP or JPEG file, or raw values. A file may have 16,777,216 pixels, 65,535 a side, and a progressive JPEG
+    100 scans.
+    """
     format: ImageFormat.ValueType
     """How the bytes are to be read; unspecified means to recognise a file by its content. Raw values have the model's own
     height, width and channels; floats may leave its value range by as much again on either side.

@@ -96,8 +96,7 @@ def images(
     - `rhapsode images digits-diffusion --class 7 --steps 50 --guidance 2 --preview-every 5 --out-dir sevens`
     """
     _check_usage(seed, seeds, file_format, out, out_dir)
-    if preview_every is not None and out_dir is None:
-        raise typer.BadParameter("--preview-every is for single files: give --out-dir")
+    _check_previews(preview_every, out_dir)
     way = diffusion_options(steps, sampler, eta, guidance, preview_every)
     options = _options(count, seed, seeds, class_name)
     _add_choice(options, best_of, critic, truncation)
@@ -171,3 +170,8 @@ def _add_choice(options: ImageOptions, best_of: int | None, critic: str | None, 
         options["keep_best"] = KeepBest(best_of, critic or "")
     if truncation is not None:
         options["truncation"] = truncation
+
+
+def _check_previews(preview_every: int | None, out_dir: Path | None) -> None:
+    if preview_every is not None and out_dir is None:
+        raise typer.BadParameter("--preview-every is for single files: give --out-dir")
