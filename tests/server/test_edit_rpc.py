@@ -1,11 +1,13 @@
 """Edits over a real socket: the pictures are those of the moved latents, whichever rpc moves them."""
 
 from collections.abc import AsyncIterator, Sequence
+from io import BytesIO
 
 import grpc
 import numpy as np
 import pytest
 import pytest_asyncio
+from PIL import Image
 
 from rhapsode.v1 import image_pb2, model_pb2
 from rhapsode.v1.image_pb2 import (
@@ -179,8 +181,9 @@ async def test_a_model_tells_its_attributes(server: Running) -> None:
 
 
 async def test_edits_end_at_the_deadline(server: Running) -> None:
+    large = BytesIO()
+    Image.new("L", (2000, 2000)).save(large, "PNG")
+    sources = [Keyframe(image=InputImage(data=large.getvalue()))] * 30  # half a second to read
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await server.image.EditImages(
-            EditImagesRequest(model="tiny-faces", sources=[Keyframe(seed=1)]), timeout=0
-        ).read()
+        await server.image.EditImages(EditImagesRequest(model="tiny-faces", sources=sources), timeout=0.01).read()
     assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
