@@ -12,7 +12,8 @@ from rich.console import Console
 from exporter.test_digits import wheel_of
 from exporter.test_export_pictures import assert_batch_invariant, exported, names, order_in
 from rhapsode.v1.bundle_pb2 import Bundle, Metric, ModelKind
-from rhapsode_exporter.bundle.amend import add_metrics
+from rhapsode_exporter.bundle.figures import put_figures
+from rhapsode_exporter.bundle.read import read_bundle
 from rhapsode_exporter.data.archives import Archive, sha256_of
 from rhapsode_exporter.errors import DataUnavailableError
 from rhapsode_exporter.families import digits_critic, digits_source, label_draws
@@ -75,7 +76,7 @@ def test_the_experiment_is_repeated_with_other_labels(order: Order, tmp_path: Pa
 def test_later_figures_take_the_place_of_earlier_ones(order: Order, tmp_path: Path) -> None:
     before, folder = exported(DigitsCritic(), order, tmp_path / "models")
     for value in (1.0, 2.0):
-        add_metrics(folder, [Metric(name="later", value=value, description="measured later")])
+        put_figures(read_bundle(folder), [Metric(name="later", value=value, description="measured later")])
     after = manifest(folder)
     assert [metric.name for metric in after.metrics] == [*(metric.name for metric in before.metrics), "later"]
     assert after.metrics[-1].value == 2.0

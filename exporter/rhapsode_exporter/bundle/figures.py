@@ -10,8 +10,10 @@ from rhapsode_exporter.bundle.read import StoredBundle
 from rhapsode_exporter.bundle.whole import seal, whole
 
 
-def put_figures(stored: StoredBundle, metrics: Sequence[Metric], prefix: str) -> Bundle:
-    """Put the figures into bundle.json and the card, in the place of those whose names begin with `prefix`.
+def put_figures(stored: StoredBundle, metrics: Sequence[Metric], prefix: str = "") -> Bundle:
+    """Put the figures into bundle.json and the card, in the place of those of the same names.
+
+    With a `prefix` they are in the place of all whose names begin with it, too.
 
     All other figures and all other files stay as they are; the folder is replaced whole, or not at all.
     """
@@ -19,7 +21,12 @@ def put_figures(stored: StoredBundle, metrics: Sequence[Metric], prefix: str) ->
     manifest.CopyFrom(stored.manifest)
     manifest.ClearField("files")
     manifest.ClearField("metrics")
-    manifest.metrics.extend(metric for metric in stored.manifest.metrics if not metric.name.startswith(prefix))
+    names = {metric.name for metric in metrics}
+    manifest.metrics.extend(
+        metric
+        for metric in stored.manifest.metrics
+        if metric.name not in names and not (prefix and metric.name.startswith(prefix))
+    )
     manifest.metrics.extend(metrics)
     with whole(stored.folder) as part:
         for file in stored.manifest.files:

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from rhapsode_exporter.data.digits import Digits
 from rhapsode_exporter.data.real import Floats, Labels, Real
+from rhapsode_exporter.judge.attributes import balanced_accuracy, seen, train_on_labels
 from rhapsode_exporter.judge.classifier import Classifier, features, probabilities, train_classifier
 from rhapsode_exporter.judge.coverage import class_shares
-from rhapsode_exporter.judge.traits import balanced_accuracy, name_traits, train_traits
 
 # Optimiser steps are bounded, however many pictures there are.
 EPOCHS, EPOCH_PICTURES = 15, 4_000
@@ -40,7 +40,7 @@ class Observer:
         tensor = torch.from_numpy(images)
         if self.labels.exclusive:
             return probabilities(self.network, tensor).argmax(dim=1).numpy()
-        return name_traits(self.network, tensor).numpy()
+        return seen(self.network, tensor).numpy()
 
 
 def teach(real: Real) -> Observer | None:
@@ -64,9 +64,16 @@ def _of_classes(real: Real, labels: Labels) -> Observer:
 
 def _of_traits(real: Real, labels: Labels) -> Observer:
     truth = torch.from_numpy(labels.training)
-    network = train_traits(torch.from_numpy(real.training), truth, TRAIT_STEPS, seed=0)
-    seen = name_traits(network, torch.from_numpy(real.held_out))
-    right = float(balanced_accuracy(seen, torch.from_numpy(labels.held_out)).min())
+    channels, side = real.training.shape[1:3]
+    network = train_on_labels(
+        lambda: Classifier(channels=channels, side=side, outputs=truth.shape[1]),
+        torch.from_numpy(real.training),
+        truth,
+        TRAIT_STEPS,
+        seed=0,
+    )
+    found = seen(network, torch.from_numpy(real.held_out))
+    right = min(balanced_accuracy(found, torch.from_numpy(labels.held_out)))
     words = (
         f"a small network trained on the same real pictures to see {', '.join(labels.names)}, each with a balanced "
         f"accuracy of at least {right:.1%} on the held-out ones"

@@ -15,7 +15,7 @@ import torch
 from rich.console import Console
 
 from rhapsode.v1.bundle_pb2 import Bundle, Metric
-from rhapsode_exporter.bundle.amend import add_metrics
+from rhapsode_exporter.bundle.figures import put_figures
 from rhapsode_exporter.bundle.read import read_bundle
 from rhapsode_exporter.data.archives import cache_folder
 from rhapsode_exporter.errors import BundleUnreadableError
@@ -87,7 +87,7 @@ def measure(folder: Path, cache: Path, size: Size, console: Console, draws: int 
         found.append(draw(cache, size, seed))
         say(console, f"seed {seed}: {found[-1]}")
     metrics = summary(found)
-    add_metrics(folder, metrics)
+    put_figures(read_bundle(folder), metrics)
     say_figures(console, metrics)
 
 

@@ -1,7 +1,8 @@
-"""An independent judge of attributes: a small classifier that real pictures taught, and what it says of edits."""
+"""Independent judges of attributes: networks that real pictures taught, and what they say of edits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ RATE = 3e-3
 NOISE = 0.05
 
 Decode = Callable[[Tensor], Tensor]
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class AttributeClassifier(nn.Module):
@@ -65,26 +67,38 @@ class Success:
 
 def train_judge(images: Tensor, labels: Tensor, steps: int, seed: int = 0) -> AttributeClassifier:
     """A classifier taught by real pictures [N, 3, 16, 16] with their labels [N, K]; in evaluation mode."""
+    return train_on_labels(lambda: AttributeClassifier(labels.shape[1]), images, labels, steps, seed, NOISE)
+
+
+def train_on_labels(
+    build: Callable[[], Network], images: Tensor, labels: Tensor, steps: int, seed: int, noise: float = 0.0
+) -> Network:
+    """A network that gives a logit for each label, taught by pictures [N, C, S, S] with labels [N, K].
+
+    `noise` is the greatest standard deviation of what is added to the pictures. The network is in evaluation mode.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        judge, chance = AttributeClassifier(labels.shape[1]), Chance(seed)
-        optimiser = torch.optim.Adam(judge.parameters(), lr=RATE)
+        network, chance = build(), Chance(seed)
+        optimiser = torch.optim.Adam(network.parameters(), lr=RATE)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
         for _ in range(steps):
             rows = chance.rows(len(images), BATCH)
-            noise = NOISE * torch.rand(BATCH, 1, 1, 1, generator=chance.generator)
-            noisy = images[rows] + noise * chance.normal(BATCH, *images.shape[1:])
-            loss = F.binary_cross_entropy_with_logits(judge(noisy), labels[rows].float())
+            shown = images[rows]
+            if noise:
+                deviation = noise * torch.rand(BATCH, 1, 1, 1, generator=chance.generator)
+                shown = shown + deviation * chance.normal(BATCH, *images.shape[1:])
+            loss = F.binary_cross_entropy_with_logits(network(shown), labels[rows].float())
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             optimiser.step()
             schedule.step()
-    return judge.eval()
+    return network.eval()
 
 
 @torch.no_grad()
 def seen(judge: nn.Module, images: Tensor) -> Tensor:
-    """Which attributes the judge sees on pictures [N, 3, 16, 16]: bool [N, K]."""
+    """Which attributes the judge sees on pictures [N, C, S, S]: bool [N, K]."""
     return torch.cat([judge(part) > 0.0 for part in torch.split(images, 1000)])
 
 
