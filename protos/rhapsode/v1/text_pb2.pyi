@@ -198,6 +198,38 @@ class Stopping(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_tokens) -> _WhichOneofReturnType__max_tokens | None: ...
 
 @typing.final
+class KeepBestText(message.Message):
+    """The best of many candidates: all are generated, and those that come out best are sent."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    DRAWN_FIELD_NUMBER: builtins.int
+    CRITIC_FIELD_NUMBER: builtins.int
+    CLASS_NAME_FIELD_NUMBER: builtins.int
+    drawn: builtins.int
+    """Candidates to generate; at least as many as are wanted."""
+    critic: builtins.str
+    """The critic of texts that judges, "name" or "name@version"; empty means that the candidate with the highest mean
+    log-probability of a token under the model itself is the best. Its vocabulary need not be the model's.
+    """
+    class_name: builtins.str
+    """The class of the critic that is wanted: the candidate that is likeliest of this class is the best. Set exactly where
+    a critic is.
+    """
+    def __init__(
+        self,
+        *,
+        drawn: builtins.int = ...,
+        critic: builtins.str = ...,
+        class_name: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["class_name", b"class_name", "critic", b"critic", "drawn", b"drawn"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
 class TextGeneration(message.Message):
     """One request for text, the same for the unary and the streaming rpc."""
 
@@ -213,6 +245,8 @@ class TextGeneration(message.Message):
     LOGPROBS_FIELD_NUMBER: builtins.int
     ECHO_FIELD_NUMBER: builtins.int
     RECEIVED_TOKEN_IDS_FIELD_NUMBER: builtins.int
+    CLASS_NAME_FIELD_NUMBER: builtins.int
+    KEEP_BEST_FIELD_NUMBER: builtins.int
     model: builtins.str
     """The model, "name" or "name@version"."""
     text: builtins.str
@@ -227,6 +261,8 @@ class TextGeneration(message.Message):
     """
     echo: builtins.bool
     """Whether the prompt's tokens come back: in a stream as the first chunk of each candidate, marked as echoed."""
+    class_name: builtins.str
+    """One of the model's classes (Model.sequence.classes), whose prefix is fed before the prompt; empty means none."""
     @builtins.property
     def token_ids(self) -> TokenIds:
         """The prompt as token ids."""
@@ -245,6 +281,12 @@ class TextGeneration(message.Message):
         they are not sent again. Needs a seed and one candidate. They are taken as given.
         """
 
+    @builtins.property
+    def keep_best(self) -> KeepBestText:
+        """Generates more candidates than are wanted and sends the best, best first; nothing is sent before all have ended.
+        Refused beside received tokens. Absent means that all are sent.
+        """
+
     def __init__(
         self,
         *,
@@ -258,10 +300,12 @@ class TextGeneration(message.Message):
         logprobs: builtins.int | None = ...,
         echo: builtins.bool = ...,
         received_token_ids: abc.Iterable[builtins.int] | None = ...,
+        class_name: builtins.str = ...,
+        keep_best: KeepBestText | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_candidate_count", b"_candidate_count", "_logprobs", b"_logprobs", "_seed", b"_seed", "candidate_count", b"candidate_count", "logprobs", b"logprobs", "prompt", b"prompt", "sampling", b"sampling", "seed", b"seed", "stopping", b"stopping", "text", b"text", "token_ids", b"token_ids"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_candidate_count", b"_candidate_count", "_logprobs", b"_logprobs", "_seed", b"_seed", "candidate_count", b"candidate_count", "keep_best", b"keep_best", "logprobs", b"logprobs", "prompt", b"prompt", "sampling", b"sampling", "seed", b"seed", "stopping", b"stopping", "text", b"text", "token_ids", b"token_ids"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_candidate_count", b"_candidate_count", "_logprobs", b"_logprobs", "_seed", b"_seed", "candidate_count", b"candidate_count", "echo", b"echo", "logprobs", b"logprobs", "model", b"model", "prompt", b"prompt", "received_token_ids", b"received_token_ids", "sampling", b"sampling", "seed", b"seed", "stopping", b"stopping", "text", b"text", "token_ids", b"token_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_candidate_count", b"_candidate_count", "_logprobs", b"_logprobs", "_seed", b"_seed", "candidate_count", b"candidate_count", "class_name", b"class_name", "echo", b"echo", "keep_best", b"keep_best", "logprobs", b"logprobs", "model", b"model", "prompt", b"prompt", "received_token_ids", b"received_token_ids", "sampling", b"sampling", "seed", b"seed", "stopping", b"stopping", "text", b"text", "token_ids", b"token_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__candidate_count: _TypeAlias = typing.Literal["candidate_count"]  # noqa: Y015
     _WhichOneofArgType__candidate_count: _TypeAlias = typing.Literal["_candidate_count", b"_candidate_count"]  # noqa: Y015
@@ -416,7 +460,7 @@ class TextStarted(message.Message):
     fingerprint: builtins.str
     """Servers that report equal fingerprints for a model give equal bytes for equal requests."""
     prompt_token_count: builtins.int
-    """Tokens in the prompt, the start token of an empty prompt not counted."""
+    """Tokens in the prompt, the start token of an empty prompt and the prefix of a class not counted."""
     def __init__(
         self,
         *,
@@ -504,7 +548,9 @@ class TextChunk(message.Message):
     """Whether the chunk is the echoed prompt."""
     @builtins.property
     def token_ids(self) -> containers.RepeatedScalarFieldContainer[builtins.int]:
-        """The tokens. A token whose text is held back as the possible beginning of a stop sequence comes with that text."""
+        """The tokens. A token whose text is held back, as the possible beginning of a stop sequence or as a part of a character,
+        comes with that text. Where a candidate ends inside a character, its last tokens come without text.
+        """
 
     @builtins.property
     def logprobs(self) -> containers.RepeatedCompositeFieldContainer[PositionLogprobs]:
@@ -589,6 +635,7 @@ class TextFinished(message.Message):
     STOP_SEQUENCE_FIELD_NUMBER: builtins.int
     USAGE_FIELD_NUMBER: builtins.int
     TIMINGS_FIELD_NUMBER: builtins.int
+    CHOICE_FIELD_NUMBER: builtins.int
     candidate: builtins.int
     """The candidate, from zero up."""
     reason: FinishReason.ValueType
@@ -603,6 +650,10 @@ class TextFinished(message.Message):
     def timings(self) -> TextTimings:
         """Where its time went."""
 
+    @builtins.property
+    def choice(self) -> TextChoice:
+        """How it was chosen; absent where nothing was."""
+
     def __init__(
         self,
         *,
@@ -611,10 +662,35 @@ class TextFinished(message.Message):
         stop_sequence: builtins.str = ...,
         usage: TextUsage | None = ...,
         timings: TextTimings | None = ...,
+        choice: TextChoice | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["timings", b"timings", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["choice", b"choice", "timings", b"timings", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["candidate", b"candidate", "reason", b"reason", "stop_sequence", b"stop_sequence", "timings", b"timings", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["candidate", b"candidate", "choice", b"choice", "reason", b"reason", "stop_sequence", b"stop_sequence", "timings", b"timings", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class TextChoice(message.Message):
+    """How a candidate was chosen among those that were generated."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ROW_FIELD_NUMBER: builtins.int
+    SCORE_FIELD_NUMBER: builtins.int
+    row: builtins.int
+    """The row that drew it, from zero up: candidate `row` of the same request without keep_best has the same tokens."""
+    score: builtins.float
+    """What it was chosen by: its mean log-probability of a token in nats, or the critic's probability of the class."""
+    def __init__(
+        self,
+        *,
+        row: builtins.int = ...,
+        score: builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["row", b"row", "score", b"score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -626,8 +702,11 @@ class ScoreInput(message.Message):
 
     TEXT_FIELD_NUMBER: builtins.int
     TOKEN_IDS_FIELD_NUMBER: builtins.int
+    CLASS_NAME_FIELD_NUMBER: builtins.int
     text: builtins.str
     """The text."""
+    class_name: builtins.str
+    """One of the model's classes, whose prefix is fed before the text and not scored; empty means none."""
     @builtins.property
     def token_ids(self) -> TokenIds:
         """The text as token ids."""
@@ -637,10 +716,11 @@ class ScoreInput(message.Message):
         *,
         text: builtins.str = ...,
         token_ids: TokenIds | None = ...,
+        class_name: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["input", b"input", "text", b"text", "token_ids", b"token_ids"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["input", b"input", "text", b"text", "token_ids", b"token_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["class_name", b"class_name", "input", b"input", "text", b"text", "token_ids", b"token_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_input: _TypeAlias = typing.Literal["text", "token_ids"]  # noqa: Y015
     _WhichOneofArgType_input: _TypeAlias = typing.Literal["input", b"input"]  # noqa: Y015
@@ -757,5 +837,213 @@ class ScoreTextResponse(message.Message):
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["fingerprint", b"fingerprint", "model", b"model", "scores", b"scores", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ClassifyTextRequest(message.Message):
+    """Asks of which class texts are."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: builtins.int
+    INPUTS_FIELD_NUMBER: builtins.int
+    model: builtins.str
+    """The critic, "name" or "name@version"."""
+    @builtins.property
+    def inputs(self) -> containers.RepeatedCompositeFieldContainer[ScoreInput]:
+        """The texts, each with at most as many tokens as the critic takes (Model.limits). No class_name may be set."""
+
+    def __init__(
+        self,
+        *,
+        model: builtins.str = ...,
+        inputs: abc.Iterable[ScoreInput] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["inputs", b"inputs", "model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class TextClassification(message.Message):
+    """Of which class one text is."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CLASS_PROBABILITIES_FIELD_NUMBER: builtins.int
+    TOKEN_COUNT_FIELD_NUMBER: builtins.int
+    token_count: builtins.int
+    """Tokens in the text."""
+    @builtins.property
+    def class_probabilities(self) -> containers.RepeatedScalarFieldContainer[builtins.float]:
+        """The probability of each class, in the order of `classes`."""
+
+    def __init__(
+        self,
+        *,
+        class_probabilities: abc.Iterable[builtins.float] | None = ...,
+        token_count: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["class_probabilities", b"class_probabilities", "token_count", b"token_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ClassifyTextResponse(message.Message):
+    """The judgements, in the order of the inputs."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
+    FINGERPRINT_FIELD_NUMBER: builtins.int
+    CLASSES_FIELD_NUMBER: builtins.int
+    CLASSIFICATIONS_FIELD_NUMBER: builtins.int
+    model: builtins.str
+    """The model's name."""
+    version: builtins.int
+    """The model's version."""
+    fingerprint: builtins.str
+    """Servers that report equal fingerprints for a model give equal probabilities for equal inputs."""
+    @builtins.property
+    def classes(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The classes by id."""
+
+    @builtins.property
+    def classifications(self) -> containers.RepeatedCompositeFieldContainer[TextClassification]:
+        """One for each input."""
+
+    def __init__(
+        self,
+        *,
+        model: builtins.str = ...,
+        version: builtins.int = ...,
+        fingerprint: builtins.str = ...,
+        classes: abc.Iterable[builtins.str] | None = ...,
+        classifications: abc.Iterable[TextClassification] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["classes", b"classes", "classifications", b"classifications", "fingerprint", b"fingerprint", "model", b"model", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class TokenizeInput(message.Message):
+    """What to cut into tokens, or to put together."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: builtins.int
+    TOKEN_IDS_FIELD_NUMBER: builtins.int
+    text: builtins.str
+    """Text to cut into tokens."""
+    @builtins.property
+    def token_ids(self) -> TokenIds:
+        """Tokens to put together."""
+
+    def __init__(
+        self,
+        *,
+        text: builtins.str = ...,
+        token_ids: TokenIds | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["input", b"input", "text", b"text", "token_ids", b"token_ids"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["input", b"input", "text", b"text", "token_ids", b"token_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_input: _TypeAlias = typing.Literal["text", "token_ids"]  # noqa: Y015
+    _WhichOneofArgType_input: _TypeAlias = typing.Literal["input", b"input"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_input) -> _WhichOneofReturnType_input | None: ...
+
+@typing.final
+class TokenizeTextRequest(message.Message):
+    """Asks for tokens, or for their text."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: builtins.int
+    INPUTS_FIELD_NUMBER: builtins.int
+    model: builtins.str
+    """The model, "name" or "name@version"."""
+    @builtins.property
+    def inputs(self) -> containers.RepeatedCompositeFieldContainer[TokenizeInput]:
+        """What to cut or to put together."""
+
+    def __init__(
+        self,
+        *,
+        model: builtins.str = ...,
+        inputs: abc.Iterable[TokenizeInput] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["inputs", b"inputs", "model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class TokenizedText(message.Message):
+    """One input as tokens and as text."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    TOKEN_IDS_FIELD_NUMBER: builtins.int
+    PIECES_FIELD_NUMBER: builtins.int
+    TEXT_FIELD_NUMBER: builtins.int
+    text: builtins.str
+    """The text of the tokens: bytes that are no UTF-8 as U+FFFD."""
+    @builtins.property
+    def token_ids(self) -> containers.RepeatedScalarFieldContainer[builtins.int]:
+        """The tokens."""
+
+    @builtins.property
+    def pieces(self) -> containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """What each token stands for, in UTF-8; of a byte-level vocabulary it may be a part of a character."""
+
+    def __init__(
+        self,
+        *,
+        token_ids: abc.Iterable[builtins.int] | None = ...,
+        pieces: abc.Iterable[builtins.bytes] | None = ...,
+        text: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["pieces", b"pieces", "text", b"text", "token_ids", b"token_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class TokenizeTextResponse(message.Message):
+    """The inputs as tokens, in their order."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
+    TOKENIZED_FIELD_NUMBER: builtins.int
+    model: builtins.str
+    """The model's name."""
+    version: builtins.int
+    """The model's version."""
+    @builtins.property
+    def tokenized(self) -> containers.RepeatedCompositeFieldContainer[TokenizedText]:
+        """One for each input."""
+
+    def __init__(
+        self,
+        *,
+        model: builtins.str = ...,
+        version: builtins.int = ...,
+        tokenized: abc.Iterable[TokenizedText] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["model", b"model", "tokenized", b"tokenized", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...

@@ -51,6 +51,16 @@ class TextServiceStub(object):
                 request_serializer=rhapsode_dot_v1_dot_text__pb2.ScoreTextRequest.SerializeToString,
                 response_deserializer=rhapsode_dot_v1_dot_text__pb2.ScoreTextResponse.FromString,
                 _registered_method=True)
+        self.ClassifyText = channel.unary_unary(
+                '/rhapsode.v1.TextService/ClassifyText',
+                request_serializer=rhapsode_dot_v1_dot_text__pb2.ClassifyTextRequest.SerializeToString,
+                response_deserializer=rhapsode_dot_v1_dot_text__pb2.ClassifyTextResponse.FromString,
+                _registered_method=True)
+        self.TokenizeText = channel.unary_unary(
+                '/rhapsode.v1.TextService/TokenizeText',
+                request_serializer=rhapsode_dot_v1_dot_text__pb2.TokenizeTextRequest.SerializeToString,
+                response_deserializer=rhapsode_dot_v1_dot_text__pb2.TokenizeTextResponse.FromString,
+                _registered_method=True)
 
 
 class TextServiceServicer(object):
@@ -94,6 +104,29 @@ class TextServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ClassifyText(self, request, context):
+        """Says of which class texts are, by a critic of texts.
+
+        Statuses: INVALID_ARGUMENT (a field out of bounds, an unknown token, a text longer than the critic takes; never
+        retry), NOT_FOUND (no such model; never retry), FAILED_PRECONDITION (the model is no critic of texts; never retry),
+        UNAVAILABLE (queue full or server stopping; retry after the pushback), DEADLINE_EXCEEDED (retry with a later
+        deadline), INTERNAL (the model failed; retry at most once). Every request is idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TokenizeText(self, request, context):
+        """Cuts texts into a model's tokens, or puts tokens together. No model is run.
+
+        Statuses: INVALID_ARGUMENT (a field out of bounds, an unknown token; never retry), NOT_FOUND (no such model; never
+        retry), FAILED_PRECONDITION (the model has no tokens; never retry), UNAVAILABLE (server stopping; retry). Every
+        request is idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TextServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +144,16 @@ def add_TextServiceServicer_to_server(servicer, server):
                     servicer.ScoreText,
                     request_deserializer=rhapsode_dot_v1_dot_text__pb2.ScoreTextRequest.FromString,
                     response_serializer=rhapsode_dot_v1_dot_text__pb2.ScoreTextResponse.SerializeToString,
+            ),
+            'ClassifyText': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClassifyText,
+                    request_deserializer=rhapsode_dot_v1_dot_text__pb2.ClassifyTextRequest.FromString,
+                    response_serializer=rhapsode_dot_v1_dot_text__pb2.ClassifyTextResponse.SerializeToString,
+            ),
+            'TokenizeText': grpc.unary_unary_rpc_method_handler(
+                    servicer.TokenizeText,
+                    request_deserializer=rhapsode_dot_v1_dot_text__pb2.TokenizeTextRequest.FromString,
+                    response_serializer=rhapsode_dot_v1_dot_text__pb2.TokenizeTextResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -196,6 +239,60 @@ class TextService(object):
             '/rhapsode.v1.TextService/ScoreText',
             rhapsode_dot_v1_dot_text__pb2.ScoreTextRequest.SerializeToString,
             rhapsode_dot_v1_dot_text__pb2.ScoreTextResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClassifyText(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rhapsode.v1.TextService/ClassifyText',
+            rhapsode_dot_v1_dot_text__pb2.ClassifyTextRequest.SerializeToString,
+            rhapsode_dot_v1_dot_text__pb2.ClassifyTextResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TokenizeText(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rhapsode.v1.TextService/TokenizeText',
+            rhapsode_dot_v1_dot_text__pb2.TokenizeTextRequest.SerializeToString,
+            rhapsode_dot_v1_dot_text__pb2.TokenizeTextResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -59,6 +59,21 @@ class TextServiceStub:
     Statuses: as GenerateText; INVALID_ARGUMENT also where the reply could outgrow a message (never retry; send fewer
     inputs at a time). Nothing is drawn, so every request is idempotent.
     """
+    ClassifyText: _grpc.UnaryUnaryMultiCallable[_text_pb2.ClassifyTextRequest, _text_pb2.ClassifyTextResponse]
+    """Says of which class texts are, by a critic of texts.
+
+    Statuses: INVALID_ARGUMENT (a field out of bounds, an unknown token, a text longer than the critic takes; never
+    retry), NOT_FOUND (no such model; never retry), FAILED_PRECONDITION (the model is no critic of texts; never retry),
+    UNAVAILABLE (queue full or server stopping; retry after the pushback), DEADLINE_EXCEEDED (retry with a later
+    deadline), INTERNAL (the model failed; retry at most once). Every request is idempotent.
+    """
+    TokenizeText: _grpc.UnaryUnaryMultiCallable[_text_pb2.TokenizeTextRequest, _text_pb2.TokenizeTextResponse]
+    """Cuts texts into a model's tokens, or puts tokens together. No model is run.
+
+    Statuses: INVALID_ARGUMENT (a field out of bounds, an unknown token; never retry), NOT_FOUND (no such model; never
+    retry), FAILED_PRECONDITION (the model has no tokens; never retry), UNAVAILABLE (server stopping; retry). Every
+    request is idempotent.
+    """
 
 @_typing.type_check_only
 class TextServiceAsyncStub(TextServiceStub):
@@ -90,6 +105,21 @@ class TextServiceAsyncStub(TextServiceStub):
 
     Statuses: as GenerateText; INVALID_ARGUMENT also where the reply could outgrow a message (never retry; send fewer
     inputs at a time). Nothing is drawn, so every request is idempotent.
+    """
+    ClassifyText: _aio.UnaryUnaryMultiCallable[_text_pb2.ClassifyTextRequest, _text_pb2.ClassifyTextResponse]  # type: ignore[assignment]
+    """Says of which class texts are, by a critic of texts.
+
+    Statuses: INVALID_ARGUMENT (a field out of bounds, an unknown token, a text longer than the critic takes; never
+    retry), NOT_FOUND (no such model; never retry), FAILED_PRECONDITION (the model is no critic of texts; never retry),
+    UNAVAILABLE (queue full or server stopping; retry after the pushback), DEADLINE_EXCEEDED (retry with a later
+    deadline), INTERNAL (the model failed; retry at most once). Every request is idempotent.
+    """
+    TokenizeText: _aio.UnaryUnaryMultiCallable[_text_pb2.TokenizeTextRequest, _text_pb2.TokenizeTextResponse]  # type: ignore[assignment]
+    """Cuts texts into a model's tokens, or puts tokens together. No model is run.
+
+    Statuses: INVALID_ARGUMENT (a field out of bounds, an unknown token; never retry), NOT_FOUND (no such model; never
+    retry), FAILED_PRECONDITION (the model has no tokens; never retry), UNAVAILABLE (server stopping; retry). Every
+    request is idempotent.
     """
 
 class TextServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -137,6 +167,33 @@ class TextServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Statuses: as GenerateText; INVALID_ARGUMENT also where the reply could outgrow a message (never retry; send fewer
         inputs at a time). Nothing is drawn, so every request is idempotent.
+        """
+
+    @_abc_1.abstractmethod
+    def ClassifyText(
+        self,
+        request: _text_pb2.ClassifyTextRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_text_pb2.ClassifyTextResponse, _abc.Awaitable[_text_pb2.ClassifyTextResponse]]:
+        """Says of which class texts are, by a critic of texts.
+
+        Statuses: INVALID_ARGUMENT (a field out of bounds, an unknown token, a text longer than the critic takes; never
+        retry), NOT_FOUND (no such model; never retry), FAILED_PRECONDITION (the model is no critic of texts; never retry),
+        UNAVAILABLE (queue full or server stopping; retry after the pushback), DEADLINE_EXCEEDED (retry with a later
+        deadline), INTERNAL (the model failed; retry at most once). Every request is idempotent.
+        """
+
+    @_abc_1.abstractmethod
+    def TokenizeText(
+        self,
+        request: _text_pb2.TokenizeTextRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_text_pb2.TokenizeTextResponse, _abc.Awaitable[_text_pb2.TokenizeTextResponse]]:
+        """Cuts texts into a model's tokens, or puts tokens together. No model is run.
+
+        Statuses: INVALID_ARGUMENT (a field out of bounds, an unknown token; never retry), NOT_FOUND (no such model; never
+        retry), FAILED_PRECONDITION (the model has no tokens; never retry), UNAVAILABLE (server stopping; retry). Every
+        request is idempotent.
         """
 
 def add_TextServiceServicer_to_server(servicer: TextServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
