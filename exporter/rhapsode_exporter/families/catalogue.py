@@ -12,15 +12,14 @@ from rhapsode_exporter.families.encrypt import Encrypt
 from rhapsode_exporter.families.faces_codec import FacesCodec
 from rhapsode_exporter.families.faces_vae import FacesVae
 from rhapsode_exporter.families.glyphs_bold import GlyphsBold
-from rhapsode_exporter.families.shakespeare_rnn import ShakespeareRnn
 from rhapsode_exporter.families.shapes_vae import ShapesVae
+from rhapsode_exporter.families.texts import text_families
 
 
 def families() -> tuple[Family, ...]:
     """All families, in the order in which they are listed."""
     return (
-        ShakespeareRnn(),
-        ShakespeareRnn("shakespeare-gru", "gru"),
+        *text_families(),
         FacesVae(),
         ShapesVae(),
         FacesCodec(),

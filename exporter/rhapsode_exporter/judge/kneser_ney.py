@@ -74,10 +74,13 @@ class KneserNey:
                 lower = self.continuations[size - 1].refine(keys, base, lower)
         return by_order
 
-    def nats_per_character(self, texts: Sequence[Symbols]) -> tuple[float, ...]:
-        """Mean negative log-likelihood of all symbols of the texts, for each order from 1 up."""
-        logs = [[np.log(p).sum() for p in self.probabilities(text)] for text in texts]
-        symbols = sum(map(len, texts))
+    def nats_per_character(self, texts: Sequence[Symbols], skipped: int = 0) -> tuple[float, ...]:
+        """Mean negative log-likelihood of the symbols of the texts, for each order from 1 up.
+
+        The first `skipped` symbols of each text are only read.
+        """
+        logs = [[np.log(p[skipped:]).sum() for p in self.probabilities(text)] for text in texts]
+        symbols = sum(len(text) - skipped for text in texts)
         return tuple(float(-total / symbols) for total in np.sum(logs, axis=0))
 
 

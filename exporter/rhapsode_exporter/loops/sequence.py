@@ -1,14 +1,15 @@
-"""The training loop of sequence models: truncated backpropagation through time over contiguous streams."""
+"""The training loop of sequence models: backpropagation through time over streams of works or whole documents."""
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rhapsode_exporter.data.documents import Documents
 from rhapsode_exporter.data.streams import Segment, Streams
 from rhapsode_exporter.judge.text import nats_per_character
 from rhapsode_exporter.networks.recurrent import CharacterNetwork, State
@@ -20,7 +21,10 @@ from rhapsode_exporter.run.training import Outcome, Stopwatch, TrainingRun
 
 @dataclass(frozen=True, slots=True)
 class SequenceSettings:
-    """How a sequence network is trained; a step sees `streams` × `segment` characters."""
+    """How a sequence network is trained; a step sees `streams` × `segment` characters.
+
+    Of documents that stand alone it sees `streams` whole ones, cut off after `segment` characters.
+    """
 
     streams: int = 64
     segment: int = 128
@@ -36,11 +40,21 @@ class SequenceSettings:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """What the loop reads: ids to learn from, texts to choose the best weights by, the id before a text's start."""
+    """What the loop reads: ids to learn from, and ids to choose the best weights by, each [N + 1].
 
-    training: Tensor
+    The first id of a text stands before it, and is only read. `documents` says whether the texts to learn from stand
+    alone; works are read one after another, as one long text.
+    """
+
+    training: Sequence[Tensor]
     validation: Sequence[Tensor]
-    start: int
+    documents: bool = False
+
+
+class _Dealer(Stateful, Protocol):
+    """What deals segments to learn from."""
+
+    def deal(self) -> Segment: ...
 
 
 @dataclass(slots=True)
@@ -55,7 +69,7 @@ class _Carried:
         return tuple(part * kept for part in self.state)
 
     def state_dict(self) -> dict[str, Any]:
-        return dict(zip(("hidden", "cell"), self.state, strict=False))  # a GRU has no cell
+        return dict(zip(("hidden", "cell"), self.state, strict=False))  # only an LSTM has a cell
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.state = tuple(state_dict[name] for name in self.state_dict())
@@ -101,12 +115,12 @@ def train(
     `identity` says what is trained, for the checkpoint; `sample` writes a text with the network, for the run folder.
     """
     optimiser = torch.optim.AdamW(network.parameters(), betas=(0.9, 0.99), weight_decay=settings.weight_decay)
-    streams = Streams(texts.training, settings.streams, settings.segment, settings.fresh_share, run.seed)
+    dealer = _dealer(texts, settings, run.seed)
     carried, best = _Carried(network.fresh_state(settings.streams)), _Best(network.state_dict())
     parts: dict[str, Stateful] = {
         "network": network,
         "optimiser": optimiser,
-        "streams": streams,
+        "streams": dealer,
         "carried": carried,
         "best": best,
     }
@@ -115,7 +129,7 @@ def train(
 
     def look() -> Reading:
         """Measure, write down what was seen, and keep a checkpoint."""
-        error = nats_per_character(network, texts.validation, texts.start)
+        error = nats_per_character(network, texts.validation)
         best.take(error, network)
         learned = {} if math.isnan(loss) else {"training": loss}
         run.folder.record(HistoryRow(step, watch.seconds(), {**learned, "validation": error}))
@@ -128,13 +142,19 @@ def train(
         reading = look() if best.last is None else best.reading(step)
         while (stop := run.decide(reading)) is None:
             rate = learning_rate(step, run.rule.steps, settings)
-            loss = _learn(network, optimiser, streams.deal(), carried, rate, settings)
+            loss = _learn(network, optimiser, dealer.deal(), carried, rate, settings)
             step += 1
             reading = look() if step % settings.evaluate_every == 0 or step == run.rule.steps else Reading(step)
             progress.update(step, {"training": loss, "validation": best.last or math.nan})
     run.folder.save(Position(step, watch.seconds()), parts, identity)
     network.load_state_dict(best.weights)
     return Outcome(stop, Position(step, watch.seconds()))
+
+
+def _dealer(texts: Texts, settings: SequenceSettings, seed: int) -> _Dealer:
+    if texts.documents:
+        return Documents(texts.training, settings.streams, settings.segment, seed)
+    return Streams(torch.cat(list(texts.training)), settings.streams, settings.segment, settings.fresh_share, seed)
 
 
 def learning_rate(step: int, steps: int, settings: SequenceSettings) -> float:

@@ -1,13 +1,17 @@
-"""The recurrent character network: LSTM or GRU layers for training, and its single step for export."""
+"""The recurrent character network: LSTM, GRU or minGRU layers for training, and its single step for export."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-State = tuple[Tensor, ...]  # (hidden, cell) of an LSTM, (hidden,) of a GRU, each [layers, B, width]
-Cell = Literal["lstm", "gru"]
+from rhapsode_exporter.networks.mingru import MinGruLayers
+
+State = tuple[Tensor, ...]  # (hidden, cell) of an LSTM, (hidden,) of the others, each [layers, B, width]
+Cell = Literal["lstm", "gru", "mingru"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class RecurrentShape:
 class CharacterNetwork(nn.Module):
     """Embedding → recurrent layers → logits, with dropout between the layers (Zaremba 2014).
 
-    The layers are LSTM (Hochreiter & Schmidhuber 1997) or GRU (Cho 2014), as the shape says.
+    The layers are LSTM (Hochreiter & Schmidhuber 1997), GRU (Cho 2014) or minGRU (Feng 2024), as the shape says.
     """
 
     def __init__(self, shape: RecurrentShape, dropout: float = 0.0) -> None:
@@ -38,8 +42,7 @@ class CharacterNetwork(nn.Module):
         self.embedding = nn.Embedding(shape.vocabulary, shape.embedding)
         self.dropout = nn.Dropout(dropout)
         between = dropout if shape.layers > 1 else 0.0
-        layers = nn.LSTM if shape.cell == "lstm" else nn.GRU
-        self.layers = layers(shape.embedding, shape.width, shape.layers, dropout=between)
+        self.layers = _LAYERS[shape.cell](shape.embedding, shape.width, shape.layers, dropout=between)
         self.output = nn.Linear(shape.width, shape.vocabulary)
 
     def forward(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
@@ -56,6 +59,8 @@ class CharacterNetwork(nn.Module):
 class StepCell(nn.Module):
     """One step of a CharacterNetwork with its weights: (token, states …) → (logits, states …), in that order.
 
+    A layer's step is (below, states …) → (above, states …).
+
     The gates are cut at constant places, so that the graph has no node that computes a shape.
     """
 
@@ -64,16 +69,15 @@ class StepCell(nn.Module):
         self.kinds = len(network.shape.kinds)
         self.embedding = network.embedding
         self.output = network.output
-        layer_step = _LstmStep if network.shape.cell == "lstm" else _GruStep
-        self.steps = nn.ModuleList(layer_step(network.layers, layer) for layer in range(network.shape.layers))
+        step = _STEPS[network.shape.cell]
+        self.steps = nn.ModuleList(step(network.layers, layer) for layer in range(network.shape.layers))
 
     def forward(self, token: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """Logits [B, V] and the next states, for `token` [B] and states [B, width] in the order of state_names."""
         below = self.embedding(token)
         following: list[Tensor] = []
         for layer, step in enumerate(self.steps):
-            after = step(below, *states[self.kinds * layer : self.kinds * (layer + 1)])
-            below = after[0]
+            below, *after = step(below, *states[self.kinds * layer : self.kinds * (layer + 1)])
             following += after
         return self.output(below), *following
 
@@ -93,10 +97,11 @@ class _LstmStep(nn.Module):
         weight = torch.cat((from_input.weight, from_hidden.weight), dim=1)
         self.gates = _holding(weight, from_input.bias + from_hidden.bias)
 
-    def forward(self, below: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, below: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         admit, keep, new, show = torch.split(self.gates(torch.cat((below, hidden), dim=1)), self.width, dim=1)
         cell = torch.sigmoid(keep) * cell + torch.sigmoid(admit) * torch.tanh(new)
-        return torch.sigmoid(show) * torch.tanh(cell), cell
+        hidden = torch.sigmoid(show) * torch.tanh(cell)
+        return hidden, hidden, cell
 
 
 class _GruStep(nn.Module):
@@ -110,13 +115,36 @@ class _GruStep(nn.Module):
         self.width = layers.hidden_size
         self.from_input, self.from_hidden = _linear(layers, "ih", layer), _linear(layers, "hh", layer)
 
-    def forward(self, below: Tensor, hidden: Tensor) -> tuple[Tensor]:
+    def forward(self, below: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         sizes = [2 * self.width, self.width]
         gates_of_input, new_of_input = torch.split(self.from_input(below), sizes, dim=1)
         gates_of_hidden, new_of_hidden = torch.split(self.from_hidden(hidden), sizes, dim=1)
         reset, update = torch.split(torch.sigmoid(gates_of_input + gates_of_hidden), self.width, dim=1)
         new = torch.tanh(new_of_input + reset * new_of_hidden)
-        return (new + update * (hidden - new),)
+        hidden = new + update * (hidden - new)
+        return hidden, hidden
+
+
+class _MinGruStep(nn.Module):
+    """A block as it is; the first one with what enters the layers, the last one with what leaves them."""
+
+    def __init__(self, layers: MinGruLayers, layer: int) -> None:
+        super().__init__()
+        self.block = layers.blocks[layer]
+        self.enter = layers.enter if layer == 0 else nn.Identity()
+        self.leave = layers.leave if layer == len(layers.blocks) - 1 else nn.Identity()
+
+    def forward(self, below: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        above, hidden = self.block.step(self.enter(below), hidden)
+        return self.leave(above), hidden
+
+
+_LAYERS: Mapping[Cell, Callable[..., nn.Module]] = MappingProxyType(
+    {"lstm": nn.LSTM, "gru": nn.GRU, "mingru": MinGruLayers}
+)
+_STEPS: Mapping[Cell, Callable[[Any, int], nn.Module]] = MappingProxyType(
+    {"lstm": _LstmStep, "gru": _GruStep, "mingru": _MinGruStep}
+)
 
 
 def _linear(layers: nn.RNNBase, kind: str, layer: int) -> nn.Linear:

@@ -1,0 +1,141 @@
+"""The families of recurrent character networks: all texts are learned, measured and exported in this one way."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from rhapsode.v1.bundle_pb2 import DataSet, Metric, ModelKind, StopReason, Training
+from rhapsode_exporter.bundle.draft import BundleDraft, Preview
+from rhapsode_exporter.bundle.preview import PASSAGE_LENGTH, PASSAGE_TEMPERATURE
+from rhapsode_exporter.data.corpus import Corpus
+from rhapsode_exporter.data.own_text import load_own
+from rhapsode_exporter.families.base import Order
+from rhapsode_exporter.families.character_step import sequence_spec, step_graph
+from rhapsode_exporter.families.records import as_text, has_bfloat16, training_record
+from rhapsode_exporter.judge.kneser_ney import count
+from rhapsode_exporter.judge.passage import write_passage
+from rhapsode_exporter.judge.text import nats_per_character
+from rhapsode_exporter.loops.sequence import SequenceSettings, Texts, train
+from rhapsode_exporter.networks.recurrent import Cell, CharacterNetwork, RecurrentShape
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large a network is trained, and for how long."""
+
+    width: int
+    layers: int
+    steps: int
+    training: SequenceSettings
+    embedding: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class TextFamily:
+    """What one family of texts is made of. `about` says what it reads, in words for the list of families."""
+
+    name: str
+    about: str
+    load: Callable[[Path], Corpus]
+    full: Size
+    quick: Size
+    cell: Cell = "gru"
+    documents: bool = False
+
+
+class RecurrentText:
+    """A character model of LSTM, GRU or minGRU layers, of the family's data set or of the user's own text."""
+
+    schedules: tuple[str, ...] = ()
+    measures_error = True
+
+    def __init__(self, family: TextFamily) -> None:
+        self._family = family
+        self.name = family.name
+        own = "your own lines" if family.documents else "your own text"
+        self.description = f"character {family.cell.upper()} on {family.about} (or --data: {own})"
+
+    def train(self, order: Order) -> BundleDraft | None:
+        """Train, measure on the held-out texts beside a Kneser–Ney model, and describe the step graph."""
+        family = self._family
+        corpus = load_own(order.data, family.documents) if order.data else family.load(order.cache)
+        size = family.quick if order.quick else family.full
+        settings = replace(size.training, bfloat16=has_bfloat16())
+        shape = RecurrentShape(len(corpus.alphabet), size.embedding, size.width, size.layers, family.cell)
+        identity = as_text({**asdict(shape), **asdict(settings), "seed": order.seed, "data": corpus.sha256})
+        torch.manual_seed(order.seed)
+        network = CharacterNetwork(shape, settings.dropout)
+        run = order.open_run(self.name, order.stop_rule(size.steps))
+        outcome = train(run, network, _texts(corpus), settings, identity, lambda network: _passage(network, corpus))
+        if outcome.stop.reason == StopReason.STOP_REASON_INTERRUPTED:
+            return None
+        order.console.print("measuring on the held-out texts")
+        kept = {name: value for name, value in identity.items() if name not in ("seed", "data")}
+        record = training_record(_data_set(corpus), kept, order.seed, outcome)
+        return _draft(self.name, network, corpus, record)
+
+
+def _texts(corpus: Corpus) -> Texts:
+    return Texts(_whole(corpus, corpus.training), _whole(corpus, corpus.validation), corpus.documents)
+
+
+def _whole(corpus: Corpus, texts: Sequence[str]) -> list[Tensor]:
+    return [torch.from_numpy(ids) for ids in corpus.whole(texts)]
+
+
+def _passage(network: CharacterNetwork, corpus: Corpus) -> str:
+    prompt = torch.from_numpy(corpus.ids(corpus.start)).long()
+    drawn = write_passage(network, prompt, PASSAGE_LENGTH, PASSAGE_TEMPERATURE, seed=0)
+    return "".join(corpus.alphabet[token] for token in drawn)
+
+
+def _data_set(corpus: Corpus) -> DataSet:
+    return DataSet(name=corpus.name, licence=corpus.licence, sha256=corpus.sha256, held_out=corpus.held_out_words)
+
+
+def _draft(name: str, network: CharacterNetwork, corpus: Corpus, training: Training) -> BundleDraft:
+    shape = network.shape
+    return BundleDraft(
+        name=name,
+        kind=ModelKind.MODEL_KIND_SEQUENCE,
+        description=f"Text written on character by character in the manner of {corpus.title}, "
+        f"by a recurrent network of {shape.layers} {shape.cell.upper()} layers with {shape.width} units each.",
+        licence="Apache-2.0" if corpus.public else corpus.licence,
+        graphs=(step_graph(network, corpus),),
+        training=training,
+        metrics=_figures(network, corpus),
+        preview=Preview("preview.txt", _passage(network, corpus).encode()),
+        sequence=sequence_spec(corpus),
+    )
+
+
+def _figures(network: CharacterNetwork, corpus: Corpus) -> tuple[Metric, ...]:
+    value = nats_per_character(network, _whole(corpus, corpus.held_out))
+    baseline, order = _baseline(corpus)
+    return (
+        Metric(
+            name="held_out_nats_per_character",
+            value=value,
+            higher_is_better=False,
+            baseline=baseline,
+            baseline_name=f"modified Kneser–Ney of order {order}, unpruned, counted on the training texts",
+            description=f"mean negative log-likelihood of a character in {corpus.held_out_words}",
+        ),
+    )
+
+
+def _baseline(corpus: Corpus) -> tuple[float, int]:
+    """Nats per character of the best order of a Kneser–Ney model, and that order.
+
+    It is counted on the whole of the training texts, those that the network was only chosen by included.
+    """
+    if corpus.documents:
+        known = [*corpus.training, *corpus.validation]
+    else:
+        known = [head + tail for head, tail in zip(corpus.training, corpus.validation, strict=True)]
+    model = count([corpus.ids(text) for text in known], len(corpus.alphabet))
+    by_order = model.nats_per_character([corpus.ids(text) for text in corpus.held_out], skipped=1 if corpus.classes else 0)
+    return min((nats, order) for order, nats in enumerate(by_order, start=1))
