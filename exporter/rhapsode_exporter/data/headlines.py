@@ -62,7 +62,10 @@ def documents_of(sheet: str) -> list[str]:
 
 
 def headline(tweet: str) -> str | None:
-    """The headline in a tweet without links, marks of retweets, closing tags, @ or #; None if it is not 20 to 110 ASCII characters."""
+    """The headline in a tweet without links, marks of retweets, closing tags, @ or #.
+
+    None if it is not of 20 to 110 printable ASCII characters.
+    """
     line = _RETWEET.sub(" ", _LINKS.sub(" ", plain(html.unescape(html.unescape(tweet)))))
     line = _LAST_TAGS.sub("", line).replace("@", "").replace("#", "")
     line = " ".join(line.split()).lstrip(" .:-|>").rstrip(" :-|>")
