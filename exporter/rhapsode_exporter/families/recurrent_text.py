@@ -137,5 +137,6 @@ def _baseline(corpus: Corpus) -> tuple[float, int]:
     else:
         known = [head + tail for head, tail in zip(corpus.training, corpus.validation, strict=True)]
     model = count([corpus.ids(text) for text in known], len(corpus.alphabet))
-    by_order = model.nats_per_character([corpus.ids(text) for text in corpus.held_out], skipped=1 if corpus.classes else 0)
+    held_out = [corpus.ids(text) for text in corpus.held_out]
+    by_order = model.nats_per_character(held_out, skipped=1 if corpus.classes else 0)
     return min((nats, order) for order, nats in enumerate(by_order, start=1))

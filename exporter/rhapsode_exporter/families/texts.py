@@ -12,9 +12,7 @@ from rhapsode_exporter.families.recurrent_text import RecurrentText, Size, TextF
 from rhapsode_exporter.loops.sequence import SequenceSettings
 
 _WORKS = SequenceSettings()
-_QUICK_WORKS = SequenceSettings(
-    streams=16, segment=64, learning_rate=8e-3, warm_up=30, evaluate_every=200, dropout=0.0
-)
+_QUICK_WORKS = SequenceSettings(streams=16, segment=64, learning_rate=8e-3, warm_up=30, evaluate_every=200, dropout=0.0)
 _QUICK_DOCUMENTS = replace(_QUICK_WORKS, streams=32, segment=160)
 
 SHAKESPEARE = TextFamily(
