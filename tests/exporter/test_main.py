@@ -81,7 +81,13 @@ def test_list_names_all_families() -> None:
     assert isinstance(console.file, io.StringIO)
     for name in (
         "shakespeare-rnn",
-        "shakespeare-gru",
+        "shakespeare-lstm",
+        "shakespeare-mingru",
+        "fiddle-rnn",
+        "headlines-rnn",
+        "molecules-rnn",
+        "code-rnn",
+        "names-rnn",
         "faces-vae",
         "shapes-vae",
         "digits-gan",
@@ -163,7 +169,13 @@ def test_data_that_is_neither_there_nor_known_is_refused(shell: Shell) -> None:
 def test_families_say_whether_they_measure_an_error() -> None:
     assert {family.name: family.measures_error for family in families()} == {
         "shakespeare-rnn": True,
-        "shakespeare-gru": True,
+        "shakespeare-lstm": True,
+        "shakespeare-mingru": True,
+        "fiddle-rnn": True,
+        "headlines-rnn": True,
+        "molecules-rnn": True,
+        "code-rnn": True,
+        "names-rnn": True,
         "faces-vae": True,
         "faces-codec": True,
         "shapes-vae": True,

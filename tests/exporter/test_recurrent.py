@@ -16,13 +16,15 @@ from rhapsode_exporter.bundle.onnx_runtime import OnnxRuntime
 from rhapsode_exporter.data.streams import Streams
 from rhapsode_exporter.judge.passage import write_passage
 from rhapsode_exporter.judge.text import nats_per_character
+from rhapsode_exporter.networks.mingru import recurrence
 from rhapsode_exporter.networks.recurrent import CharacterNetwork, RecurrentShape, StepCell, state_names
 
 SHAPE = RecurrentShape(vocabulary=11, embedding=5, width=7, layers=3)
 GRU = replace(SHAPE, cell="gru")
+MINGRU = replace(SHAPE, cell="mingru")
 
 
-@pytest.fixture(params=[SHAPE, GRU], ids=["lstm", "gru"])
+@pytest.fixture(params=[SHAPE, GRU, MINGRU], ids=["lstm", "gru", "mingru"])
 def network(request: pytest.FixtureRequest) -> CharacterNetwork:
     torch.manual_seed(0)
     return CharacterNetwork(request.param, dropout=0.5).eval()
@@ -76,25 +78,46 @@ def test_a_gru_has_two_products_a_layer_and_no_shape_nodes(tmp_path: Path) -> No
     assert nodes["Gemm"] == 2 * GRU.layers + 1
 
 
+@torch.no_grad()
+def test_a_mingru_step_has_no_shape_nodes(tmp_path: Path) -> None:
+    states = torch.zeros(MINGRU.layers, 33, MINGRU.width)
+    export_graph(step_draft(CharacterNetwork(MINGRU), torch.zeros(33, dtype=torch.int64), states), tmp_path)
+    nodes = {node.op_type for node in onnx.load(tmp_path / "step.onnx").graph.node}
+    assert nodes <= {"Add", "Gather", "Gemm", "LayerNormalization", "MatMul", "Mul", "Sigmoid", "Split", "Sub"}
+
+
+def test_the_recurrence_of_a_mingru_has_the_gradient_that_torch_finds() -> None:
+    torch.manual_seed(0)
+    keep, new, first = (torch.rand(size, requires_grad=True) for size in ((5, 2, 3), (5, 2, 3), (2, 3)))
+    weights = torch.randn(5, 2, 3)
+    before, walked = first, []
+    for kept, added in zip(keep, new, strict=True):
+        before = kept * before + added
+        walked.append(before)
+    wanted = torch.autograd.grad((torch.stack(walked) * weights).sum(), (keep, new, first))
+    found = torch.autograd.grad((recurrence(keep, new, first) * weights).sum(), (keep, new, first))
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other)
+
+
 def test_states_are_named_by_kind_and_layer() -> None:
     assert state_names(SHAPE) == ("h0", "c0", "h1", "c1", "h2", "c2")
-    assert state_names(GRU) == ("h0", "h1", "h2")
+    assert state_names(GRU) == state_names(MINGRU) == ("h0", "h1", "h2")
 
 
 @torch.no_grad()
 def test_nats_count_every_character_once(network: CharacterNetwork) -> None:
-    texts = [torch.randint(SHAPE.vocabulary, (length,)) for length in (600, 1, 257)]
+    texts = [torch.randint(SHAPE.vocabulary, (length + 1,)) for length in (600, 1, 257)]
     total = 0.0
     for text in texts:
-        inputs = torch.cat((torch.tensor([2]), text[:-1]))[:, None]
-        logits, _ = network(inputs, network.fresh_state(1))
-        total += torch.nn.functional.cross_entropy(logits[:, 0], text, reduction="sum").item()
-    assert nats_per_character(network, texts, start=2) == pytest.approx(total / 858, rel=1e-5)
+        logits, _ = network(text[:-1, None], network.fresh_state(1))
+        total += torch.nn.functional.cross_entropy(logits[:, 0], text[1:], reduction="sum").item()
+    assert nats_per_character(network, texts) == pytest.approx(total / 858, rel=1e-5)
 
 
 def test_judging_leaves_a_network_in_training_mode(network: CharacterNetwork) -> None:
     network.train()
-    nats_per_character(network, [torch.tensor([1, 2])], start=0)
+    nats_per_character(network, [torch.tensor([0, 1, 2])])
     assert network.training
 
 

@@ -23,7 +23,7 @@ class MinGruBlock(nn.Module):
     def forward(self, below: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Outputs [T, B, width] of inputs [T, B, width], and the state [B, width] after the last."""
         update, candidate, gate = self._parts(below)
-        states = _Recurrence.apply(1 - update, update * candidate, hidden)
+        states = recurrence(1 - update, update * candidate, hidden)
         return below + self.leave(states * nn.functional.silu(gate)), states[-1]
 
     def step(self, below: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
@@ -57,8 +57,14 @@ class MinGruLayers(nn.Module):
         return self.leave(hidden), torch.stack(following)
 
 
+def recurrence(keep: Tensor, new: Tensor, first: Tensor) -> Tensor:
+    """h[t] = keep[t] · h[t − 1] + new[t], all [T, B, width], with h[−1] = first [B, width]."""
+    states: Tensor = _Recurrence.apply(keep, new, first)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    return states
+
+
 class _Recurrence(torch.autograd.Function):
-    """h[t] = keep[t] · h[t − 1] + new[t] over the first axis, with the gradient found by the same walk backwards."""
+    """Its walk over the first axis, and the same walk backwards for the gradient."""
 
     @staticmethod
     def forward(ctx: Any, keep: Tensor, new: Tensor, first: Tensor) -> Tensor:  # noqa: ANN401 - torch's own

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
-from rhapsode_exporter.networks.mingru import MinGruLayers
+from rhapsode_exporter.networks.mingru import MinGruBlock, MinGruLayers
 
 State = tuple[Tensor, ...]  # (hidden, cell) of an LSTM, (hidden,) of the others, each [layers, B, width]
 Cell = Literal["lstm", "gru", "mingru"]
@@ -130,7 +130,7 @@ class _MinGruStep(nn.Module):
 
     def __init__(self, layers: MinGruLayers, layer: int) -> None:
         super().__init__()
-        self.block = layers.blocks[layer]
+        self.block = cast("MinGruBlock", layers.blocks[layer])
         self.enter = layers.enter if layer == 0 else nn.Identity()
         self.leave = layers.leave if layer == len(layers.blocks) - 1 else nn.Identity()
 
