@@ -1,11 +1,10 @@
 """The families of recurrent character networks: all texts are learned, measured and exported in this one way."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from rhapsode.v1.bundle_pb2 import DataSet, Metric, ModelKind, StopReason, Training
 from rhapsode_exporter.bundle.draft import BundleDraft, Preview
@@ -15,9 +14,8 @@ from rhapsode_exporter.data.own_text import load_own
 from rhapsode_exporter.families.base import Order
 from rhapsode_exporter.families.character_step import sequence_spec, step_graph
 from rhapsode_exporter.families.records import as_text, has_bfloat16, training_record
-from rhapsode_exporter.judge.kneser_ney import count
+from rhapsode_exporter.families.text_figures import Judge, Sample, figures, whole
 from rhapsode_exporter.judge.passage import write_passage
-from rhapsode_exporter.judge.text import nats_per_character
 from rhapsode_exporter.loops.sequence import SequenceSettings, Texts, train
 from rhapsode_exporter.networks.recurrent import Cell, CharacterNetwork, RecurrentShape
 
@@ -44,6 +42,10 @@ class TextFamily:
     quick: Size
     cell: Cell = "gru"
     documents: bool = False
+    sample: Sample = Sample(texts=16, length=1_500)
+    quick_sample: Sample = Sample(texts=4, length=1_500)
+    judges: tuple[Judge, ...] = ()
+    """What is measured of its texts beside what is measured of all."""
 
 
 class RecurrentText:
@@ -75,15 +77,13 @@ class RecurrentText:
         order.console.print("measuring on the held-out texts")
         kept = {name: value for name, value in identity.items() if name not in ("seed", "data")}
         record = training_record(_data_set(corpus), kept, order.seed, outcome)
-        return _draft(self.name, network, corpus, record)
+        sample = family.quick_sample if order.quick else family.sample
+        metrics = figures(network, corpus, sample, family.judges, order.quick)
+        return _draft(self.name, network, corpus, record, metrics)
 
 
 def _texts(corpus: Corpus) -> Texts:
-    return Texts(_whole(corpus, corpus.training), _whole(corpus, corpus.validation), corpus.documents)
-
-
-def _whole(corpus: Corpus, texts: Sequence[str]) -> list[Tensor]:
-    return [torch.from_numpy(ids) for ids in corpus.whole(texts)]
+    return Texts(whole(corpus, corpus.training), whole(corpus, corpus.validation), corpus.documents)
 
 
 def _passage(network: CharacterNetwork, corpus: Corpus) -> str:
@@ -96,7 +96,9 @@ def _data_set(corpus: Corpus) -> DataSet:
     return DataSet(name=corpus.name, licence=corpus.licence, sha256=corpus.sha256, held_out=corpus.held_out_words)
 
 
-def _draft(name: str, network: CharacterNetwork, corpus: Corpus, training: Training) -> BundleDraft:
+def _draft(
+    name: str, network: CharacterNetwork, corpus: Corpus, training: Training, metrics: tuple[Metric, ...]
+) -> BundleDraft:
     shape = network.shape
     return BundleDraft(
         name=name,
@@ -106,37 +108,7 @@ def _draft(name: str, network: CharacterNetwork, corpus: Corpus, training: Train
         licence="Apache-2.0" if corpus.public else corpus.licence,
         graphs=(step_graph(network, corpus),),
         training=training,
-        metrics=_figures(network, corpus),
+        metrics=metrics,
         preview=Preview("preview.txt", _passage(network, corpus).encode()),
         sequence=sequence_spec(corpus),
     )
-
-
-def _figures(network: CharacterNetwork, corpus: Corpus) -> tuple[Metric, ...]:
-    value = nats_per_character(network, _whole(corpus, corpus.held_out))
-    baseline, order = _baseline(corpus)
-    return (
-        Metric(
-            name="held_out_nats_per_character",
-            value=value,
-            higher_is_better=False,
-            baseline=baseline,
-            baseline_name=f"modified Kneser–Ney of order {order}, unpruned, counted on the training texts",
-            description=f"mean negative log-likelihood of a character in {corpus.held_out_words}",
-        ),
-    )
-
-
-def _baseline(corpus: Corpus) -> tuple[float, int]:
-    """Nats per character of the best order of a Kneser–Ney model, and that order.
-
-    It is counted on the whole of the training texts, those that the network was only chosen by included.
-    """
-    if corpus.documents:
-        known = [*corpus.training, *corpus.validation]
-    else:
-        known = [head + tail for head, tail in zip(corpus.training, corpus.validation, strict=True)]
-    model = count([corpus.ids(text) for text in known], len(corpus.alphabet))
-    held_out = [corpus.ids(text) for text in corpus.held_out]
-    by_order = model.nats_per_character(held_out, skipped=1 if corpus.classes else 0)
-    return min((nats, order) for order, nats in enumerate(by_order, start=1))
