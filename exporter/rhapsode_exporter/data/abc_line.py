@@ -28,8 +28,9 @@ _SIGNS = re.compile(r"[~.H-Wh-wy`$*!\\)]|\((?!\d)")
 _BROKEN = re.compile(r"\s*([<>]+)\s*")
 _BARS = re.compile(r"\s*(?P<run>:*\|[|:\s]*|::)\s*(?:\[?(?P<ending>\d)(?![\d/:])\s*)?")
 _NOTE = r"[=^_]{0,2}[A-Ga-g][,']*\d*(?:/+\d*)?"
+# Possessive, as "||" could be read in two ways, and many of them in exponentially many.
 _BODY = re.compile(
-    rf"(?:{_NOTE}|z\d*(?:/+\d*)?|\[(?:{_NOTE})+\]\d*(?:/+\d*)?|\(\d(?::\d?){{0,2}}|[<>]+|-|[|:]+(?:\d )?| )+"
+    rf"(?:{_NOTE}|z\d*(?:/+\d*)?|\[(?:{_NOTE})+\]\d*(?:/+\d*)?|\(\d(?::\d?){{0,2}}|[<>]+|-|[|:]+(?:\d )?| )++"
 )
 
 
