@@ -44,6 +44,23 @@ class _Table:
         kept = counts - self.discounts[np.minimum(counts, 3)]
         return np.where(known, (kept + self.spare[place] * lower) / self.totals[place], lower)
 
+    def spread(self, contexts: Keys, base: int, lower: Floats) -> Floats:
+        """Probabilities [B, V] of every symbol after `contexts` [B], given those [B, V] of the next lower order.
+
+        As `refine` gives them, but found by the context: what followed it stands in one stretch of `keys`.
+        """
+        place, known = _find(self.contexts, contexts)
+        found = self.spare[place][:, None] * lower
+        first, last = (np.searchsorted(self.keys, (contexts + np.uint64(more)) * np.uint64(base)) for more in (0, 1))
+        lengths = np.where(known, last - first, 0)
+        row = np.repeat(np.arange(len(contexts)), lengths)
+        gram = np.arange(len(row)) + np.repeat(first - (np.cumsum(lengths) - lengths), lengths)
+        counts = self.counts[gram]
+        found[row, (self.keys[gram] % np.uint64(base)).astype(np.intp)] += (
+            counts - self.discounts[np.minimum(counts, 3)]
+        )
+        return np.where(known[:, None], found / self.totals[place][:, None], lower)
+
 
 @dataclass(frozen=True, slots=True)
 class KneserNey:
@@ -73,6 +90,21 @@ class KneserNey:
             if size < self.order:
                 lower = self.continuations[size - 1].refine(keys, base, lower)
         return by_order
+
+    def following(self, histories: Symbols, order: int) -> Floats:
+        """The probabilities [B, V] of the symbol that follows each of `histories` [B, T], T ≥ order - 1, by an order.
+
+        Before a text's start stands the symbol `vocabulary`, as often as is needed.
+        """
+        base, (rows, symbols) = self.vocabulary + 1, histories.shape
+        probabilities: Floats = np.full((rows, self.vocabulary), 1 / self.vocabulary)
+        contexts = np.zeros(rows, np.uint64)
+        for size in range(1, order + 1):
+            if size > 1:
+                contexts += histories[:, symbols - size + 1].astype(np.uint64) * np.uint64(base ** (size - 2))
+            table = (self.raw if size == order else self.continuations)[size - 1]
+            probabilities = table.spread(contexts, base, probabilities)
+        return probabilities
 
     def nats_per_character(self, texts: Sequence[Symbols], skipped: int = 0) -> tuple[float, ...]:
         """Mean negative log-likelihood of the symbols of the texts, for each order from 1 up.
