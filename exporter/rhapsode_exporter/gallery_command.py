@@ -30,7 +30,10 @@ def gallery_command(console: Console) -> Callable[..., None]:
         out.mkdir(parents=True, exist_ok=True)
         (out / FILE).write_text(page(shown, real), encoding="utf-8")
         for each in shown:
-            say(console, f"{each.name}: {each.picture or f'not shown, as {each.reason}'}")
+            say(
+                console,
+                f"{each.name}: {each.picture or ('a passage' if each.passage else f'not shown, as {each.reason}')}",
+            )
         say(console, f"wrote {out / FILE}")
 
     return command

