@@ -51,7 +51,7 @@ def gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_digits(models, "digits-unmeasured", None, metric("judged_critic_anomaly_auroc", 0.75, 0.5))
     bundles.stepper().write(models)
     writer = bundles.stepper("tiny-writer")
-    writer.files["preview.txt"] = "once upon a time\n".encode() * 20
+    writer.files["preview.txt"] = b"once upon a time\n" * 20
     writer.write(models)
     bundles.autoencoder().write(models)
     shown = bundles.class_generator()

@@ -14,7 +14,6 @@ from rhapsode_exporter.bundle.draft import GraphDraft, StateNames
 from rhapsode_exporter.bundle.export import export_graph
 from rhapsode_exporter.bundle.onnx_runtime import OnnxRuntime
 from rhapsode_exporter.data.streams import Streams
-from rhapsode_exporter.judge.passage import write_passage
 from rhapsode_exporter.judge.text import nats_per_character
 from rhapsode_exporter.networks.mingru import recurrence
 from rhapsode_exporter.networks.recurrent import CharacterNetwork, RecurrentShape, StepCell, state_names
@@ -119,15 +118,6 @@ def test_judging_leaves_a_network_in_training_mode(network: CharacterNetwork) ->
     network.train()
     nats_per_character(network, [torch.tensor([0, 1, 2])])
     assert network.training
-
-
-def test_a_passage_depends_on_its_seed_alone(network: CharacterNetwork) -> None:
-    prompt = torch.tensor([1, 2])
-    first = write_passage(network, prompt, 30, 1.0, seed=5)
-    torch.rand(3)
-    assert write_passage(network, prompt, 30, 1.0, seed=5) == first
-    assert write_passage(network, prompt, 30, 1.0, seed=6) != first
-    assert len(first) == 30
 
 
 def test_streams_go_on_where_they_were_and_restart_each_epoch() -> None:

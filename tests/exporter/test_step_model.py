@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import helper
 
-from rhapsode.v1.bundle_pb2 import Graph, GraphRole, StatePair
+from rhapsode.v1.bundle_pb2 import Graph, GraphRole, StatePair, Vocabulary
 from rhapsode_exporter.bundle.goldens import Golden
 from rhapsode_exporter.judge.step_model import StepModel, divergence, nats_per_token, write_passage
 from support import graphs
@@ -15,6 +15,7 @@ from support import graphs
 SIZE, INITIAL = 5, 0.5
 DRIFT = np.linspace(-0.4, 0.4, SIZE, dtype=np.float32)
 TEXTS = ("a", "b", "c", "d", "e")
+VOCABULARY = Vocabulary(tokens=TEXTS, start_token=0)
 WINDOWS = np.array([[1, 2, 0, 4], [3, 3, 1, 0]])
 
 
@@ -72,8 +73,15 @@ def test_what_both_forbid_adds_nothing(tmp_path: Path) -> None:
 def test_a_passage_follows_the_model_and_is_the_same_each_time(tmp_path: Path) -> None:
     cycle = np.full((SIZE, SIZE), -1000, np.float32)
     cycle[np.arange(SIZE), (np.arange(SIZE) + 1) % SIZE] = 0
-    assert write_passage(drifting(cycle, tmp_path), TEXTS, 0, 7, 0.8) == "bcdeabc"
+    assert write_passage(drifting(cycle, tmp_path), VOCABULARY, 7, 0.8) == "bcdeabc"
     loose = drifting(table(1), tmp_path)
-    first, again = (write_passage(loose, TEXTS, 0, 50, 0.8) for _ in range(2))
+    first, again = (write_passage(loose, VOCABULARY, 50, 0.8) for _ in range(2))
     assert first == again
     assert len(set(first)) > 2
+
+
+def test_after_an_end_token_the_model_begins_anew(tmp_path: Path) -> None:
+    cycle = np.full((SIZE, SIZE), -1000, np.float32)
+    cycle[np.arange(SIZE), (np.arange(SIZE) + 1) % SIZE] = 0
+    ending = Vocabulary(tokens=TEXTS, start_token=0, end_token=2)
+    assert write_passage(drifting(cycle, tmp_path), ending, 5, 0.8) == "bcbcb"

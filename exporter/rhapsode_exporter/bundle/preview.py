@@ -20,10 +20,8 @@ def previews(manifest: Bundle, folder: Path, goldens: Mapping[GraphRole.ValueTyp
     for graph in manifest.graphs:
         golden = goldens[graph.role]
         if graph.role == GraphRole.GRAPH_ROLE_STEP:
-            vocabulary = manifest.sequence.vocabulary
             model = StepModel(folder / graph.file, graph, golden)
-            start = vocabulary.start_token
-            text = write_passage(model, vocabulary.tokens, start, PASSAGE_LENGTH, PASSAGE_TEMPERATURE)
+            text = write_passage(model, manifest.sequence.vocabulary, PASSAGE_LENGTH, PASSAGE_TEMPERATURE)
             yield Preview("preview.txt", text.encode())
         if graph.role == GraphRole.GRAPH_ROLE_DECODE:
             image = manifest.image

@@ -15,9 +15,11 @@ from rhapsode_exporter.families.base import Order
 from rhapsode_exporter.families.character_step import sequence_spec, step_graph
 from rhapsode_exporter.families.records import as_text, has_bfloat16, training_record
 from rhapsode_exporter.families.text_figures import Judge, Sample, figures, whole
-from rhapsode_exporter.judge.passage import write_passage
 from rhapsode_exporter.loops.sequence import SequenceSettings, Texts, train
 from rhapsode_exporter.networks.recurrent import Cell, CharacterNetwork, RecurrentShape
+from rhapsode_exporter.sampling.texts import texts_of_network
+
+PASSAGE_DOCUMENTS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +88,13 @@ def _texts(corpus: Corpus) -> Texts:
 
 
 def _passage(network: CharacterNetwork, corpus: Corpus) -> str:
-    prompt = torch.from_numpy(corpus.ids(corpus.start)).long()
-    drawn = write_passage(network, prompt, PASSAGE_LENGTH, PASSAGE_TEMPERATURE, seed=0)
-    return "".join(corpus.alphabet[token] for token in drawn)
+    """A long text, or documents, those of classes with the class's name before them."""
+    if not corpus.documents:
+        return texts_of_network(network, corpus, [""], PASSAGE_LENGTH, temperature=PASSAGE_TEMPERATURE)[0]
+    kinds = list(corpus.classes.items()) or [("", "")]
+    names, marks = zip(*(kinds[number % len(kinds)] for number in range(PASSAGE_DOCUMENTS)), strict=True)
+    texts = texts_of_network(network, corpus, marks, PASSAGE_LENGTH, temperature=PASSAGE_TEMPERATURE)
+    return "".join(f"{name}{': ' if name else ''}{text}\n" for name, text in zip(names, texts, strict=True))
 
 
 def _data_set(corpus: Corpus) -> DataSet:

@@ -1,12 +1,12 @@
 """A bundle's step graph on ONNX Runtime, and what can be judged of any: likelihood, divergence, a passage."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rhapsode.v1.bundle_pb2 import Graph
+from rhapsode.v1.bundle_pb2 import Graph, Vocabulary
 from rhapsode_exporter.bundle.goldens import Golden
 from rhapsode_exporter.bundle.onnx_runtime import OnnxRuntime, Tensors
 
@@ -61,12 +61,19 @@ def divergence(reference: StepModel, model: StepModel, tokens: Ids) -> float:
     return total / tokens.size
 
 
-def write_passage(model: StepModel, texts: Sequence[str], start: int, length: int, temperature: float) -> str:
-    """`length` tokens drawn after `start` from softmax(logits / temperature), the same ones each time."""
-    random, states, token, drawn = np.random.Generator(np.random.PCG64(0)), model.fresh(1), start, []
+def write_passage(model: StepModel, vocabulary: Vocabulary, length: int, temperature: float) -> str:
+    """`length` tokens drawn after the start token from softmax(logits / temperature), the same ones each time.
+
+    After an end token the model begins anew.
+    """
+    random, start = np.random.Generator(np.random.PCG64(0)), vocabulary.start_token
+    end = vocabulary.end_token if vocabulary.HasField("end_token") else None
+    states, token, drawn = model.fresh(1), start, []
     for _ in range(length):
         logs, states = model.step(np.array([token]), states)
         sums = np.cumsum(np.exp((logs[0] - logs.max()) / temperature))
         token = int(np.searchsorted(sums, random.random() * sums[-1], side="right"))
-        drawn.append(texts[token])
+        drawn.append(vocabulary.tokens[token])
+        if token == end:
+            states, token = model.fresh(1), start
     return "".join(drawn)
