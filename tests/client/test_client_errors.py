@@ -136,3 +136,34 @@ def test_attempts_end(error: errors.Unavailable, failures: int, begun: bool) -> 
         attempts.delay_after(unavailable(), now=4.0, begun=begun)
     with pytest.raises(errors.Unavailable):
         attempts.delay_after(error, now=4.0, begun=begun)
+
+
+def failing(attempts: Attempts, error: errors.Unavailable) -> float:
+    return attempts.delay_after(error, now=0.0, begun=True)
+
+
+def test_progress_begins_the_count_and_the_waits_anew() -> None:
+    policy = RetryPolicy(attempts=3, initial_backoff=0.1)
+    attempts = Attempts(ONCE_AGAIN, policy, deadline=None, jitter=lambda: 0.5)
+    waits = []
+    for _ in range(policy.renewals + 1):
+        attempts.progressed()
+        waits += [failing(attempts, unavailable()), failing(attempts, unavailable())]
+    assert waits == pytest.approx([0.1, 0.2] * (policy.renewals + 1))
+
+
+def test_progress_begins_anew_only_so_often() -> None:
+    attempts = Attempts(ONCE_AGAIN, RetryPolicy(attempts=2, renewals=3), deadline=None, jitter=lambda: 0.5)
+    for _ in range(4):
+        attempts.progressed()
+        failing(attempts, unavailable())
+    attempts.progressed()
+    with pytest.raises(errors.Unavailable):
+        failing(attempts, unavailable())
+
+
+def test_progress_moves_no_deadline() -> None:
+    attempts = Attempts(ONCE_AGAIN, RetryPolicy(), deadline=10.0, jitter=lambda: 0.5)
+    attempts.progressed()
+    with pytest.raises(errors.Unavailable):
+        attempts.delay_after(unavailable(), now=9.95, begun=True)

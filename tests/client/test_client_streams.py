@@ -53,14 +53,39 @@ def test_text_breaks_again_and_again(socket: Path, eager: ChannelSettings) -> No
     assert len(script.requests) == 5
 
 
-def test_attempts_are_bounded(socket: Path, eager: ChannelSettings) -> None:
-    script = Script(breaks=[Break(2)] * 9)
+def test_attempts_that_bring_nothing_are_bounded(socket: Path, eager: ChannelSettings) -> None:
+    script = Script(breaks=[Break(2), *[Break(1)] * 9])
     with serving(script, socket) as address, Client(address, eager) as client:
         stream = client.stream_text("m", seed=5, max_tokens=40)
         with pytest.raises(ConnectionLost, match="scripted"):
             list(stream)
         assert list(stream) == []
-    assert len(script.requests) == eager.retry.attempts
+    assert len(script.requests) == eager.resume.attempts
+
+
+def test_a_stream_that_gets_on_may_break_more_often(socket: Path, eager: ChannelSettings) -> None:
+    script = Script(breaks=[Break(2), Break(0)] * 12)
+    with serving(script, socket) as address, Client(address, eager) as client:
+        text = "".join(chunk.text for chunk in client.stream_text("m", seed=5, max_tokens=20))
+    assert text == whole(5, 20)
+    assert len(script.requests) == 25
+
+
+def test_what_is_repeated_is_no_progress(socket: Path, eager: ChannelSettings) -> None:
+    script = Script(breaks=[Break(3)] * 9)
+    with serving(script, socket) as address, Client(address, eager) as client, pytest.raises(ConnectionLost):
+        list(client.stream_text("m", seed=5, max_tokens=20, candidate_count=2))
+    assert len(script.requests) == eager.resume.attempts
+
+
+def test_even_a_stream_that_gets_on_is_not_carried_from_server_to_server_for_ever(socket: Path) -> None:
+    policy = RetryPolicy(attempts=2, initial_backoff=0.001, max_backoff=0.002, renewals=3)
+    script = Script(breaks=[Break(2)] * 9)
+    with serving(script, socket) as address, Client(address, ChannelSettings(resume=policy)) as client:
+        stream = client.stream_text("m", seed=5, max_tokens=40)
+        with pytest.raises(ConnectionLost, match="scripted"):
+            list(stream)
+    assert len(script.requests) == 5
 
 
 def test_a_break_at_the_very_end_is_nobodys_concern(socket: Path, eager: ChannelSettings) -> None:

@@ -33,7 +33,7 @@ class ChannelSettings:
     """How to talk to a server. `tls` absent means plain text; sizes in bytes, times in seconds.
 
     `retry` is for unary calls and for streams that have not begun; `resume` for streams that have: its default bridges
-    a restart of about 15 seconds.
+    restarts of about 15 seconds each.
     """
 
     tls: Tls | None = None

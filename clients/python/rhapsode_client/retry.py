@@ -8,15 +8,18 @@ from rhapsode_client.errors import RhapsodeError
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Attempts at one request in all, and the waits between them in seconds.
+    """Attempts at one request, and the waits between them in seconds.
 
-    One attempt means no retry; of a unary call gRPC makes at most 5.
+    `attempts` is how many in a row may bring nothing new. One means no retry; of a unary call gRPC makes at most 5. A
+    stream that brings something new begins to count anew, waits included, but no more than `renewals` times: a request
+    at which servers die is not carried from one to the next for ever.
     """
 
     attempts: int = 5
     initial_backoff: float = 0.1
     max_backoff: float = 2.0
     multiplier: float = 2.0
+    renewals: int = 30
 
     def backoff(self, failures: int) -> float:
         """Seconds to wait after so many failures, at least 1, before jitter."""
@@ -36,6 +39,12 @@ class Attempts:
         self._deadline = deadline
         self._jitter = jitter
         self._failures = 0
+        self._renewals = 0
+        self._progressed = False
+
+    def progressed(self) -> None:
+        """Something new has come since the last failure."""
+        self._progressed = True
 
     def remaining(self, now: float) -> float | None:
         """Seconds left until the deadline; None where there is none."""
@@ -46,8 +55,8 @@ class Attempts:
 
         Raises `error` itself where another attempt is of no use, one too many, or past the deadline.
         """
-        self._failures += 1
         policy = self._resume if begun else self._retry
+        self._count_failure(policy)
         delay = error.retry_delay
         if delay is None:
             delay = policy.backoff(self._failures) * (0.8 + 0.4 * self._jitter())
@@ -55,3 +64,10 @@ class Attempts:
         if not error.retryable or self._failures >= policy.attempts or too_late:
             raise error
         return delay
+
+    def _count_failure(self, policy: RetryPolicy) -> None:
+        if self._progressed and self._failures and self._renewals < policy.renewals:
+            self._failures = 0
+            self._renewals += 1
+        self._progressed = False
+        self._failures += 1

@@ -28,7 +28,10 @@ class Course(Generic[RequestT, MessageT, ItemT]):
     def take(self, message: MessageT | None) -> None:
         """Note a message; None is the end of an attempt with status OK. Raises ResumeMismatch or UnexpectedReply."""
         if message is not None:
-            self.ready.extend(self._plan.receive(message))
+            new = self._plan.receive(message)
+            if new:
+                self._attempts.progressed()
+            self.ready.extend(new)
         elif self._plan.complete:
             self.done = True
         else:
