@@ -7,7 +7,7 @@ import pytest
 
 from client.scripted import DRAWN_SEED, Break, Script, serving
 from rhapsode.v1 import image_pb2
-from rhapsode_client import ChannelSettings, Client, ResumeMismatch
+from rhapsode_client import ChannelSettings, Client, ConnectionLost, ResumeMismatch
 
 
 def test_pictures_of_a_seed_go_on_by_first_index(socket: Path, eager: ChannelSettings) -> None:
@@ -21,6 +21,21 @@ def test_pictures_of_a_seed_go_on_by_first_index(socket: Path, eager: ChannelSet
     last = script.requests[-1]
     assert isinstance(last, image_pb2.StreamImagesRequest)
     assert (last.generation.first_index, last.generation.count, last.generation.seed) == (14, 2, DRAWN_SEED)
+
+
+def test_pictures_that_get_on_may_break_more_often_than_in_a_row(socket: Path, eager: ChannelSettings) -> None:
+    script = Script(breaks=[Break(2), Break(0)] * 8)
+    with serving(script, socket) as address, Client(address, eager) as client:
+        rows = [picture.index for picture in client.stream_images("m", count=30)]
+    assert rows == list(range(30))
+    assert len(script.requests) == 17
+
+
+def test_a_walk_that_only_repeats_itself_gives_up(socket: Path, eager: ChannelSettings) -> None:
+    script = Script(breaks=[Break(3)] * 9)
+    with serving(script, socket) as address, Client(address, eager) as client, pytest.raises(ConnectionLost):
+        list(client.interpolate("m", [1, 2], frames_per_segment=6))
+    assert len(script.requests) == eager.resume.attempts
 
 
 def test_pictures_of_seeds_go_on_with_the_seeds_that_are_left(socket: Path, eager: ChannelSettings) -> None:

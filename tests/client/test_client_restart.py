@@ -1,12 +1,12 @@
 """A real server is killed in the middle of a stream, and another one takes its place."""
 
-import http.client
 from pathlib import Path
 
 from client.scripted import short_folder
 from rhapsode_client import Client, ImageFormat
 from support import bundles
 from support.server import process
+from support.tally import started_calls
 
 COUNT = 3000  # pictures of 768 bytes: far more than an unread stream has under way
 
@@ -22,21 +22,9 @@ def test_a_stream_survives_its_server(tmp_path: Path) -> None:
             first.process.wait()
             with process(tmp_path, *flags) as second:
                 pictures.extend(stream)
-                made = requests_of(second.metrics_address)
+                made = started_calls(second.metrics_address, "StreamImages")
                 whole = client.stream_images("tiny-faces", seed=6, count=COUNT, format=ImageFormat.RAW_FLOAT32)
                 expected = [picture.data for picture in whole]
     assert [picture.index for picture in pictures] == list(range(COUNT))
     assert [picture.data for picture in pictures] == expected
     assert made == 1
-
-
-def requests_of(metrics_address: str) -> int:
-    """Streams of pictures that a server was asked for."""
-    connection = http.client.HTTPConnection(metrics_address, timeout=10)
-    connection.request("GET", "/metrics")
-    page = connection.getresponse().read().decode()
-    connection.close()
-    (line,) = [
-        line for line in page.splitlines() if line.startswith("grpc_server_started_total") and "StreamImages" in line
-    ]
-    return int(float(line.split()[-1]))

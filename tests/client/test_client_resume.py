@@ -104,6 +104,19 @@ def test_a_repetition_with_other_tokens_is_noticed() -> None:
         )
 
 
+def test_the_best_of_many_is_asked_for_once_more() -> None:
+    request = text_pb2.StreamTextRequest()
+    request.generation.keep_best.drawn = 4
+    plan = TextPlan(request)
+    message = text_pb2.StreamTextResponse(
+        started=text_pb2.TextStarted(seed=1), chunks=[text_pb2.TextChunk(text="ab", token_ids=[1, 2])]
+    )
+    assert [chunk.text for chunk in plan.receive(message)] == ["ab"]
+    again = plan.next_request().generation
+    assert (again.seed, again.keep_best.drawn, list(again.received_token_ids)) == (1, 4, [])
+    assert plan.receive(message) == []
+
+
 def test_the_text_of_a_stop_sequences_token_comes_without_the_token() -> None:
     plan = TextPlan(text_pb2.StreamTextRequest())
     chunks = plan.receive(
