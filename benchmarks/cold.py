@@ -34,8 +34,8 @@ def start_figures(models: Path, log: Path, flags: Sequence[str]) -> tuple[Figure
     with tempfile.TemporaryDirectory() as folder, log.open("wb") as output:
         socket = Path(folder) / "grpc"
         begun = time.perf_counter()
-        with _process(models, socket, output.fileno(), flags) as process:
-            _wait_until_serving(socket)
+        with server_process(models, socket, output.fileno(), flags) as process:
+            wait_until_serving(socket)
             seconds, resident = time.perf_counter() - begun, resident_bytes(process.pid)
     return (
         Figure(START, seconds),
@@ -65,7 +65,10 @@ async def stream_figures(models: Path, log: Path, flags: Sequence[str]) -> tuple
 
 
 @contextmanager
-def _process(models: Path, socket: Path, output: int, flags: Sequence[str]) -> Iterator["subprocess.Popen[bytes]"]:
+def server_process(
+    models: Path, socket: Path, output: int, flags: Sequence[str]
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Start a server that listens on `socket` and writes its log to `output`; at the end it is stopped."""
     command = [program("rhapsode-server"), f"--models={models}", f"--address=unix:{socket}", "--metrics-address="]
     with subprocess.Popen(
         [*command, "--drain-delay=0", *flags], stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment()
@@ -76,7 +79,8 @@ def _process(models: Path, socket: Path, output: int, flags: Sequence[str]) -> I
             process.send_signal(signal.SIGTERM)
 
 
-def _wait_until_serving(socket: Path) -> None:
+def wait_until_serving(socket: Path) -> None:
+    """Wait for SERVING. Raises ServerFailedError where the server does not listen in time."""
     until = time.monotonic() + STARTS_WITHIN
     while not socket.exists():
         if time.monotonic() > until:

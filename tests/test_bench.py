@@ -19,6 +19,7 @@ from benchmarks.plan import FULL_LOAD, PROMPTS, TEXT_1024, Task
 from benchmarks.rounds import Round
 from benchmarks.served import measure, measure_arrivals
 from benchmarks.spread import Spread, percentile, spread
+from benchmarks.standstill import STILL, standstill_figures
 from benchmarks.text_limits import BareLoop, FusedLoop, PlainLoop
 from deploy import page
 from deploy.local_server import running_server
@@ -46,6 +47,13 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
 
 def taken(case: Case, way: Way, cpu: float, wall: float = 1.0, firsts: Times = (), ends: Times = ()) -> Measurement:
     return Measurement(case.name, way, case.total, wall, cpu * case.total, firsts=firsts, ends=ends)
+
+
+def test_a_stream_stands_still_for_as_long_as_its_server_takes_at_least(folders: Folders, tmp_path: Path) -> None:
+    start, still = standstill_figures(folders.measured, TEXT.model, tmp_path / "log", (ON_CPU,))
+    assert (start.name, still.name) == (START, STILL)
+    assert start.value > 0
+    assert still.value > 0.2
 
 
 async def test_a_load_is_measured_in_every_way(folders: Folders, tmp_path: Path) -> None:
