@@ -90,6 +90,7 @@ def test_what_is_left_out_stays_unset() -> None:
         ({"seed": -1}, "seed"),
         ({"seed": 2**64}, "seed"),
         ({"max_tokens": 2**32}, "max_tokens"),
+        ({"max_tokens": 10**12}, "max_tokens"),
         ({"candidate_count": 1.5}, "candidate_count"),
         ({"received_token_ids": [0, -3]}, "received_token_ids[1]"),
         ({"stop_sequences": ["\ud800"]}, "stop_sequences[0]"),

@@ -165,6 +165,14 @@ NAMES = [
 ]
 TOKENS = [
     text_case("an emoji", "generation.text", "index 1", "UNKNOWN_TOKEN", text="a🙂b"),
+    text_case("an unknown character far behind", "generation.text", "index 499", "UNKNOWN_TOKEN", text="a" * 499 + "Ω"),
+    text_case(
+        "a received id too high behind good ones",
+        "generation.received_token_ids",
+        "index 2",
+        "UNKNOWN_TOKEN",
+        received_token_ids=[1, 2, 2**32 - 1],
+    ),
     text_case("an upper-case letter", "generation.text", "index 0", "UNKNOWN_TOKEN", text="Abc"),
     text_case(
         "an id too high", "generation.token_ids.ids", "index 2", "UNKNOWN_TOKEN", token_ids=TokenIds(ids=[1, 2, 30])
@@ -208,6 +216,18 @@ NOTHING = [
         "generation.stopping.stop_sequences[1]",
         "empty",
         stopping=Stopping(max_tokens=9, stop_sequences=["a", ""]),
+    ),
+    text_case(
+        "10,000 stop sequences",
+        "generation.stopping.stop_sequences",
+        "0 to 16 elements",
+        stopping=Stopping(max_tokens=9, stop_sequences=["ab"] * 10_000),
+    ),
+    text_case(
+        "a million received tokens of a few",
+        "generation.received_token_ids",
+        "at most 24",
+        received_token_ids=[1] * 1_000_000,
     ),
     text_case(
         "a long stop sequence",

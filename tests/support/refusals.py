@@ -17,7 +17,7 @@ class Refusal:
     retry: RetryInfo | None
 
 
-def refusal(error: grpc.aio.AioRpcError) -> Refusal:
+def refusal(error: grpc.RpcError) -> Refusal:
     """Read the details; a status of ours always says its reason."""
     status = rpc_status.from_call(cast("grpc.Call", error))  # it has what from_call asks for
     if status is None:

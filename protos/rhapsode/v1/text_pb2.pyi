@@ -278,7 +278,11 @@ class TextGeneration(message.Message):
     @builtins.property
     def received_token_ids(self) -> containers.RepeatedScalarFieldContainer[builtins.int]:
         """Tokens that an interrupted stream of the same request has already delivered: generation goes on after them, and
-        they are not sent again. Needs a seed and one candidate. They are taken as given.
+        they are not sent again. Needs a seed and one candidate. They are taken as given, and nobody checks that the model
+        would have drawn them: tokens that it could not have sent (of whatever probability, or against the request's own bias
+        and filters) are stepped over like a prompt's, count for penalties, and the text goes on after them with the noise
+        of its place. An end token as the last of them is the end; an end token or a stop sequence before that ends nothing,
+        and a stop sequence does not begin in them. As many as max_tokens are the end, more are refused.
         """
 
     @builtins.property

@@ -3,8 +3,10 @@
 import asyncio
 import secrets
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -85,10 +87,7 @@ class Guard(grpc.aio.ServerInterceptor):
 
     def _guarded(self, handler: "grpc.RpcMethodHandler[Any, Any]", rpc: _Rpc) -> "grpc.RpcMethodHandler[Any, Any]":
         make, behaviour = _shape(handler)
-
-        async def guarded(request: Any, context: "grpc.aio.ServicerContext[Any, Any]") -> Any:  # noqa: ANN401 - any method's
-            return await self._run(rpc, behaviour, request, context)
-
+        guarded = partial(self._run, rpc, behaviour)
         return make(guarded, _tolerant(handler.request_deserializer, rpc), _counted(handler.response_serializer, rpc))
 
     async def _run(
@@ -111,6 +110,10 @@ class Guard(grpc.aio.ServerInterceptor):
             elif code is grpc.StatusCode.INTERNAL:
                 self._log.error("failed", request_id=call.request_id, exc_info=error)
             status, trailing = status_of(mask(error))
+            # gRPC keeps the exception that abort raises for a while, and with it what the frames below it hold: a
+            # request of megabytes would stay.
+            del request
+            _clear_frames(error)
             await context.abort(code, status.message, (*trailing, (REQUEST_ID, call.request_id)))
         finally:
             self._end(rpc, _NAMES[code], time.perf_counter() - began, call.request_id, context.peer())
@@ -121,7 +124,7 @@ class Guard(grpc.aio.ServerInterceptor):
 
     def _admit(self, rpc: _Rpc, request: object) -> None:
         if isinstance(request, _Malformed):
-            raise MalformedRequest("the bytes are not a message of the expected type")
+            raise MalformedRequest("the bytes are not a message of the expected type, or a string in it is not UTF-8")
         if rpc.ours and isinstance(request, Message):
             if self._stopping:
                 self._count_refusal(request, ShuttingDown.reason)
@@ -155,6 +158,13 @@ class Guard(grpc.aio.ServerInterceptor):
     def _flush(self) -> None:
         self._flushing = None
         self._log.flush()
+
+
+def _clear_frames(error: BaseException | None) -> None:
+    """Forget the local variables of all functions that an error and its causes have left."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def _rpc(service: str, method: MethodDescriptor, metrics: RpcMetrics) -> _Rpc:
