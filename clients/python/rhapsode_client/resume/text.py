@@ -48,13 +48,15 @@ class _Candidate:
 
 
 class TextPlan:
-    """A single candidate goes on with `received_token_ids`. Several are asked for once more under the same seed, and
-    what has been delivered is checked and left out: exact too, since equal requests give equal tokens.
+    """A single candidate goes on with `received_token_ids`. Several, or the best of many, are asked for once more under
+    the same seed, and what has been delivered is checked and left out: exact too, since equal requests give equal
+    tokens.
     """
 
     def __init__(self, request: pb.StreamTextRequest) -> None:
         self._request = request
         self._count = request.generation.candidate_count or 1
+        self._whole = self._count > 1 or request.generation.HasField("keep_best")
         self._received_before = len(request.generation.received_token_ids)
         self._candidates: defaultdict[int, _Candidate] = defaultdict(_Candidate)
         self.started: TextStarted | None = None
@@ -81,10 +83,10 @@ class TextPlan:
         request = pb.StreamTextRequest()
         request.CopyFrom(self._request)
         request.generation.seed = self.started.seed
-        if self._count == 1:
+        if not self._whole:
             request.generation.received_token_ids.extend(self._candidates[0].token_ids)
         for candidate in self._candidates.values():
-            candidate.start_again(from_the_top=self._count > 1)
+            candidate.start_again(from_the_top=self._whole)
         return request
 
     def receive(self, message: pb.StreamTextResponse) -> list[TextChunk]:
