@@ -1,5 +1,7 @@
 """`rhapsode text`: text, shown as it comes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, cast
 
 import typer
@@ -81,10 +83,7 @@ def text(
     that the text is what one long request would have given; beyond the model's limit by fresh ones, prompted with the
     last tokens and with the next seed.
     """
-    if endless and candidates > 1:
-        raise typer.BadParameter("--endless goes on with one candidate only")
-    if endless and best_of:
-        raise typer.BadParameter("--endless cannot wait for all candidates, as --keep-best does")
+    _check_endless(endless, candidates, best_of)
     options = _given(
         temperature=temperature,
         top_k=top_k,
@@ -101,12 +100,23 @@ def text(
         echo=echo,
     )
     request = TextRequest(model, read_prompt(prompt), options, max_tokens, seed, timeout)
-    with session(address, tls_ca) as client:
-        view = _view(client, request, as_json=as_json)
-        try:
-            run_endless(client, request, view) if endless else run_once(client, request, view)
-        finally:
-            view.leave()
+    with session(address, tls_ca) as client, _showing(_view(client, request, as_json=as_json)) as view:
+        run_endless(client, request, view) if endless else run_once(client, request, view)
+
+
+def _check_endless(endless: bool, candidates: int, best_of: int | None) -> None:
+    if endless and candidates > 1:
+        raise typer.BadParameter("--endless goes on with one candidate only")
+    if endless and best_of:
+        raise typer.BadParameter("--endless cannot wait for all candidates, as --keep-best does")
+
+
+@contextmanager
+def _showing(view: View) -> Iterator[View]:
+    try:
+        yield view
+    finally:
+        view.leave()
 
 
 def _given(**options: object) -> TextOptions:
