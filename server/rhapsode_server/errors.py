@@ -62,6 +62,7 @@ class UnknownToken(InvalidField):
 
     def __init__(self, field: str, index: int) -> None:
         super().__init__(field, f"has no token for the element at index {index}", {"index": str(index)})
+        self.index = index
 
 
 class OutputTooLarge(InvalidField):

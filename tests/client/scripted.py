@@ -122,6 +122,19 @@ class ScriptedText(TextServiceServicer):
         scores = [text_pb2.TextScore(scored_character_count=len(given.text)) for given in request.inputs]
         return text_pb2.ScoreTextResponse(model="m", version=1, fingerprint=fingerprint, scores=scores)
 
+    def ClassifyText(  # noqa: N802
+        self, request: text_pb2.ClassifyTextRequest, context: grpc.ServicerContext
+    ) -> text_pb2.ClassifyTextResponse:
+        broken, fingerprint = self._script.begin(request)
+        if broken is not None:
+            fail(broken, context, self._script)
+        found = [text_pb2.TextClassification(token_count=len(given.text)) for given in request.inputs]
+        return text_pb2.ClassifyTextResponse(model="m", version=1, fingerprint=fingerprint, classifications=found)
+
+    def TokenizeText(self, request: object, context: grpc.ServicerContext) -> NoReturn:  # noqa: N802
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, "not scripted")
+        raise AssertionError
+
     def StreamText(  # noqa: N802
         self, request: text_pb2.StreamTextRequest, context: grpc.ServicerContext
     ) -> Iterator[text_pb2.StreamTextResponse]:

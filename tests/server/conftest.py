@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from support import bundles
+from support import bundles, text_bundles
 from support.server import Loaded, load
 
 
@@ -19,6 +19,22 @@ def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     bundles.compressor().write(folder)
     bundles.transformer().write(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+    """Models of texts that know classes, and critics of texts, loaded."""
+    folder = tmp_path_factory.mktemp("models")
+    bundles.stepper().write(folder)
+    bundles.grey_generator().write(folder)
+    text_bundles.headlines().write(folder)
+    text_bundles.headlines("short-headlines", longest_prompt=8).write(folder)
+    text_bundles.headlines("started-headlines", start_token="\n").write(folder)
+    text_bundles.text_critic().write(folder)
+    text_bundles.text_critic("few-letters", tokens=tuple("aeiou"), longest=6).write(folder)
+    text_bundles.text_critic("some-letters", tokens=(*"aeiou", "<?>"), unknown_token="<?>", longest=6).write(folder)
+    text_bundles.text_critic("failing-taste", nan_token="z").write(folder)
+    return load(folder)
 
 
 @pytest.fixture(scope="session")

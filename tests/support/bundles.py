@@ -92,8 +92,10 @@ class Draft:
         for value in model.graph.input:
             shape = [axis.dim_value for axis in value.type.tensor_type.shape.dim][1:]
             feeds[value.name] = generator.standard_normal((ROWS, *shape), np.float32)
+        safe = [i for i in range(len(self.bundle.sequence.vocabulary.tokens)) if i != self.avoid_token]
+        if "tokens" in feeds:
+            feeds |= graphs.texts(safe, ROWS, feeds["tokens"].shape[1])
         if "token" in feeds:
-            safe = [i for i in range(len(self.bundle.sequence.vocabulary.tokens)) if i != self.avoid_token]
             feeds["token"] = np.resize(np.array(safe, np.int64), ROWS)
         if "class_id" in feeds:
             safe = [i for i in range(max(1, len(self.bundle.classes))) if i != self.avoid_class]
@@ -132,7 +134,7 @@ def stepper(
     ids = {field: tokens.index(token) for field, token in special.items() if token is not None}
     bundle.sequence.CopyFrom(
         bundle_pb2.SequenceSpec(
-            vocabulary=bundle_pb2.Vocabulary(tokens=tokens, **ids),
+            vocabulary=bundle_pb2.Vocabulary(tokens=tokens, **ids),  # type: ignore[arg-type]  # it has flags too
             longest_prompt=longest_prompt,
             penalties_count_prompt=penalties_count_prompt,
         )

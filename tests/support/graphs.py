@@ -126,6 +126,42 @@ def mirror(channels: int) -> onnx.ModelProto:
     return model(nodes, [floats("image", *shape)], [floats("transformed", *shape)], weights)
 
 
+def text_critic(size: int, longest: int, *, seed: int, classes: int, nan_token: int | None = None) -> onnx.ModelProto:
+    """tokens [batch, longest], length [batch] → class_logits [batch, classes]; tokens beyond the length mean nothing.
+
+    Of a text with the token `nan_token` every logit is NaN.
+    """
+    draw = _draw(seed)
+    weights: Weights = {
+        "embedding": draw(size, WIDTH),
+        "places": np.arange(longest, dtype=np.int64)[None],
+        "column": np.array([-1, 1], np.int64),
+        "last": np.array([2], np.int64),
+        "flat": np.array([-1, longest * WIDTH], np.int64),
+        "to_logits": draw(longest * WIDTH, classes) / np.float32(np.sqrt(WIDTH)),
+    }
+    if nan_token is not None:
+        weights["embedding"][nan_token] = np.nan
+    nodes = [
+        _node("Gather", "embedding tokens", "embedded"),
+        _node("Reshape", "length column", "lengths"),
+        _node("Less", "places lengths", "there"),
+        helper.make_node("Cast", ["there"], ["shares"], to=TensorProto.FLOAT),
+        _node("Unsqueeze", "shares last", "weights"),
+        _node("Mul", "embedded weights", "masked"),
+        _node("Reshape", "masked flat", "features"),
+        _node("MatMul", "features to_logits", "class_logits"),
+    ]
+    return model(nodes, [integers("tokens", longest), integers("length")], [floats("class_logits", classes)], weights)
+
+
+def texts(tokens: Sequence[int], rows: int, longest: int) -> dict[str, NDArray[np.int64]]:
+    """What a critic of texts is fed: texts of every length, with zeros beyond it."""
+    lengths = np.arange(rows, dtype=np.int64) % longest + 1
+    filled = np.resize(np.array(tokens, np.int64), (rows, longest))
+    return {"tokens": np.where(np.arange(longest) < lengths[:, None], filled, 0), "length": lengths}
+
+
 def cipher() -> onnx.ModelProto:
     """message, key [batch, 6] → sent [batch, 6]: tensors that are no pictures."""
     nodes = [_node("Mul", "message key", "sent")]
@@ -207,9 +243,9 @@ def floats(name: str, *shape: int) -> Value:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape])
 
 
-def integers(name: str) -> Value:
-    """An int64 tensor [batch]."""
-    return helper.make_tensor_value_info(name, TensorProto.INT64, ["batch"])
+def integers(name: str, *shape: int) -> Value:
+    """An int64 tensor [batch, *shape]."""
+    return helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", *shape])
 
 
 class _draw:  # noqa: N801  # used as a function that remembers where it stands

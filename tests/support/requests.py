@@ -39,6 +39,13 @@ async def score(
     return await server.text.ScoreText(asked)
 
 
+async def classify(
+    server: Running, *inputs: str | text_pb2.ScoreInput, model: str = "tiny-taste"
+) -> text_pb2.ClassifyTextResponse:
+    given = [text_pb2.ScoreInput(text=one) if isinstance(one, str) else one for one in inputs]
+    return await server.text.ClassifyText(text_pb2.ClassifyTextRequest(model=model, inputs=given))
+
+
 async def generate_images(server: Running, asked: image_pb2.ImageGeneration) -> image_pb2.GenerateImagesResponse:
     return await server.image.GenerateImages(image_pb2.GenerateImagesRequest(generation=asked))
 

@@ -14,7 +14,7 @@ from rhapsode.v1.text_pb2_grpc import TextServiceStub
 from rhapsode_client.aio_streams import AsyncImageStream, AsyncTextStream
 from rhapsode_client.calls import Call, new_call
 from rhapsode_client.channel import DEFAULT_ADDRESS, DEFAULT_SETTINGS, ChannelSettings, open_aio_channel
-from rhapsode_client.convert import edits, exchange, image_scores, images, models, scalars, score, text
+from rhapsode_client.convert import classify, edits, exchange, image_scores, images, models, scalars, score, text
 from rhapsode_client.failures import aio_failures
 from rhapsode_client.resume.images import (
     ImagesPlan,
@@ -25,6 +25,7 @@ from rhapsode_client.resume.images import (
 )
 from rhapsode_client.resume.text import TextPlan
 from rhapsode_client.types import (
+    ClassificationsResult,
     CompressedPicture,
     Edit,
     EditOptions,
@@ -103,11 +104,27 @@ class AsyncClient:
         return AsyncTextStream(self._text.StreamText, TextPlan(request), self._call(timeout))
 
     async def score(
-        self, model: str, inputs: Sequence[Prompt], *, top_logprobs: int = 0, timeout: float | None = None
+        self,
+        model: str,
+        inputs: Sequence[Prompt],
+        *,
+        top_logprobs: int = 0,
+        class_name: str = "",
+        timeout: float | None = None,
     ) -> ScoreResult:
-        """How likely texts are, each text or token ids; with the `top_logprobs` likeliest tokens in each place."""
-        request = score.request(model, inputs, top_logprobs)
+        """How likely texts are, each text or token ids; with the `top_logprobs` likeliest tokens in each place.
+
+        `class_name` is a class of the model's whose texts they are taken for.
+        """
+        request = score.request(model, inputs, top_logprobs, class_name)
         return score.result(await self._unary(self._text.ScoreText, request, timeout))
+
+    async def classify_text(
+        self, model: str, inputs: Sequence[Prompt], *, timeout: float | None = None
+    ) -> ClassificationsResult:
+        """Of which class texts are, each text or token ids, by a critic of texts."""
+        request = classify.request(model, inputs)
+        return classify.result(await self._unary(self._text.ClassifyText, request, timeout))
 
     async def generate_images(
         self, model: str, *, timeout: float | None = None, **options: Unpack[ImageOptions]

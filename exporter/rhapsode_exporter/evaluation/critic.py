@@ -18,8 +18,8 @@ COMMONEST = "naming the commonest class"
 
 
 def judges(bundle: Opened) -> bool:
-    """Whether the bundle has a critic, or an autoencoder whose errors judge."""
-    return CRITIC in bundle.sessions or reconstructs(bundle)
+    """Whether the bundle has a critic of pictures, or an autoencoder whose errors judge."""
+    return (CRITIC in bundle.sessions and bundle.manifest.HasField("image")) or reconstructs(bundle)
 
 
 def reconstructs(bundle: Opened) -> bool:

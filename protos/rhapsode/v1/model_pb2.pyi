@@ -89,7 +89,7 @@ class ModelLimits(message.Message):
     REQUEST_BYTES_FIELD_NUMBER: builtins.int
     RESPONSE_BYTES_FIELD_NUMBER: builtins.int
     prompt_tokens: builtins.int
-    """Tokens in a prompt, or in a text to score."""
+    """Tokens in a prompt, or in a text to score or to classify; the prefix of a class counts."""
     generated_tokens: builtins.int
     """Tokens generated for a candidate."""
     candidates: builtins.int

@@ -210,11 +210,15 @@ class KeepBestText(message.Message):
     """Candidates to generate; at least as many as are wanted."""
     critic: builtins.str
     """The critic of texts that judges, "name" or "name@version"; empty means that the candidate with the highest mean
-    log-probability of a token under the model itself is the best. Its vocabulary need not be the model's.
+    log-probability of a token under the model itself is the best. The mean is that of the tokens that are sent: an end
+    token, and tokens cut off with a stop sequence, do not count.
+
+    A critic reads the prompt and what was generated as one text, cut to the first tokens that it takes. Its vocabulary
+    need not be the model's: what it has no token for becomes its unknown token, or is left out where it names none.
     """
     class_name: builtins.str
     """The class of the critic that is wanted: the candidate that is likeliest of this class is the best. Set exactly where
-    a critic is.
+    a critic is. Among equals the earlier row is better, here as by log-probability.
     """
     def __init__(
         self,
@@ -262,7 +266,9 @@ class TextGeneration(message.Message):
     echo: builtins.bool
     """Whether the prompt's tokens come back: in a stream as the first chunk of each candidate, marked as echoed."""
     class_name: builtins.str
-    """One of the model's classes (Model.sequence.classes), whose prefix is fed before the prompt; empty means none."""
+    """One of the model's classes (Model.sequence.classes), whose prefix is fed before the prompt, in place of the start
+    token; empty means none. Its tokens count towards the longest prompt.
+    """
     @builtins.property
     def token_ids(self) -> TokenIds:
         """The prompt as token ids."""
@@ -685,7 +691,9 @@ class TextChoice(message.Message):
     row: builtins.int
     """The row that drew it, from zero up: candidate `row` of the same request without keep_best has the same tokens."""
     score: builtins.float
-    """What it was chosen by: its mean log-probability of a token in nats, or the critic's probability of the class."""
+    """What it was chosen by: its mean log-probability of a token in nats, negative infinity where it has no token; or the
+    critic's probability of the class, zero where there was nothing to read.
+    """
     def __init__(
         self,
         *,
@@ -710,7 +718,9 @@ class ScoreInput(message.Message):
     text: builtins.str
     """The text."""
     class_name: builtins.str
-    """One of the model's classes, whose prefix is fed before the text and not scored; empty means none."""
+    """One of the model's classes, whose prefix is fed before the text and not scored, so that the text's first token is;
+    empty means none. Its tokens count towards the longest prompt.
+    """
     @builtins.property
     def token_ids(self) -> TokenIds:
         """The text as token ids."""
@@ -790,7 +800,7 @@ class TextScore(message.Message):
     @builtins.property
     def logprobs(self) -> containers.RepeatedCompositeFieldContainer[PositionLogprobs]:
         """One for each scored token, in order: for all tokens of the input, or for all but the first where the vocabulary
-        names no start token.
+        names no start token and no class was given.
         """
 
     def __init__(

@@ -54,7 +54,8 @@ class TextServiceStub:
 
     Every input stands alone, and begins after the vocabulary's start token where it names one: its numbers are those
     that GenerateText tells when it generates the same tokens from an empty prompt. Where it names none, the first
-    token of an input has no log-probability and is not scored; the others are scored given it.
+    token of an input has no log-probability and is not scored; the others are scored given it. With a class, an input
+    begins after the prefix of the class instead.
 
     Statuses: as GenerateText; INVALID_ARGUMENT also where the reply could outgrow a message (never retry; send fewer
     inputs at a time). Nothing is drawn, so every request is idempotent.
@@ -101,7 +102,8 @@ class TextServiceAsyncStub(TextServiceStub):
 
     Every input stands alone, and begins after the vocabulary's start token where it names one: its numbers are those
     that GenerateText tells when it generates the same tokens from an empty prompt. Where it names none, the first
-    token of an input has no log-probability and is not scored; the others are scored given it.
+    token of an input has no log-probability and is not scored; the others are scored given it. With a class, an input
+    begins after the prefix of the class instead.
 
     Statuses: as GenerateText; INVALID_ARGUMENT also where the reply could outgrow a message (never retry; send fewer
     inputs at a time). Nothing is drawn, so every request is idempotent.
@@ -163,7 +165,8 @@ class TextServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Every input stands alone, and begins after the vocabulary's start token where it names one: its numbers are those
         that GenerateText tells when it generates the same tokens from an empty prompt. Where it names none, the first
-        token of an input has no log-probability and is not scored; the others are scored given it.
+        token of an input has no log-probability and is not scored; the others are scored given it. With a class, an input
+        begins after the prefix of the class instead.
 
         Statuses: as GenerateText; INVALID_ARGUMENT also where the reply could outgrow a message (never retry; send fewer
         inputs at a time). Nothing is drawn, so every request is idempotent.

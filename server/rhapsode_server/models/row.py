@@ -111,18 +111,20 @@ class TextRow:
         `logprobs` is empty, or has one for each token.
         """
         forced = len(self.forced(len(ids)))
+        first = self._position + 1
         self._position += len(ids)
         self.token = ids[-1]
         if self.spec.scores:
-            return self._tell_score(ids, logprobs, alphabet)
+            untold = max(0, self.spec.unscored - first)
+            return self._tell_score(ids[untold:], logprobs[untold:], alphabet)
         return self._tell_drawn(ids[forced:] if forced else ids, logprobs[forced:] if forced else logprobs, alphabet)
 
     def _tell_score(self, ids: Sequence[int], logprobs: Sequence[Logprob], alphabet: Alphabet) -> Outcome[TextEvent]:
-        told = Tokens(ids, "".join(alphabet.tokens[token] for token in ids), logprobs)
+        told = [Tokens(ids, "".join(alphabet.tokens[token] for token in ids), logprobs)] if ids else []
         self._told += len(ids)
         self.ended = self.left <= 0
         ended = [Ended(EndReason.SCORED, self._told)] if self.ended else []
-        return Outcome([told, *ended], done=self.ended, made=len(ids))
+        return Outcome([*told, *ended], done=self.ended, made=len(ids))
 
     def _tell_drawn(self, ids: Sequence[int], logprobs: Sequence[Logprob], alphabet: Alphabet) -> Outcome[TextEvent]:
         if self.seen is not None:

@@ -32,6 +32,8 @@ class TextSpec:
     seed: int = 0
     logprobs: int | None = None
     """How many of the likeliest tokens to tell beside each token; None: no log-probabilities at all."""
+    unscored: int = 1
+    """Tokens of the prompt that are not told where it is scored: the first, or the whole prefix of a class."""
 
     @property
     def scores(self) -> bool:

@@ -10,7 +10,7 @@ from google.protobuf import json_format
 from numpy.typing import NDArray
 
 from rhapsode.v1.bundle_pb2 import Bundle
-from rhapsode_server.repository import attributes, code, contract, files, goldens, graph, schema
+from rhapsode_server.repository import attributes, code, contract, files, goldens, graph, schema, sequences
 from rhapsode_server.repository.attributes import Vectors
 from rhapsode_server.repository.goldens import Golden
 from rhapsode_server.repository.problems import Problem, refusal, refuse
@@ -51,7 +51,7 @@ def read(folder: Path) -> Manifest:
     bundle = _parse(content, folder)
     where = files.label(folder)
     whole = schema.check(bundle, folder.parent.name, folder.name)
-    refuse(where, (*whole, *attributes.check(bundle), *code.check(bundle)))
+    refuse(where, (*whole, *sequences.check(bundle), *attributes.check(bundle), *code.check(bundle)))
     refuse(where, (problem for part in bundle.graphs for problem in contract.check(bundle, part)))
     kept = files.read_listed(folder, bundle.files, {part.file for part in bundle.graphs} | _TENSORS)
     refuse(files.label(folder), (problem for part in bundle.graphs for problem in graph.check(kept[part.file], part)))

@@ -12,6 +12,7 @@ from rhapsode.v1 import bundle_pb2
 from rhapsode.v1.bundle_pb2 import Bundle, Graph, StatePair
 from rhapsode_server.repository import limits
 from rhapsode_server.repository.problems import Problem
+from rhapsode_server.repository.sequences import reads_texts
 from rhapsode_server.repository.tensors import BATCH, Comparison, Tensor, declared, floats, integers
 
 
@@ -36,6 +37,8 @@ def inputs(bundle: Bundle, graph: Graph) -> Sequence[Tensor]:
         return [state, noise, *_class_id(bundle)]
     if graph.role == bundle_pb2.GRAPH_ROLE_TRANSFORM and not bundle.HasField("image"):
         return [declared(spec) for spec in graph.inputs]  # whatever they are
+    if reads_texts(bundle):
+        return [integers("tokens", bundle.sequence.longest_prompt), integers("length")]
     return [_image(bundle)]
 
 
@@ -56,6 +59,8 @@ def outputs(bundle: Bundle, graph: Graph) -> Sequence[Tensor]:
     if graph.role == bundle_pb2.GRAPH_ROLE_TRANSFORM:
         found = [declared(spec) for spec in graph.outputs]
         return [_image(bundle, "transformed")] if bundle.HasField("image") else found
+    if reads_texts(bundle):
+        return [floats("class_logits", len(bundle.classes))]
     return [floats("realness"), *_class_logits(bundle, graph)]
 
 

@@ -61,14 +61,17 @@ def _problems(arrays: Arrays, bundle: Bundle) -> Iterator[Problem]:
 
 
 def _range_problems(arrays: Arrays, bundle: Bundle) -> Iterator[Problem]:
-    sizes = {
-        "step.inputs.token": len(bundle.sequence.vocabulary.tokens),
-        "decode.inputs.class_id": len(bundle.classes),
-        "denoise.inputs.class_id": len(bundle.classes) + 1,  # the last one is no class
+    vocabulary = len(bundle.sequence.vocabulary.tokens)
+    ranges = {
+        "step.inputs.token": (0, vocabulary),
+        "decode.inputs.class_id": (0, len(bundle.classes)),
+        "denoise.inputs.class_id": (0, len(bundle.classes) + 1),  # the last one is no class
+        "critic.inputs.tokens": (0, vocabulary),
+        "critic.inputs.length": (1, bundle.sequence.longest_prompt + 1),
     }
-    for key, size in sizes.items():
-        if key in arrays and not ((arrays[key] >= 0) & (arrays[key] < size)).all():
-            yield Problem("V1", f"{GOLDENS}: {key!r}", f"has ids outside [0, {size})")
+    for key, (least, end) in ranges.items():
+        if key in arrays and not ((arrays[key] >= least) & (arrays[key] < end)).all():
+            yield Problem("V1", f"{GOLDENS}: {key!r}", f"has numbers outside [{least}, {end})")
 
 
 def _wanted(bundle: Bundle) -> Mapping[str, Tensor]:

@@ -18,6 +18,7 @@ from rhapsode_server.models.encoder import Encoder
 from rhapsode_server.models.gibbs import GibbsSampler
 from rhapsode_server.models.latents import Prior
 from rhapsode_server.models.stepper import Stepper
+from rhapsode_server.models.text_critic import TextCritic
 from rhapsode_server.models.transform import Transformer
 from rhapsode_server.repository import bundle as bundles
 from rhapsode_server.repository import code, rehearsal, verify
@@ -25,6 +26,7 @@ from rhapsode_server.repository.attributes import Vectors
 from rhapsode_server.repository.bundle import Manifest
 from rhapsode_server.repository.problems import Problem, refusal
 from rhapsode_server.repository.schema import CRITIC, DECODE, DENOISE, ENCODE, GIBBS, STEP, TRANSFORM
+from rhapsode_server.repository.sequences import reads_texts
 from rhapsode_server.repository.stepping import Batching, Stepping, stepping
 from rhapsode_server.runtime.providers import Runtime
 from rhapsode_server.runtime.session import Session
@@ -55,6 +57,8 @@ class LoadedModel:
     gibbs: GibbsSampler | None
     denoiser: Denoiser | None
     critic: Critic | None
+    """Of pictures."""
+    text_critic: TextCritic | None
     attributes: Vectors
     """The direction of each named attribute, in latent space."""
     codec: Codec | None
@@ -86,9 +90,11 @@ def load(folder: Path, runtime: Runtime, batching: Batching) -> LoadedModel:
     # The goldens come first: nothing is worth fusing that does not do what it says.
     verified = verify.goldens(manifest, sessions)
     stepped = _stepped(manifest, sessions[STEP], runtime, batching) if STEP in sessions else None
-    critic = _critic(manifest.bundle, sessions[CRITIC], most) if CRITIC in sessions else None
+    texts = reads_texts(manifest.bundle)
+    critic = _critic(manifest.bundle, sessions[CRITIC], most) if CRITIC in sessions and not texts else None
+    text_critic = TextCritic(sessions[CRITIC], manifest.bundle.sequence.longest_prompt, most) if texts else None
     codec = None if manifest.frequencies is None else code.codec(manifest.bundle, manifest.frequencies)
-    heard = _rehearsal(manifest.bundle, stepped, decoder, denoiser, gibbs, critic, codec)
+    heard = _rehearsal(manifest.bundle, stepped, decoder, denoiser, gibbs, critic, text_critic, codec)
     fingerprint = verify.fingerprint(manifest, verified, heard)
     pictures = manifest.bundle.HasField("image")
     return LoadedModel(
@@ -104,6 +110,7 @@ def load(folder: Path, runtime: Runtime, batching: Batching) -> LoadedModel:
         gibbs=gibbs,
         denoiser=denoiser,
         critic=critic,
+        text_critic=text_critic,
         attributes=manifest.attributes,
         codec=codec,
         transformer=Transformer(sessions[TRANSFORM], most) if TRANSFORM in sessions and pictures else None,
@@ -156,6 +163,7 @@ def _rehearsal(
     denoiser: Denoiser | None,
     gibbs: GibbsSampler | None,
     critic: Critic | None,
+    text_critic: TextCritic | None,
     codec: Codec | None,
 ) -> Iterator[bytes]:
     if stepped is not None:
@@ -168,5 +176,7 @@ def _rehearsal(
         yield from rehearsal.unveil(denoiser)
     if critic is not None:
         yield from rehearsal.judge(critic, bundle.image)
+    if text_critic is not None:
+        yield from rehearsal.read(text_critic, len(bundle.sequence.vocabulary.tokens))
     if codec is not None:
         yield rehearsal.press(codec)

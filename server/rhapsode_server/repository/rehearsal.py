@@ -20,10 +20,12 @@ from rhapsode_server.models.sampling import Sampling
 from rhapsode_server.models.schedules import course
 from rhapsode_server.models.stepper import Stepper
 from rhapsode_server.models.text import TextSpec, Tokens
+from rhapsode_server.models.text_critic import TextCritic, TextCriticRow
 
 _SEED = 0x5EED
 _TOKENS = 32
 _PICTURES = 4
+_TEXTS = 4
 _GUIDANCE, _ETAS = 2.0, (0.0, 0.5)
 _STEPS = 8
 _NEARLY = 1e-3  # in nats: what another order of sums may move a log-probability by
@@ -141,6 +143,20 @@ def judge(critic: Critic, image: ImageSpec) -> Iterator[bytes]:
             )
         if outcome.error is not None:
             yield outcome.error.reason.encode()
+
+
+def read(critic: TextCritic, vocabulary: int) -> Iterator[bytes]:
+    """Texts of nothing but chance, from one token to as many as the critic takes: class probabilities as bytes."""
+    lengths = sorted({max(1, critic.longest * part // _TEXTS) for part in range(1, _TEXTS + 1)})
+    noise = uniforms_of_rows([_SEED] * len(lengths), range(len(lengths)), critic.longest)
+    tokens = (noise * vocabulary).astype(np.int64).clip(0, vocabulary - 1).tolist()
+    rows = [TextCriticRow(tuple(row[:length])) for row, length in zip(tokens, lengths, strict=True)]
+    for first in range(0, len(rows), critic.max_batch):
+        for outcome in critic.advance(rows[first : first + critic.max_batch]):
+            for probabilities in outcome.events:
+                yield probabilities.astype("<f4").tobytes()
+            if outcome.error is not None:
+                yield outcome.error.reason.encode()
 
 
 def press(codec: Codec) -> bytes:

@@ -10,6 +10,7 @@ from rhapsode.v1 import bundle_pb2
 from rhapsode.v1.bundle_pb2 import Bundle
 from rhapsode_server.repository import limits
 from rhapsode_server.repository.problems import Problem
+from rhapsode_server.repository.sequences import reads_texts
 
 SCHEMA_VERSION = 1
 GOLDENS = "goldens.safetensors"
@@ -99,10 +100,11 @@ def _role_problems(bundle: Bundle) -> Iterator[Problem]:
 
 def _presence_problems(bundle: Bundle) -> Iterator[Problem]:
     roles = {graph.role for graph in bundle.graphs}
+    text_critic = {CRITIC} if reads_texts(bundle) else set()
     users: Mapping[str, Collection[int]] = {
-        "sequence": {STEP},
+        "sequence": {STEP, *text_critic},
         "latent": {DECODE, ENCODE, DENOISE},
-        "image": {DECODE, ENCODE, CRITIC, DENOISE, GIBBS},
+        "image": {DECODE, ENCODE, CRITIC, DENOISE, GIBBS}.difference(text_critic),
         "diffusion": {DENOISE},
         "gibbs": {GIBBS},
     }

@@ -66,9 +66,9 @@ def floats(name: str, *shape: int) -> Tensor:
     return Tensor(name, np.dtype(np.float32), (BATCH, *shape))
 
 
-def integers(name: str) -> Tensor:
-    """An int64 tensor [batch]."""
-    return Tensor(name, np.dtype(np.int64), (BATCH,))
+def integers(name: str, *shape: int) -> Tensor:
+    """An int64 tensor [batch, *shape]."""
+    return Tensor(name, np.dtype(np.int64), (BATCH, *shape))
 
 
 @dataclass(frozen=True, slots=True)

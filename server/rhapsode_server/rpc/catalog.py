@@ -8,7 +8,7 @@ from rhapsode_server.config import Config
 from rhapsode_server.engine.driver import Driver
 from rhapsode_server.engine.scheduler import Limits
 from rhapsode_server.models.attributes import Move
-from rhapsode_server.models.critic import CriticRow, Judgement
+from rhapsode_server.models.critic import CriticRow, Judgement, Probabilities
 from rhapsode_server.models.decoder import ImageRow, Picture
 from rhapsode_server.models.denoiser import DenoiseRow
 from rhapsode_server.models.encoder import Encoded, EncodeRow
@@ -16,6 +16,7 @@ from rhapsode_server.models.gibbs import GibbsRow
 from rhapsode_server.models.latents import Draw, Latent
 from rhapsode_server.models.row import TextRow
 from rhapsode_server.models.text import TextEvent
+from rhapsode_server.models.text_critic import TextCriticRow
 from rhapsode_server.models.transform import Transformed, TransformRow
 from rhapsode_server.observe.metrics import LaneMetrics, Metrics, Role
 from rhapsode_server.repository.registry import LoadedModel, Registry
@@ -27,13 +28,23 @@ TextDriver = Driver[TextRow, TextEvent]
 DecodeDriver = Driver[ImageRow, Picture]
 EncodeDriver = Driver[EncodeRow, Encoded]
 CriticDriver = Driver[CriticRow, Judgement]
+TextCriticDriver = Driver[TextCriticRow, Probabilities]
 TransformDriver = Driver[TransformRow, Transformed]
 DenoiseDriver = Driver[DenoiseRow, Picture]
 GibbsDriver = Driver[GibbsRow, Picture]
 PictureRow = ImageRow
 PictureDriver = Driver[Any, Picture]
 """One that makes pictures, of whatever rows."""
-AnyDriver = TextDriver | DecodeDriver | EncodeDriver | CriticDriver | TransformDriver | DenoiseDriver | GibbsDriver
+AnyDriver = (
+    TextDriver
+    | DecodeDriver
+    | EncodeDriver
+    | CriticDriver
+    | TextCriticDriver
+    | TransformDriver
+    | DenoiseDriver
+    | GibbsDriver
+)
 MakeRow = Callable[[int, Draw | Latent, int | None, Sequence[Move]], PictureRow]
 """What makes a row of its index, its noise, its class and its moves from there."""
 
@@ -48,6 +59,7 @@ class Served:
     decode: DecodeDriver | None
     encode: EncodeDriver | None
     critic: CriticDriver | None
+    text_critic: TextCriticDriver | None
     transform: TransformDriver | None
     denoise: DenoiseDriver | None
     gibbs: GibbsDriver | None
@@ -60,6 +72,7 @@ class Served:
             self.decode,
             self.encode,
             self.critic,
+            self.text_critic,
             self.transform,
             self.denoise,
             self.gibbs,
@@ -116,10 +129,11 @@ def _serve(loaded: LoadedModel, config: Config, metrics: Metrics) -> Served:
     return Served(
         loaded=loaded,
         text=Driver(name, loaded.stepper, limits, lane("step")) if loaded.stepper else None,
-        tokenizer=Tokenizer(bundle.sequence.vocabulary) if loaded.stepper else None,
+        tokenizer=Tokenizer(bundle.sequence.vocabulary) if bundle.HasField("sequence") else None,
         decode=Driver(name, loaded.decoder, limits, lane("decode")) if loaded.decoder else None,
         encode=Driver(name, loaded.encoder, limits, lane("encode")) if loaded.encoder else None,
         critic=Driver(name, loaded.critic, limits, lane("critic")) if loaded.critic else None,
+        text_critic=Driver(name, loaded.text_critic, limits, lane("critic")) if loaded.text_critic else None,
         transform=Driver(name, loaded.transformer, limits, lane("transform")) if loaded.transformer else None,
         denoise=Driver(name, loaded.denoiser, ordered, lane("denoise")) if loaded.denoiser else None,
         gibbs=Driver(name, loaded.gibbs, ordered, lane("gibbs")) if loaded.gibbs else None,

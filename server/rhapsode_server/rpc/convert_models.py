@@ -66,6 +66,8 @@ def _capabilities(served: Served) -> Iterator[model_pb2.Capability.ValueType]:
         yield model_pb2.CAPABILITY_COMPRESS_IMAGES
     if served.transform:
         yield model_pb2.CAPABILITY_TRANSFORM_IMAGES
+    if served.text_critic:
+        yield model_pb2.CAPABILITY_CLASSIFY_TEXT
 
 
 def _sequence(spec: SequenceSpec, tokens: bool) -> SequenceSpec:
@@ -99,6 +101,8 @@ def _limits(served: Served, config: Config) -> model_pb2.ModelLimits:
         limits.prompt_tokens = longest_prompt(served, config)
         limits.generated_tokens = config.max_tokens
         limits.candidates = int(candidates.GetOptions().Extensions[bounds].max)
+    if served.text_critic:
+        limits.prompt_tokens = served.loaded.bundle.sequence.longest_prompt
     if served.decode or served.denoise or served.gibbs or served.transform:
         png = writer(image_pb2.IMAGE_FORMAT_PNG, served.loaded.bundle.image)
         limits.images_per_reply = images_per_reply(png, served, latents=False, config=config)

@@ -9,6 +9,7 @@ from rhapsode_server.errors import InvalidField, OutputTooLarge
 from rhapsode_server.models.row import TextRow
 from rhapsode_server.models.text import TextSpec
 from rhapsode_server.rpc.catalog import Served, TextDriver
+from rhapsode_server.rpc.classes import class_prefix
 from rhapsode_server.rpc.convert_text import (
     BYTES_OF_END,
     BYTES_OF_ID,
@@ -22,7 +23,10 @@ from rhapsode_server.rpc.convert_text import (
 
 @dataclass(frozen=True, slots=True)
 class ScoreJob:
-    """What a request for scores asks of a model. `tokens` are each input's as the client gave it: no start token."""
+    """What a request for scores asks of a model.
+
+    `tokens` are each input's as the client gave it: no start token, and no prefix of a class.
+    """
 
     driver: TextDriver
     tokens: Sequence[tuple[int, ...]]
@@ -39,32 +43,47 @@ def check_fits(asked: text_pb2.ScoreTextRequest, served: Served, config: Config)
     _check_size(sum(least), asked, config)
 
 
-def scored_tokens(asked: text_pb2.ScoreInput, path: str, served: Served, config: Config) -> tuple[int, ...]:
-    """The tokens of the input at `path`. Raises RequestError where they are too many, or too few to score any."""
-    kind = asked.WhichOneof("input")
-    tokens = tokens_of(asked.token_ids if kind == "token_ids" else asked.text, path, served, config)
-    least = 1 if _start(served) else 2
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """An input as the model sees it: what is fed before it, which is not scored, and its own tokens."""
+
+    before: tuple[int, ...]
+    tokens: tuple[int, ...]
+
+
+def scored(asked: text_pb2.ScoreInput, path: str, served: Served, config: Config) -> Scored:
+    """The input at `path`. Raises RequestError where its tokens are too many, or too few to score any."""
+    prefix = class_prefix(asked.class_name, f"{path}.class_name", served)
+    tokens = input_tokens(asked, path, served, longest_prompt(served, config) - len(prefix))
+    before = prefix or _start(served)
+    least = 1 if before else 2
     if len(tokens) < least:
-        why = "" if least == 1 else ": the model names no start token, so the first token is not scored"
+        why = "" if before else ": the model names no start token, so the first token is not scored"
+        kind = asked.WhichOneof("input")
         raise InvalidField(f"{path}.{kind}", f"must have at least {least} tokens{why}", {"min_tokens": str(least)})
-    return tokens
+    return Scored(before, tokens)
 
 
-def score_job(
-    asked: text_pb2.ScoreTextRequest, tokens: Sequence[tuple[int, ...]], served: Served, config: Config
-) -> ScoreJob:
-    """Make a job of a request within its bounds and of the tokens of its inputs.
+def input_tokens(asked: text_pb2.ScoreInput, path: str, served: Served, most: int) -> tuple[int, ...]:
+    """The tokens of the input at `path`. Raises RequestError where they are more than `most`, or unknown."""
+    given = asked.token_ids if asked.WhichOneof("input") == "token_ids" else asked.text
+    return tokens_of(given, path, served, most)
+
+
+def score_job(asked: text_pb2.ScoreTextRequest, inputs: Sequence[Scored], served: Served, config: Config) -> ScoreJob:
+    """Make a job of a request within its bounds and of its inputs.
 
     Raises OutputTooLarge where the reply could outgrow a message.
     """
     driver, _ = text_parts(served)
-    _check_size(sum(map(len, tokens)), asked, config)
-    start = _start(served)
-    rows = [
-        TextRow(TextSpec(prompt=(*start, *each), max_tokens=0, logprobs=asked.top_logprobs), place)
-        for place, each in enumerate(tokens)
-    ]
-    return ScoreJob(driver, tokens, rows)
+    _check_size(sum(len(each.tokens) for each in inputs), asked, config)
+    rows = [TextRow(_spec(each, asked.top_logprobs), place) for place, each in enumerate(inputs)]
+    return ScoreJob(driver, [each.tokens for each in inputs], rows)
+
+
+def _spec(given: Scored, top: int) -> TextSpec:
+    unscored = max(1, len(given.before))
+    return TextSpec(prompt=(*given.before, *given.tokens), max_tokens=0, logprobs=top, unscored=unscored)
 
 
 def _check_size(tokens: int, asked: text_pb2.ScoreTextRequest, config: Config) -> None:
@@ -77,6 +96,6 @@ def _check_size(tokens: int, asked: text_pb2.ScoreTextRequest, config: Config) -
 
 
 def _start(served: Served) -> tuple[int, ...]:
-    """What stands before every input: the start token, where the vocabulary names one."""
+    """What stands before an input without a class: the start token, where the vocabulary names one."""
     vocabulary = served.loaded.bundle.sequence.vocabulary
     return (vocabulary.start_token,) if vocabulary.HasField("start_token") else ()

@@ -11,6 +11,7 @@ from rhapsode_server.models.row import TextRow
 from rhapsode_server.models.sampling import Sampling
 from rhapsode_server.models.text import TextSpec
 from rhapsode_server.rpc.catalog import Served, TextDriver
+from rhapsode_server.rpc.classes import class_prefix
 from rhapsode_server.rpc.tokenizer import Tokenizer
 
 SEED_BITS = 53  # of seeds that the server draws: every language's numbers hold them exactly
@@ -25,7 +26,10 @@ BYTES_OF_END = 512
 
 @dataclass(frozen=True, slots=True)
 class TextJob:
-    """What a request for text asks of a model. `prompt` is as the client gave it: no start token in it."""
+    """What a request for text asks of a model.
+
+    `prompt` is as the client gave it: no start token in it, nor the prefix of a class.
+    """
 
     driver: TextDriver
     spec: TextSpec
@@ -43,11 +47,12 @@ def text_job(asked: text_pb2.TextGeneration, served: Served, config: Config) -> 
     """Read a request that is within its bounds. Raises RequestError where it does not fit the model or itself."""
     driver, _ = text_parts(served)
     given = asked.token_ids if asked.WhichOneof("prompt") == "token_ids" else asked.text
-    prompt = tokens_of(given, "generation", served, config)
+    prefix = class_prefix(asked.class_name, "generation.class_name", served)
+    prompt = tokens_of(given, "generation", served, longest_prompt(served, config) - len(prefix))
     candidates = asked.candidate_count if asked.HasField("candidate_count") else 1
     max_tokens = _max_tokens(asked, config)
     spec = TextSpec(
-        prompt=prompt or _start(served),
+        prompt=(*prefix, *prompt) or _start(served),
         received=_received(asked, served, candidates, max_tokens),
         sampling=_sampling(asked.sampling, _vocabulary_size(served)),
         max_tokens=max_tokens,
@@ -78,6 +83,13 @@ def text_parts(served: Served) -> tuple[TextDriver, Tokenizer]:
     return served.text, served.tokenizer
 
 
+def tokenizer_of(served: Served) -> Tokenizer:
+    """What cuts text into a model's tokens. Raises Unsupported where it has none."""
+    if served.tokenizer is None:
+        raise Unsupported(f"{served.loaded.bundle.name} has no tokens")
+    return served.tokenizer
+
+
 def longest_prompt(served: Served, config: Config) -> int:
     """Most tokens in a prompt, or in a text to score: the bundle's limit or the server's, whichever is less."""
     return min(config.max_prompt_tokens, served.loaded.bundle.sequence.longest_prompt or config.max_prompt_tokens)
@@ -87,13 +99,13 @@ def _vocabulary_size(served: Served) -> int:
     return len(served.loaded.bundle.sequence.vocabulary.tokens)
 
 
-def tokens_of(given: str | text_pb2.TokenIds, path: str, served: Served, config: Config) -> tuple[int, ...]:
+def tokens_of(given: str | text_pb2.TokenIds, path: str, served: Served, most: int) -> tuple[int, ...]:
     """The tokens of a text, or of the ids beside it in a message at `path`.
 
-    Raises UnknownToken, or InvalidField where there are more than a prompt may have.
+    Raises UnknownToken, or InvalidField where there are more than `most`.
     """
-    _, tokenizer = text_parts(served)
-    longest = longest_prompt(served, config)
+    tokenizer = tokenizer_of(served)
+    longest = max(0, most)  # a server may allow less than the prefix of a class has
     too_long = f"must have at most {longest} tokens", {"max_tokens": str(longest)}
     if isinstance(given, str):
         field = f"{path}.text"
@@ -111,7 +123,8 @@ def tokens_of(given: str | text_pb2.TokenIds, path: str, served: Served, config:
 def _start(served: Served) -> tuple[int, ...]:
     vocabulary = served.loaded.bundle.sequence.vocabulary
     if not vocabulary.HasField("start_token"):
-        raise InvalidField("generation.prompt", "must not be empty: the model names no start token")
+        unless = " without a class" if served.loaded.bundle.sequence.classes else ""
+        raise InvalidField("generation.prompt", f"must not be empty{unless}: the model names no start token")
     return (vocabulary.start_token,)
 
 

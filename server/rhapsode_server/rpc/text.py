@@ -1,35 +1,38 @@
 """rhapsode.v1.TextService."""
 
 import asyncio
+from collections.abc import Iterator
 
 from rhapsode.v1 import text_pb2
 from rhapsode_server.config import Config
 from rhapsode_server.engine.outbox import Outbox, Pace
+from rhapsode_server.errors import Unsupported
 from rhapsode_server.models.row import TextRow
 from rhapsode_server.models.text import TextEvent
 from rhapsode_server.observe.logs import note
-from rhapsode_server.rpc import convert_score
+from rhapsode_server.rpc import classification, convert_score
 from rhapsode_server.rpc.call import Call
 from rhapsode_server.rpc.catalog import Catalog, Served
-from rhapsode_server.rpc.convert_score import ScoreJob
+from rhapsode_server.rpc.convert_score import Scored, ScoreJob
 from rhapsode_server.rpc.convert_text import TextJob, check_fits, text_job
 from rhapsode_server.rpc.deadlines import deadline
+from rhapsode_server.rpc.gathering import GATHERING, gathered
 from rhapsode_server.rpc.routes import Service, service
 from rhapsode_server.rpc.score_reply import ScoreReply
+from rhapsode_server.rpc.text_contest import Harvest, best_messages, contest
 from rhapsode_server.rpc.text_reply import TextReply, gather
 
-GATHERING = Pace(
-    flush_items=Pace().bound // 4, flush_interval=1.0
-)  # a unary reply is one message however often we look
+PACKED_BYTES = 65_536  # of a message of what was kept until the end
 
 
 class TextService:
-    """Generates text, sent as it comes or gathered, and scores it."""
+    """Generates text, sent as it comes or gathered, and judges it."""
 
     def __init__(self, catalog: Catalog, config: Config) -> None:
         self._catalog = catalog
         self._config = config
         self._pace = Pace(config.flush_tokens, config.flush_interval_ms / 1000)
+        self._packed_bytes = min(PACKED_BYTES, config.message_bytes // 4)
 
     def service(self) -> Service:
         """What to register."""
@@ -40,6 +43,8 @@ class TextService:
         served = self._find(request.generation.model)
         job = text_job(request.generation, served, self._config)
         check_fits(job, served, self._config)
+        if request.generation.HasField("keep_best"):
+            return gather([*await self._best(request.generation, job, served, call)], job)
         reply = TextReply(job, served.loaded)
         async with self._submit(job, call, GATHERING) as outbox:
             messages = [message async for news in outbox for message in reply.messages(news, outbox.timings)]
@@ -50,6 +55,10 @@ class TextService:
         """Generate, and write tokens as they come."""
         served = self._find(request.generation.model)
         job = text_job(request.generation, served, self._config)
+        if request.generation.HasField("keep_best"):
+            for message in await self._best(request.generation, job, served, call):
+                await call.write(message)
+            return
         reply = TextReply(job, served.loaded)
         async with self._submit(job, call, self._pace) as outbox:
             async for news in outbox:
@@ -68,14 +77,43 @@ class TextService:
         _note(reply.scored, outbox)
         return reply.message()
 
+    async def ClassifyText(self, request: text_pb2.ClassifyTextRequest, call: Call) -> text_pb2.ClassifyTextResponse:
+        """Say of which class texts are."""
+        served = self._find(request.model)
+        classification.check_fits(request, served, self._config)
+        until = deadline(call, self._config)
+        rows = await classification.classified_rows(request, served)
+        judged = await gathered(classification.text_critic(served), rows, until)
+        note(items=len(judged))
+        return classification.classification_reply(rows, judged, served)
+
+    async def TokenizeText(self, request: text_pb2.TokenizeTextRequest, _call: Call) -> text_pb2.TokenizeTextResponse:
+        """Refuse."""
+        served = self._find(request.model)
+        raise Unsupported(f"{served.loaded.bundle.name} does not tell its tokens")
+
+    async def _best(
+        self, asked: text_pb2.TextGeneration, job: TextJob, served: Served, call: Call
+    ) -> Iterator[text_pb2.StreamTextResponse]:
+        """The messages of the best candidates, when all have ended."""
+        held = contest(asked, job, served.loaded, self._catalog)
+        until = deadline(call, self._config)
+        harvest = Harvest(held.drawn, served.loaded, told=job.spec.logprobs is not None)
+        async with held.drawn.driver.submit(held.drawn.rows, until, GATHERING) as outbox:
+            async for news in outbox:
+                harvest.take(news, outbox.timings)
+        _note(harvest.generated, outbox)
+        scores = await held.scores(harvest.candidates, until)
+        return best_messages(job, served.loaded, harvest.candidates, scores, self._packed_bytes)
+
     async def _read(self, request: text_pb2.ScoreTextRequest, served: Served) -> ScoreJob:
         """Each text in a turn of its own: all together could hold up the event loop for a good part of a second."""
         convert_score.check_fits(request, served, self._config)
-        tokens: list[tuple[int, ...]] = []
+        inputs: list[Scored] = []
         for place, given in enumerate(request.inputs):
-            tokens.append(convert_score.scored_tokens(given, f"inputs[{place}]", served, self._config))
+            inputs.append(convert_score.scored(given, f"inputs[{place}]", served, self._config))
             await asyncio.sleep(0)
-        return convert_score.score_job(request, tokens, served, self._config)
+        return convert_score.score_job(request, inputs, served, self._config)
 
     def _find(self, reference: str) -> Served:
         served = self._catalog.find(reference)

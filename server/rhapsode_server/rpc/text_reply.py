@@ -27,7 +27,7 @@ class TextReply:
 
     def __init__(self, job: TextJob, loaded: LoadedModel) -> None:
         self._job = job
-        self._tokens = loaded.bundle.sequence.vocabulary.tokens
+        self._loaded = loaded
         self._told = [len(job.spec.received)] * job.candidates
         self._begun = False
         self.started = text_pb2.TextStarted(
@@ -58,7 +58,7 @@ class TextReply:
         """The rest of an older stream is not begun by an echo: that has been sent."""
         if self._begun or not self._job.echo or not self._job.prompt or self._job.spec.received:
             return
-        text = "".join(self._tokens[token] for token in self._job.prompt)
+        text = prompt_text(self._job, self._loaded)
         for candidate in range(self._job.candidates):
             yield text_pb2.TextChunk(candidate=candidate, text=text, token_ids=self._job.prompt, echoed=True)
 
@@ -81,6 +81,12 @@ class TextReply:
                 chunk.token_ids.extend(event.ids)
                 chunk.logprobs.extend(map(position_logprobs, event.logprobs))
                 self._told[chunk.candidate] += len(event.ids)
+
+
+def prompt_text(job: TextJob, loaded: LoadedModel) -> str:
+    """The text of the prompt's tokens."""
+    tokens = loaded.bundle.sequence.vocabulary.tokens
+    return "".join(tokens[token] for token in job.prompt)
 
 
 def _finished(news: News, timings: Callable[[], Timings], job: TextJob) -> Iterator[text_pb2.TextFinished]:

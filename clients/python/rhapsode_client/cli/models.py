@@ -59,7 +59,9 @@ def makes(model: Model) -> str:
     if model.image is not None:
         pixels = _pixels(model.image)
         return f"judgements of {pixels}" if model.kind is ModelKind.CRITIC else pixels
-    return "text" if model.sequence is not None else ""
+    if model.sequence is None:
+        return ""
+    return "judgements of text" if model.kind is ModelKind.CRITIC else "text"
 
 
 def _pixels(image: ImageSpec) -> str:
@@ -91,7 +93,10 @@ def _facts(model: Model) -> Iterator[tuple[str, str]]:
         yield "latent", f"{model.latent.size} numbers, {model.latent.prior}, mean length {model.latent.mean_radius:.2f}"
     if model.sequence:
         yield "vocabulary", f"{len(model.sequence.tokens)} tokens"
-        yield "limits", f"{limits.prompt_tokens} tokens in a prompt, {limits.generated_tokens} generated"
+        generated = f" in a prompt, {limits.generated_tokens} generated" if limits.generated_tokens else " in a text"
+        yield "limits", f"{limits.prompt_tokens} tokens{generated}"
+        if model.sequence.classes:
+            yield "classes", ", ".join(one.name for one in model.sequence.classes)
     if model.image:
         yield "limits", f"{limits.images_per_reply} pictures a reply, {limits.images_per_stream} a stream"
     if model.classes:

@@ -39,6 +39,9 @@ ClassName: TypeAlias = Annotated[
     str | None,
     typer.Option("--class", help="The class of every picture: a name, or an index.", show_default="none"),
 ]
+TextClass: TypeAlias = Annotated[
+    str | None, typer.Option("--class", metavar="NAME", help="A class that the model was taught.", show_default="none")
+]
 Scale: TypeAlias = Annotated[
     int | None,
     typer.Option(min=1, max=64, help="Screen pixels for each pixel.", show_default="so that a picture is 96 high"),

@@ -3,6 +3,7 @@
 import os
 import stat
 import sys
+from collections.abc import Sequence
 from typing import IO
 
 import typer
@@ -22,6 +23,14 @@ def read_prompt(argument: str | None) -> str:
         return stream.read().decode()
     except UnicodeDecodeError as error:
         raise typer.BadParameter(f"the prompt on stdin is not UTF-8 at byte {error.start}") from None
+
+
+def read_texts(arguments: Sequence[str] | None, purpose: str) -> list[str]:
+    """The texts to judge: each argument as a prompt is read. Raises a usage error where there is nothing."""
+    given = [read_prompt(argument) for argument in arguments or (None,)]
+    if given == [""]:
+        raise typer.BadParameter(f"there is nothing to {purpose}: give a text, or a pipe that has one")
+    return given
 
 
 def _is_piped(stream: IO[bytes]) -> bool:

@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from rhapsode_client.channel import DEFAULT_ADDRESS
-from rhapsode_client.cli.options import Address, AsJson, ModelName, Timeout, TlsRoots
-from rhapsode_client.cli.prompt import read_prompt
+from rhapsode_client.cli.options import Address, AsJson, ModelName, TextClass, Timeout, TlsRoots
+from rhapsode_client.cli.prompt import read_texts
 from rhapsode_client.cli.session import session
 from rhapsode_client.cli.terminal import results, write_json
 from rhapsode_client.cli.text_views import Logprobs
@@ -34,6 +34,7 @@ def score(
     texts: Texts = None,
     per_token: PerToken = False,
     top: Top = 0,
+    text_class: TextClass = None,
     as_json: AsJson = False,
     address: Address = DEFAULT_ADDRESS,
     timeout: Timeout = None,
@@ -50,11 +51,9 @@ def score(
     - `rhapsode score shakespeare-rnn "To be" --per-token --top 3`
     - `printf 'To be, or ' | rhapsode score shakespeare-rnn --json | jq .bits_per_character`
     """
-    given = [read_prompt(text) for text in texts or (None,)]
-    if given == [""]:
-        raise typer.BadParameter("there is nothing to score: give a text, or a pipe that has one")
+    given = read_texts(texts, "score")
     with session(address, tls_ca) as client:
-        result = client.score(model, given, top_logprobs=top, timeout=timeout)
+        result = client.score(model, given, top_logprobs=top, class_name=text_class or "", timeout=timeout)
         if as_json:
             _write(result, given)
         elif per_token:
@@ -77,6 +76,11 @@ def _show_tokens(client: Client, result: ScoreResult, timeout: float | None) -> 
         view.chunk(TextChunk(number, "", one.token_ids[first:], one.logprobs, first, echoed=False))
 
 
+def shown(text: str) -> str:
+    """A text as a table shows it: its beginning, in quotes."""
+    return repr(text) if len(text) <= SHOWN else f"{text[:SHOWN]!r}…"
+
+
 def score_table(scores: Sequence[TextScore], texts: Sequence[str]) -> Table:
     """A row for each text, which is shown as far as it fits."""
     table = Table(box=None)
@@ -84,6 +88,7 @@ def score_table(scores: Sequence[TextScore], texts: Sequence[str]) -> Table:
     for heading in ("tokens", "bits per character", "perplexity"):
         table.add_column(heading, justify="right", no_wrap=True)
     for text, one in zip(texts, scores, strict=True):
-        shown = repr(text) if len(text) <= SHOWN else f"{text[:SHOWN]!r}…"
-        table.add_row(Text(shown), str(len(one.token_ids)), f"{one.bits_per_character:.3f}", f"{one.perplexity:.4g}")
+        table.add_row(
+            Text(shown(text)), str(len(one.token_ids)), f"{one.bits_per_character:.3f}", f"{one.perplexity:.4g}"
+        )
     return table

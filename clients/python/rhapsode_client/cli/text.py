@@ -1,13 +1,16 @@
 """`rhapsode text`: text, shown as it comes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, cast
 
 import typer
 
 from rhapsode_client.channel import DEFAULT_ADDRESS
-from rhapsode_client.cli.options import Address, AsJson, ModelName, Seed, Timeout, TlsRoots
+from rhapsode_client.cli.options import Address, AsJson, ModelName, Seed, TextClass, Timeout, TlsRoots
 from rhapsode_client.cli.prompt import read_prompt
 from rhapsode_client.cli.session import session
+from rhapsode_client.cli.text_choice import Critic, CriticClass, KeepBest, keep_best
 from rhapsode_client.cli.text_runs import TOKENS, TextRequest, run_endless, run_once
 from rhapsode_client.cli.text_views import Candidates, JsonLines, Logprobs, Plain, View
 from rhapsode_client.client import Client
@@ -53,7 +56,11 @@ def text(
     stop: Stop = None,
     max_tokens: MaxTokens = None,
     seed: Seed = None,
+    text_class: TextClass = None,
     candidates: CandidateCount = 1,
+    best_of: KeepBest = None,
+    critic: Critic = None,
+    critic_class: CriticClass = None,
     logprobs: LogprobCount = None,
     echo: Echo = False,
     endless: Endless = False,
@@ -69,14 +76,14 @@ def text(
     - `rhapsode text shakespeare-rnn "ROMEO:" --temperature 0.8 --seed 1`
     - `printf 'To be, or ' | rhapsode text shakespeare-rnn --echo --max-tokens 200`
     - `rhapsode text shakespeare-rnn --candidates 3 --stop $'\n\n'`
+    - `rhapsode text headlines-rnn --class news --keep-best 16 --critic headlines-critic --critic-class news`
     - `rhapsode text shakespeare-rnn --json | jq -j 'select(.type == "chunk").text'`
 
     With --endless, a request that has generated all it may is followed by another: first by ones that resume it, so
     that the text is what one long request would have given; beyond the model's limit by fresh ones, prompted with the
     last tokens and with the next seed.
     """
-    if endless and candidates > 1:
-        raise typer.BadParameter("--endless goes on with one candidate only")
+    _check_endless(endless, candidates, best_of)
     options = _given(
         temperature=temperature,
         top_k=top_k,
@@ -86,17 +93,30 @@ def text(
         presence_penalty=presence_penalty,
         frequency_penalty=frequency_penalty,
         stop_sequences=stop,
+        class_name=text_class,
         candidate_count=candidates,
+        keep_best=keep_best(best_of, critic, critic_class),
         logprobs=logprobs,
         echo=echo,
     )
     request = TextRequest(model, read_prompt(prompt), options, max_tokens, seed, timeout)
-    with session(address, tls_ca) as client:
-        view = _view(client, request, as_json=as_json)
-        try:
-            run_endless(client, request, view) if endless else run_once(client, request, view)
-        finally:
-            view.leave()
+    with session(address, tls_ca) as client, _showing(_view(client, request, as_json=as_json)) as view:
+        run_endless(client, request, view) if endless else run_once(client, request, view)
+
+
+def _check_endless(endless: bool, candidates: int, best_of: int | None) -> None:
+    if endless and candidates > 1:
+        raise typer.BadParameter("--endless goes on with one candidate only")
+    if endless and best_of:
+        raise typer.BadParameter("--endless cannot wait for all candidates, as --keep-best does")
+
+
+@contextmanager
+def _showing(view: View) -> Iterator[View]:
+    try:
+        yield view
+    finally:
+        view.leave()
 
 
 def _given(**options: object) -> TextOptions:

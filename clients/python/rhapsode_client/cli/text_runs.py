@@ -1,13 +1,13 @@
 """Runs a request for text, once or for ever, and shows what comes to a view."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rhapsode_client.cli.endless import Leg, first_leg, next_leg
 from rhapsode_client.cli.text_views import View
 from rhapsode_client.client import Client
 from rhapsode_client.streams import TextStream
-from rhapsode_client.types import FinishReason, TextChunk, TextOptions
+from rhapsode_client.types import FinishReason, Model, ModelLimits, TextChunk, TextOptions
 
 TOKENS = 500  # generated where nothing is said: a screenful of characters
 
@@ -37,7 +37,7 @@ def run_once(client: Client, request: TextRequest, view: View) -> None:
 
 def run_endless(client: Client, request: TextRequest, view: View) -> None:
     """Generate until the model ends the text, or somebody the process. Raises RhapsodeError."""
-    limits = client.model(request.model, timeout=request.timeout).limits
+    limits = _limits(client.model(request.model, timeout=request.timeout), request.options.get("class_name", ""))
     leg = first_leg(request.prompt, request.max_tokens, request.seed, limits)
     echo = request.options.get("echo", False)
     prompt_ids: tuple[int, ...] = ()
@@ -51,6 +51,13 @@ def run_endless(client: Client, request: TextRequest, view: View) -> None:
             return
         leg = next_leg(leg, prompt_ids, _tokens(chunks, echoed=False), stream.started.seed, request.max_tokens, limits)
         echo = False
+
+
+def _limits(model: Model, class_name: str) -> ModelLimits:
+    """The model's limits of a prompt beside the class's prefix."""
+    classes = model.sequence.classes if model.sequence else ()
+    prefix = next((len(one.prefix_token_ids) for one in classes if one.name == class_name), 0)
+    return replace(model.limits, prompt_tokens=model.limits.prompt_tokens - prefix)
 
 
 def _open(client: Client, request: TextRequest, leg: Leg, *, echo: bool | None = None) -> TextStream:

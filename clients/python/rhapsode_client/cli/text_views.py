@@ -72,7 +72,8 @@ class Candidates:
         """Show every candidate."""
         for end in ends:
             text = self._texts[end.candidate]
-            write(f"── candidate {end.candidate} ──\n{text}" + ("" if text.endswith("\n") else "\n"))
+            how = f", row {end.choice.row}, score {end.choice.score:.4g}" if end.choice else ""
+            write(f"── candidate {end.candidate}{how} ──\n{text}" + ("" if text.endswith("\n") else "\n"))
         summarize(started, ends)
 
     def leave(self) -> None:

@@ -17,6 +17,7 @@ from rhapsode_client.types import (
     ModelKind,
     ModelLimits,
     ModelRuntime,
+    SequenceClass,
     SequenceSpec,
     StopReason,
     Training,
@@ -74,6 +75,7 @@ def _sequence(message: bundle_pb2.SequenceSpec) -> SequenceSpec:
         unknown_token=vocabulary.unknown_token if vocabulary.HasField("unknown_token") else None,
         longest_prompt=message.longest_prompt,
         penalties_count_prompt=message.penalties_count_prompt,
+        classes=tuple(SequenceClass(one.name, tuple(one.prefix_token_ids)) for one in message.classes),
     )
 
 

@@ -9,21 +9,26 @@ from rhapsode_client.errors import UnexpectedReply
 from rhapsode_client.types import Prompt, ScoreResult, TextScore
 
 
-def request(model: str, inputs: Sequence[Prompt], top_logprobs: int) -> pb.ScoreTextRequest:
+def request(model: str, inputs: Sequence[Prompt], top_logprobs: int, class_name: str = "") -> pb.ScoreTextRequest:
     """The request for scores. Raises InvalidRequest where a value has the wrong type for its field."""
-    if isinstance(inputs, str):  # a sequence of texts too, of one character each, which nobody means
-        raise wrong_type("inputs", "must be a list of texts, not one text")
     return pb.ScoreTextRequest(
         model=text("model", model),
-        inputs=[_input(f"inputs[{place}]", given) for place, given in enumerate(inputs)],
+        inputs=text_inputs(inputs, text("class_name", class_name)),
         top_logprobs=whole("top_logprobs", top_logprobs),
     )
 
 
-def _input(field: str, given: Prompt) -> pb.ScoreInput:
+def text_inputs(inputs: Sequence[Prompt], class_name: str = "") -> list[pb.ScoreInput]:
+    """Texts to judge, all of one class. Raises InvalidRequest where one has the wrong type for its field."""
+    if isinstance(inputs, str):  # a sequence of texts too, of one character each, which nobody means
+        raise wrong_type("inputs", "must be a list of texts, not one text")
+    return [_input(f"inputs[{place}]", given, class_name) for place, given in enumerate(inputs)]
+
+
+def _input(field: str, given: Prompt, class_name: str) -> pb.ScoreInput:
     if isinstance(given, str):
-        return pb.ScoreInput(text=text(field, given))
-    return pb.ScoreInput(token_ids=pb.TokenIds(ids=wholes(field, given)))
+        return pb.ScoreInput(text=text(field, given), class_name=class_name)
+    return pb.ScoreInput(token_ids=pb.TokenIds(ids=wholes(field, given)), class_name=class_name)
 
 
 def result(reply: pb.ScoreTextResponse) -> ScoreResult:

@@ -7,9 +7,11 @@ from rhapsode_client.convert.scalars import member, refuse_unknown, text, whole,
 from rhapsode_client.errors import UnexpectedReply
 from rhapsode_client.types import (
     FinishReason,
+    KeepBestText,
     PositionLogprobs,
     Prompt,
     TextCandidate,
+    TextChoice,
     TextChunk,
     TextFinished,
     TextOptions,
@@ -36,8 +38,19 @@ def generation(model: str, prompt: Prompt, options: TextOptions) -> pb.TextGener
     if "logprobs" in options:
         message.logprobs = whole("logprobs", options["logprobs"])
     message.echo = options.get("echo", False)
+    message.class_name = text("class_name", options.get("class_name", ""))
+    if "keep_best" in options:
+        message.keep_best.CopyFrom(_keep_best(options["keep_best"]))
     message.received_token_ids.extend(wholes("received_token_ids", options.get("received_token_ids", ())))
     return message
+
+
+def _keep_best(asked: KeepBestText) -> pb.KeepBestText:
+    return pb.KeepBestText(
+        drawn=whole("keep_best.drawn", asked.drawn),
+        critic=text("keep_best.critic", asked.critic),
+        class_name=text("keep_best.class_name", asked.class_name),
+    )
 
 
 def _sampling(options: TextOptions) -> pb.Sampling:
@@ -92,13 +105,14 @@ def positions(messages: Iterable[pb.PositionLogprobs]) -> tuple[PositionLogprobs
 
 def finished(message: pb.TextFinished) -> TextFinished:
     """The end of one candidate."""
-    usage, timings = message.usage, message.timings
+    usage, timings, choice = message.usage, message.timings, message.choice
     return TextFinished(
         candidate=message.candidate,
         reason=member(FinishReason, pb.FinishReason.Name, message.reason, "FINISH_REASON_"),
         stop_sequence=message.stop_sequence,
         usage=TextUsage(usage.prompt_token_count, usage.generated_token_count),
         timings=TextTimings(timings.queue_seconds, timings.first_token_seconds, timings.total_seconds),
+        choice=TextChoice(choice.row, choice.score) if message.HasField("choice") else None,
     )
 
 

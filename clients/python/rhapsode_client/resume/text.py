@@ -48,7 +48,7 @@ class _Candidate:
 
 
 class TextPlan:
-    """A single candidate goes on with `received_token_ids`. Several, or the best of several, are asked for once more
+    """A single candidate goes on with `received_token_ids`. Several, or the best of many, are asked for once more
     under the same seed, and what has been delivered is checked and left out: exact too, since equal requests give equal
     tokens.
     """

@@ -30,6 +30,8 @@ class Capability(StrEnum):
     SCORE_IMAGES = "score_images"
     COMPRESS_IMAGES = "compress_images"
     TRANSFORM_IMAGES = "transform_images"
+    CLASSIFY_TEXT = "classify_text"
+    TOKENIZE_TEXT = "tokenize_text"
 
 
 class LatentPrior(StrEnum):
@@ -89,6 +91,14 @@ class GibbsSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class SequenceClass:
+    """A class of sequences that can be asked for by name, and the tokens that stand before one."""
+
+    name: str
+    prefix_token_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SequenceSpec:
     """The prompt side of a text model; `tokens` by id, empty in a listing of all models."""
 
@@ -98,6 +108,7 @@ class SequenceSpec:
     unknown_token: int | None
     longest_prompt: int
     penalties_count_prompt: bool
+    classes: tuple[SequenceClass, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,8 +39,23 @@ class TextOptions(TypedDict, total=False):
     """Asks for log-probabilities, with this many of the likeliest tokens beside each. Default: none."""
     echo: bool
     """Whether the prompt comes back too. Default False."""
+    class_name: str
+    """A class of the model's, one of `Model.sequence.classes`, whose prefix stands before the prompt. Default: none."""
+    keep_best: "KeepBestText"
+    """Generates more candidates than are wanted, and gives the best. Default: all that are generated are given."""
     received_token_ids: Sequence[int]
     """Tokens that an earlier, broken stream of the same request delivered; needs `seed` and one candidate."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeepBestText:
+    """Of `drawn` candidates those that are best: of the highest mean log-probability of a token under the model itself,
+    or likeliest of the class `class_name` of the critic of texts `critic`.
+    """
+
+    drawn: int
+    critic: str = ""
+    class_name: str = ""
 
 
 class FinishReason(StrEnum):
@@ -109,14 +124,25 @@ class TextTimings:
 
 
 @dataclass(frozen=True, slots=True)
+class TextChoice:
+    """How a candidate was chosen: the row that drew it, and its mean log-probability of a token in nats or the critic's
+    probability of the class.
+    """
+
+    row: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class TextFinished:
-    """The end of one candidate; `stop_sequence` is empty unless one ended it."""
+    """The end of one candidate; `stop_sequence` is empty unless one ended it, `choice` None unless some were chosen."""
 
     candidate: int
     reason: FinishReason
     stop_sequence: str
     usage: TextUsage
     timings: TextTimings
+    choice: TextChoice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +175,8 @@ class TextScore:
     """How likely one text is under the model.
 
     `logprobs` has one element for each scored token: all of `token_ids`, or all but the first where the model names no
-    start token. `total_logprob` is their sum in nats, `perplexity` that of a token. Characters are Unicode code points;
-    an unknown token counts as one.
+    start token and no class was given. `total_logprob` is their sum in nats, `perplexity` that of a token.
+    Characters are Unicode code points; an unknown token counts as one.
     """
 
     token_ids: tuple[int, ...]
@@ -170,3 +196,22 @@ class ScoreResult:
     version: int
     fingerprint: str
     scores: tuple[TextScore, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TextClassification:
+    """Of which class one text is: the probability of each, in the order of `ClassificationsResult.classes`."""
+
+    class_probabilities: tuple[float, ...]
+    token_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClassificationsResult:
+    """The judgements of all texts of a request, in order."""
+
+    model: str
+    version: int
+    fingerprint: str
+    classes: tuple[str, ...]
+    classifications: tuple[TextClassification, ...]
