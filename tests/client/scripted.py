@@ -122,6 +122,20 @@ class ScriptedText(TextServiceServicer):
         scores = [text_pb2.TextScore(scored_character_count=len(given.text)) for given in request.inputs]
         return text_pb2.ScoreTextResponse(model="m", version=1, fingerprint=fingerprint, scores=scores)
 
+    def ClassifyText(  # noqa: N802
+        self, request: text_pb2.ClassifyTextRequest, context: grpc.ServicerContext
+    ) -> text_pb2.ClassifyTextResponse:
+        raise NotImplementedError
+
+    def TokenizeText(  # noqa: N802
+        self, request: text_pb2.TokenizeTextRequest, context: grpc.ServicerContext
+    ) -> text_pb2.TokenizeTextResponse:
+        broken, _ = self._script.begin(request)
+        if broken is not None:
+            fail(broken, context, self._script)
+        tokenized = [text_pb2.TokenizedText(text=given.text) for given in request.inputs]
+        return text_pb2.TokenizeTextResponse(model="m", version=1, tokenized=tokenized)
+
     def StreamText(  # noqa: N802
         self, request: text_pb2.StreamTextRequest, context: grpc.ServicerContext
     ) -> Iterator[text_pb2.StreamTextResponse]:

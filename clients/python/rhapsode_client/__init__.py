@@ -56,6 +56,8 @@ from rhapsode_client.types import (
     TextResult,
     TextScore,
     TextStarted,
+    TokenizedText,
+    TokenizeResult,
     TransformResult,
 )
 
@@ -110,6 +112,8 @@ __all__ = [
     "TextScore",
     "TextStarted",
     "Tls",
+    "TokenizeResult",
+    "TokenizedText",
     "TransformResult",
     "Unavailable",
     "UnexpectedReply",

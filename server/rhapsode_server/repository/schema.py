@@ -14,6 +14,7 @@ from rhapsode_server.repository.problems import Problem
 SCHEMA_VERSION = 1
 GOLDENS = "goldens.safetensors"
 ATTRIBUTES, CODE = "attributes.safetensors", "code.safetensors"
+TOKENIZER = "tokenizer.json"
 TENSOR_FILES = frozenset({ATTRIBUTES, CODE})
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 VERSION = re.compile(r"[1-9][0-9]{0,8}")

@@ -66,6 +66,8 @@ def _capabilities(served: Served) -> Iterator[model_pb2.Capability.ValueType]:
         yield model_pb2.CAPABILITY_COMPRESS_IMAGES
     if served.transform:
         yield model_pb2.CAPABILITY_TRANSFORM_IMAGES
+    if served.tokenizer:
+        yield model_pb2.CAPABILITY_TOKENIZE_TEXT
 
 
 def _sequence(spec: SequenceSpec, tokens: bool) -> SequenceSpec:

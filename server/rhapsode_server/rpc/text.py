@@ -1,10 +1,12 @@
 """rhapsode.v1.TextService."""
 
 import asyncio
+from functools import partial
 
 from rhapsode.v1 import text_pb2
 from rhapsode_server.config import Config
 from rhapsode_server.engine.outbox import Outbox, Pace
+from rhapsode_server.errors import Unsupported
 from rhapsode_server.models.row import TextRow
 from rhapsode_server.models.text import TextEvent
 from rhapsode_server.observe.logs import note
@@ -13,7 +15,9 @@ from rhapsode_server.rpc.call import Call
 from rhapsode_server.rpc.catalog import Catalog, Served
 from rhapsode_server.rpc.convert_score import ScoreJob
 from rhapsode_server.rpc.convert_text import TextJob, check_fits, text_job
+from rhapsode_server.rpc.convert_tokens import TokenizeReply
 from rhapsode_server.rpc.deadlines import deadline
+from rhapsode_server.rpc.reading import read
 from rhapsode_server.rpc.routes import Service, service
 from rhapsode_server.rpc.score_reply import ScoreReply
 from rhapsode_server.rpc.text_reply import TextReply, gather
@@ -24,7 +28,7 @@ GATHERING = Pace(
 
 
 class TextService:
-    """Generates text, sent as it comes or gathered, and scores it."""
+    """Generates text, sent as it comes or gathered; scores it; cuts it into tokens."""
 
     def __init__(self, catalog: Catalog, config: Config) -> None:
         self._catalog = catalog
@@ -38,7 +42,7 @@ class TextService:
     async def GenerateText(self, request: text_pb2.GenerateTextRequest, call: Call) -> text_pb2.GenerateTextResponse:
         """Generate, and answer when all is done."""
         served = self._find(request.generation.model)
-        job = text_job(request.generation, served, self._config)
+        job = await self._job(request.generation, served)
         check_fits(job, served, self._config)
         reply = TextReply(job, served.loaded)
         async with self._submit(job, call, GATHERING) as outbox:
@@ -49,7 +53,7 @@ class TextService:
     async def StreamText(self, request: text_pb2.StreamTextRequest, call: Call) -> None:
         """Generate, and write tokens as they come."""
         served = self._find(request.generation.model)
-        job = text_job(request.generation, served, self._config)
+        job = await self._job(request.generation, served)
         reply = TextReply(job, served.loaded)
         async with self._submit(job, call, self._pace) as outbox:
             async for news in outbox:
@@ -68,12 +72,31 @@ class TextService:
         _note(reply.scored, outbox)
         return reply.message()
 
+    async def ClassifyText(self, request: text_pb2.ClassifyTextRequest, _: Call) -> text_pb2.ClassifyTextResponse:
+        """Say of which class texts are."""
+        served = self._find(request.model)
+        raise Unsupported(f"{served.loaded.bundle.name} is no critic of texts")
+
+    async def TokenizeText(self, request: text_pb2.TokenizeTextRequest, _: Call) -> text_pb2.TokenizeTextResponse:
+        """Cut texts into tokens, or put tokens together."""
+        served = self._find(request.model)
+        reply = TokenizeReply(served, self._config)
+        for place, given in enumerate(request.inputs):
+            await read(len(given.text), partial(reply.take, given, f"inputs[{place}]"))
+            await asyncio.sleep(0)
+        note(items=reply.tokens)
+        return reply.message
+
+    async def _job(self, asked: text_pb2.TextGeneration, served: Served) -> TextJob:
+        return await read(len(asked.text), partial(text_job, asked, served, self._config))
+
     async def _read(self, request: text_pb2.ScoreTextRequest, served: Served) -> ScoreJob:
         """Each text in a turn of its own: all together could hold up the event loop for a good part of a second."""
         convert_score.check_fits(request, served, self._config)
         tokens: list[tuple[int, ...]] = []
         for place, given in enumerate(request.inputs):
-            tokens.append(convert_score.scored_tokens(given, f"inputs[{place}]", served, self._config))
+            reading = partial(convert_score.scored_tokens, given, f"inputs[{place}]", served, self._config)
+            tokens.append(await read(len(given.text), reading))
             await asyncio.sleep(0)
         return convert_score.score_job(request, tokens, served, self._config)
 

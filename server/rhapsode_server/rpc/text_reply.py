@@ -6,6 +6,8 @@ from types import MappingProxyType
 from rhapsode.v1 import text_pb2
 from rhapsode_server.engine.job import Timings
 from rhapsode_server.engine.scheduler import Delivery
+from rhapsode_server.models.byte_alphabet import to_bytes
+from rhapsode_server.models.detokenizer import whole
 from rhapsode_server.models.row import TextRow
 from rhapsode_server.models.text import Ended, EndReason, Logprob, TextEvent
 from rhapsode_server.repository.registry import LoadedModel
@@ -27,7 +29,7 @@ class TextReply:
 
     def __init__(self, job: TextJob, loaded: LoadedModel) -> None:
         self._job = job
-        self._tokens = loaded.bundle.sequence.vocabulary.tokens
+        self._vocabulary = loaded.bundle.sequence.vocabulary
         self._told = [len(job.spec.received)] * job.candidates
         self._begun = False
         self.started = text_pb2.TextStarted(
@@ -58,9 +60,14 @@ class TextReply:
         """The rest of an older stream is not begun by an echo: that has been sent."""
         if self._begun or not self._job.echo or not self._job.prompt or self._job.spec.received:
             return
-        text = "".join(self._tokens[token] for token in self._job.prompt)
+        text = self._prompt_text()
         for candidate in range(self._job.candidates):
             yield text_pb2.TextChunk(candidate=candidate, text=text, token_ids=self._job.prompt, echoed=True)
+
+    def _prompt_text(self) -> str:
+        """Without a character that the prompt ends inside: that comes whole, with the token that completes it."""
+        spelled = "".join([self._vocabulary.tokens[token] for token in self._job.prompt])
+        return whole(to_bytes(spelled)) if self._vocabulary.byte_level else spelled
 
     def _chunks(self, news: News) -> list[text_pb2.TextChunk]:
         """At most one chunk for each candidate, in the order in which they were heard of."""

@@ -74,6 +74,8 @@ def _sequence(message: bundle_pb2.SequenceSpec) -> SequenceSpec:
         unknown_token=vocabulary.unknown_token if vocabulary.HasField("unknown_token") else None,
         longest_prompt=message.longest_prompt,
         penalties_count_prompt=message.penalties_count_prompt,
+        byte_level=vocabulary.byte_level,
+        tokenizer=vocabulary.tokenizer,
     )
 
 

@@ -62,6 +62,8 @@ from rhapsode_client.types.text import (
     TextStarted,
     TextTimings,
     TextUsage,
+    TokenizedText,
+    TokenizeResult,
     TokenLogprob,
 )
 
@@ -121,6 +123,8 @@ __all__ = [
     "TextTimings",
     "TextUsage",
     "TokenLogprob",
+    "TokenizeResult",
+    "TokenizedText",
     "Training",
     "TransformResult",
     "WalkOptions",

@@ -30,6 +30,7 @@ class Capability(StrEnum):
     SCORE_IMAGES = "score_images"
     COMPRESS_IMAGES = "compress_images"
     TRANSFORM_IMAGES = "transform_images"
+    TOKENIZE_TEXT = "tokenize_text"
 
 
 class LatentPrior(StrEnum):
@@ -90,7 +91,11 @@ class GibbsSpec:
 
 @dataclass(frozen=True, slots=True)
 class SequenceSpec:
-    """The prompt side of a text model; `tokens` by id, empty in a listing of all models."""
+    """The prompt side of a text model; `tokens` by id, empty in a listing of all models.
+
+    With `byte_level`, each character of a token stands for one byte (Radford et al. 2019). With `tokenizer`, the model
+    brings a way of its own to cut text into tokens.
+    """
 
     tokens: tuple[str, ...]
     start_token: int | None
@@ -98,6 +103,8 @@ class SequenceSpec:
     unknown_token: int | None
     longest_prompt: int
     penalties_count_prompt: bool
+    byte_level: bool = False
+    tokenizer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
