@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rhapsode_server.models.byte_alphabet import BYTES, CHARACTERS, spelled, to_bytes
@@ -24,6 +24,7 @@ def test_the_alphabet_is_that_of_gpt_2() -> None:
     assert to_bytes(spelled(bytes(range(256)))) == bytes(range(256))
 
 
+@settings(deadline=None)
 @given(st.lists(token, max_size=20), st.integers(0, 20))
 def test_pieces_are_the_text_of_the_whole(tokens: list[bytes], cut: int) -> None:
     ids = range(len(tokens))
@@ -58,6 +59,7 @@ def expected(data: bytes, stops: Sequence[str]) -> tuple[str, str]:
     return text[: end - len(sequence)], sequence
 
 
+@settings(deadline=None)
 @given(
     st.lists(token, min_size=1, max_size=20),
     st.lists(st.integers(1, 5), max_size=8),
@@ -100,6 +102,7 @@ def resumed_at_every_border(tokens: list[bytes], events: list[TextEvent], stops:
         assert said(rest) == said(events[place:])
 
 
+@settings(deadline=None)
 @given(texts, st.data())
 def test_no_cut_shows_in_a_text_of_whole_characters(text: str, data: st.DataObject) -> None:
     content = text.encode()
@@ -118,6 +121,7 @@ def test_no_cut_shows_in_a_text_of_whole_characters(text: str, data: st.DataObje
         b"".join(tokens[: event.ids[-1] + 1]).decode()
 
 
+@settings(deadline=None)
 @given(st.lists(token, min_size=1, max_size=10), st.integers(1, 5))
 def test_a_score_counts_every_character_once(tokens: list[bytes], run: int) -> None:
     tokens = [b"\n", *tokens]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,12 +28,8 @@ class Alphabet:
     """The bytes of each token where tokens stand for bytes; empty where they are text."""
 
 
-class _Pending(NamedTuple):
-    """A token that is held back, with the text that it adds."""
-
-    token: int
-    text: str
-    logprob: Logprob | None
+# A token that is held back, the text that it adds, and its log-probability.
+_Pending: TypeAlias = tuple[int, str, Logprob | None]
 
 
 class TextRow:
@@ -155,7 +151,7 @@ class TextRow:
             if token == alphabet.end_token:
                 return self._end(EndReason.END_TOKEN, len(self._pending), index + 1)
             text = alphabet.tokens[token] if detokenizer is None else detokenizer.push(token)
-            self._pending.append(_Pending(token, text, logprobs[index] if logprobs else None))
+            self._pending.append((token, text, logprobs[index] if logprobs else None))
             released, stop = self._stops.push(text, detokenizer is not None and detokenizer.inside)
             free += released
             if stop is not None:
@@ -183,5 +179,5 @@ class TextRow:
             return []
         going, self._pending = self._pending[:free], self._pending[free:]
         self._told += free
-        logprobs = [each.logprob for each in going if each.logprob is not None]
-        return [Tokens([each.token for each in going], "".join([each.text for each in going]), logprobs)]
+        logprobs = [logprob for _, _, logprob in going if logprob is not None]
+        return [Tokens([token for token, _, _ in going], "".join([text for _, text, _ in going]), logprobs)]

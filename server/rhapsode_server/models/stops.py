@@ -1,7 +1,9 @@
 """Stop sequences: which generated tokens are certain to be sent, and which may yet turn out to be a stop."""
 
+from collections import deque
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import islice
+from typing import TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +35,9 @@ class _Pattern:
         return matched + (self.sequence[matched] == character)
 
 
-class _Held(NamedTuple):
-    """A token held back: where its text begins, the text, and whether it ends inside one more character."""
-
-    start: int
-    text: str
-    inside: bool
-
-    @property
-    def end(self) -> int:
-        """Where its last character ends, be it whole or not."""
-        return self.start + len(self.text) + self.inside
+# A token held back: where its last character ends, be it whole or not; where its text begins; the text; whether the
+# last character is not whole. A plain tuple, since there may be one for every token.
+_Held: TypeAlias = tuple[int, int, str, bool]
 
 
 class StopWatch:
@@ -51,7 +45,7 @@ class StopWatch:
 
     def __init__(self, sequences: tuple[str, ...]) -> None:
         self._patterns = [_Pattern(sequence) for sequence in sequences]
-        self._held: list[_Held] = []
+        self._held: deque[_Held] = deque()
         self._passed = 0  # of those held, how many wait for no more than the rest of a character
         self._length = 0
 
@@ -62,29 +56,35 @@ class StopWatch:
         back until that is whole, and certain to be sent. The sequence that is complete first wins, the longest among
         those complete at the same character.
         """
-        if not (self._patterns or inside or self._held):
-            return 1, None
-        self._held.append(_Held(self._length, text, inside))
-        for index, character in enumerate(text, 1):
+        start = self._length
+        self._length += len(text)
+        for index, character in enumerate(text if self._patterns else "", 1):
             complete = [pattern.sequence for pattern in self._patterns if pattern.feed(character)]
             if complete:
-                return self._stop(max(complete, key=len), self._length + index)
-        self._length += len(text)
-        return self._release(self._length - max((pattern.matched for pattern in self._patterns), default=0)), None
+                self._held.append((self._length + inside, start, text, inside))
+                return self._stop(max(complete, key=len), start + index)
+        matched = max([pattern.matched for pattern in self._patterns], default=0)
+        if not (matched or inside or self._held):
+            return 1, None
+        self._held.append((self._length + inside, start, text, inside))
+        return self._release(self._length - matched), None
 
     def _release(self, offset: int) -> int:
         """How many tokens stand before `offset` whole, up to one that ends where a character does: they go."""
-        free = 0
-        while self._passed < len(self._held) and self._held[self._passed].end <= offset:
-            self._passed += 1
-            if not self._held[self._passed - 1].inside:
-                free = self._passed
-        del self._held[:free]
-        self._passed -= free
+        free, passed = 0, self._passed
+        for end, _, _, inside in islice(self._held, passed, None):
+            if end > offset:
+                break
+            passed += 1
+            if not inside:
+                free = passed
+        for _ in range(free):
+            self._held.popleft()
+        self._passed = passed - free
         return free
 
     def _stop(self, sequence: str, end: int) -> tuple[int, Stop]:
         cut = end - len(sequence)
         free = self._release(cut) + self._passed  # nothing comes after them that could complete a character
-        first = self._held[self._passed]
-        return free, Stop(sequence, first.text[: cut - first.start])
+        _, start, text, _ = self._held[self._passed]
+        return free, Stop(sequence, text[: cut - start])
