@@ -131,9 +131,14 @@ class ScriptedText(TextServiceServicer):
         found = [text_pb2.TextClassification(token_count=len(given.text)) for given in request.inputs]
         return text_pb2.ClassifyTextResponse(model="m", version=1, fingerprint=fingerprint, classifications=found)
 
-    def TokenizeText(self, request: object, context: grpc.ServicerContext) -> NoReturn:  # noqa: N802
-        context.abort(grpc.StatusCode.UNIMPLEMENTED, "not scripted")
-        raise AssertionError
+    def TokenizeText(  # noqa: N802
+        self, request: text_pb2.TokenizeTextRequest, context: grpc.ServicerContext
+    ) -> text_pb2.TokenizeTextResponse:
+        broken, _ = self._script.begin(request)
+        if broken is not None:
+            fail(broken, context, self._script)
+        tokenized = [text_pb2.TokenizedText(text=given.text) for given in request.inputs]
+        return text_pb2.TokenizeTextResponse(model="m", version=1, tokenized=tokenized)
 
     def StreamText(  # noqa: N802
         self, request: text_pb2.StreamTextRequest, context: grpc.ServicerContext

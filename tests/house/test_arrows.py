@@ -47,6 +47,7 @@ RESERVED = (
     Reserved("matplotlib", (EXPORTER,)),
     Reserved("prometheus_client", (f"{SERVER}.observe",)),
     Reserved("structlog", (f"{SERVER}.observe",)),
+    Reserved("tokenizers", (f"{SERVER}.repository", EXPORTER)),
     Reserved("safetensors", (f"{SERVER}.repository", EXPORTER)),
     Reserved("PIL", (f"{SERVER}.rpc", EXPORTER, CLIENT)),
     Reserved("grpc", ("rhapsode.v1", *TALKERS, f"{SERVER}.observe", *CALLERS)),

@@ -36,6 +36,7 @@ PROGRAMS = (
     ("rhapsode", "models"),
     ("rhapsode", "text"),
     ("rhapsode", "score"),
+    ("rhapsode", "tokenize"),
     ("rhapsode", "images"),
     ("rhapsode", "morph"),
     ("rhapsode", "edit"),

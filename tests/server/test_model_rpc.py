@@ -39,7 +39,7 @@ async def test_a_text_model(server: Running) -> None:
     model = await get(server, "tiny-text")
     assert model.kind == bundle_pb2.MODEL_KIND_SEQUENCE
     assert tuple(model.sequence.vocabulary.tokens) == CHARACTERS
-    assert list(model.capabilities) == [model_pb2.CAPABILITY_GENERATE_TEXT]
+    assert list(model.capabilities) == [model_pb2.CAPABILITY_GENERATE_TEXT, model_pb2.CAPABILITY_TOKENIZE_TEXT]
     limits = model.limits
     assert (limits.prompt_tokens, limits.generated_tokens, limits.candidates) == (8192, 2000, 64)
     assert (limits.images_per_reply, limits.images_per_stream) == (0, 0)

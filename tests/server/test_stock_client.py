@@ -34,6 +34,12 @@ assert [end for reply in text.StreamText(text_pb2.StreamTextRequest(generation=s
 inputs = [text_pb2.ScoreInput(text="abc"), text_pb2.ScoreInput(text="to be")]
 scored = text.ScoreText(text_pb2.ScoreTextRequest(model="tiny-text", inputs=inputs))
 assert [one.scored_token_count for one in scored.scores] == [3, 5]
+cut = text_pb2.TokenizeTextRequest(model="tiny-text", inputs=[text_pb2.TokenizeInput(text="abc")])
+assert list(text.TokenizeText(cut).tokenized[0].pieces) == [b"a", b"b", b"c"]
+try:
+    text.ClassifyText(text_pb2.ClassifyTextRequest(model="tiny-text", inputs=inputs))
+except grpc.RpcError as error:
+    assert error.code() is grpc.StatusCode.FAILED_PRECONDITION, error
 pictures = image.GenerateImages(image_pb2.GenerateImagesRequest(generation=faces)).images
 assert len(pictures) == 2
 assert sum(len(reply.images) for reply in image.StreamImages(image_pb2.StreamImagesRequest(generation=faces))) == 2
@@ -58,7 +64,8 @@ assert len(changed.images) == 2
 scored = image.ScoreImages(image_pb2.ScoreImagesRequest(model="tiny-faces", images=files)).scores
 assert len(scored) == 2
 
-called = {"ListModels", "GetModel", "GenerateText", "StreamText", "ScoreText", "GenerateImages", "StreamImages",
+called = {"ListModels", "GetModel", "GenerateText", "StreamText", "ScoreText", "TokenizeText", "ClassifyText",
+          "GenerateImages", "StreamImages",
           "InterpolateImages", "EditImages", "FitAttribute", "EncodeImages", "DecodeLatents", "CompressImages",
           "DecompressImages", "TransformImages", "ScoreImages"}
 declared = {

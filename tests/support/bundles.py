@@ -131,10 +131,10 @@ def stepper(
     poison = None if nan_after is None else tokens.index(nan_after)
     bundle = _bundle(name, version, bundle_pb2.MODEL_KIND_SEQUENCE)
     special = {"start_token": start_token, "end_token": end_token, "unknown_token": unknown_token}
-    ids = {field: tokens.index(token) for field, token in special.items() if token is not None}
+    ids: dict[str, Any] = {field: tokens.index(token) for field, token in special.items() if token is not None}
     bundle.sequence.CopyFrom(
         bundle_pb2.SequenceSpec(
-            vocabulary=bundle_pb2.Vocabulary(tokens=tokens, **ids),  # type: ignore[arg-type]  # it has flags too
+            vocabulary=bundle_pb2.Vocabulary(tokens=tokens, **ids),
             longest_prompt=longest_prompt,
             penalties_count_prompt=penalties_count_prompt,
         )

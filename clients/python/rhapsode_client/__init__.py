@@ -60,6 +60,8 @@ from rhapsode_client.types import (
     TextResult,
     TextScore,
     TextStarted,
+    TokenizedText,
+    TokenizeResult,
     TransformResult,
 )
 
@@ -118,6 +120,8 @@ __all__ = [
     "TextScore",
     "TextStarted",
     "Tls",
+    "TokenizeResult",
+    "TokenizedText",
     "TransformResult",
     "Unavailable",
     "UnexpectedReply",

@@ -14,7 +14,18 @@ from rhapsode.v1.text_pb2_grpc import TextServiceStub
 from rhapsode_client.aio_streams import AsyncImageStream, AsyncTextStream
 from rhapsode_client.calls import Call, new_call
 from rhapsode_client.channel import DEFAULT_ADDRESS, DEFAULT_SETTINGS, ChannelSettings, open_aio_channel
-from rhapsode_client.convert import classify, edits, exchange, image_scores, images, models, scalars, score, text
+from rhapsode_client.convert import (
+    classify,
+    edits,
+    exchange,
+    image_scores,
+    images,
+    models,
+    scalars,
+    score,
+    text,
+    tokens,
+)
 from rhapsode_client.failures import aio_failures
 from rhapsode_client.resume.images import (
     ImagesPlan,
@@ -45,6 +56,7 @@ from rhapsode_client.types import (
     ScoreResult,
     TextOptions,
     TextResult,
+    TokenizeResult,
     TransformResult,
     WalkOptions,
 )
@@ -125,6 +137,10 @@ class AsyncClient:
         """Of which class texts are, each text or token ids, by a critic of texts."""
         request = classify.request(model, inputs)
         return classify.result(await self._unary(self._text.ClassifyText, request, timeout))
+
+    async def tokenize(self, model: str, inputs: Sequence[Prompt], *, timeout: float | None = None) -> TokenizeResult:
+        """Texts cut into a model's tokens, or tokens put together; each input is text or token ids."""
+        return tokens.result(await self._unary(self._text.TokenizeText, tokens.request(model, inputs), timeout))
 
     async def generate_images(
         self, model: str, *, timeout: float | None = None, **options: Unpack[ImageOptions]

@@ -13,7 +13,7 @@ DEFAULT_ADDRESS = "127.0.0.1:50051"
 _SHORTEST_BACKOFF = 0.01
 # The unary methods; every one of them may be sent again, since none changes the server.
 _RETRIED = {
-    "rhapsode.v1.TextService": ("GenerateText", "ScoreText", "ClassifyText"),
+    "rhapsode.v1.TextService": ("GenerateText", "ScoreText", "ClassifyText", "TokenizeText"),
     "rhapsode.v1.ImageService": ("GenerateImages", "EncodeImages"),
     "rhapsode.v1.ModelService": ("ListModels", "GetModel"),
 }

@@ -11,7 +11,18 @@ from rhapsode.v1.model_pb2_grpc import ModelServiceStub
 from rhapsode.v1.text_pb2_grpc import TextServiceStub
 from rhapsode_client.calls import Call, new_call
 from rhapsode_client.channel import DEFAULT_ADDRESS, DEFAULT_SETTINGS, ChannelSettings, open_channel
-from rhapsode_client.convert import classify, edits, exchange, image_scores, images, models, scalars, score, text
+from rhapsode_client.convert import (
+    classify,
+    edits,
+    exchange,
+    image_scores,
+    images,
+    models,
+    scalars,
+    score,
+    text,
+    tokens,
+)
 from rhapsode_client.failures import failures
 from rhapsode_client.resume.images import (
     ImagesPlan,
@@ -43,6 +54,7 @@ from rhapsode_client.types import (
     ScoreResult,
     TextOptions,
     TextResult,
+    TokenizeResult,
     TransformResult,
     WalkOptions,
 )
@@ -125,6 +137,10 @@ class Client:
         """Of which class texts are, each text or token ids, by a critic of texts."""
         request = classify.request(model, inputs)
         return classify.result(self._unary(self._text.ClassifyText, request, timeout))
+
+    def tokenize(self, model: str, inputs: Sequence[Prompt], *, timeout: float | None = None) -> TokenizeResult:
+        """Texts cut into a model's tokens, or tokens put together; each input is text or token ids."""
+        return tokens.result(self._unary(self._text.TokenizeText, tokens.request(model, inputs), timeout))
 
     def generate_images(
         self, model: str, *, timeout: float | None = None, **options: Unpack[ImageOptions]

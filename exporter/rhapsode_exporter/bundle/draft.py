@@ -95,3 +95,5 @@ class BundleDraft:
     diffusion: DiffusionSpec | None = None
     gibbs: GibbsSpec | None = None
     attributes: tuple[AttributeDraft, ...] = ()
+    tokenizer: bytes | None = None
+    """A tokenizer.json, in the format of Hugging Face tokenizers, of just the vocabulary's tokens."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
+from tokenizers.decoders import ByteLevel
 
 from rhapsode.v1.bundle_pb2 import Bundle, GraphRole
 from rhapsode_exporter.bundle.draft import Preview
@@ -21,8 +22,9 @@ def previews(manifest: Bundle, folder: Path, goldens: Mapping[GraphRole.ValueTyp
         golden = goldens[graph.role]
         if graph.role == GraphRole.GRAPH_ROLE_STEP:
             model = StepModel(folder / graph.file, graph, golden)
-            text = write_passage(model, manifest.sequence.vocabulary, PASSAGE_LENGTH, PASSAGE_TEMPERATURE)
-            yield Preview("preview.txt", text.encode())
+            vocabulary = manifest.sequence.vocabulary
+            text = write_passage(model, vocabulary, PASSAGE_LENGTH, PASSAGE_TEMPERATURE)
+            yield Preview("preview.txt", (ByteLevel().decode([text]) if vocabulary.byte_level else text).encode())
         if graph.role == GraphRole.GRAPH_ROLE_DECODE:
             image = manifest.image
             yield Preview("preview.png", png_sheet(torch.from_numpy(golden.outputs["image"]), image.low, image.high))

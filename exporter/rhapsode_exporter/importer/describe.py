@@ -13,6 +13,7 @@ from rhapsode_exporter.importer.description import Description
 from rhapsode_exporter.importer.graph_section import KIND_ROLES, read_graphs
 from rhapsode_exporter.importer.problems import Problem
 from rhapsode_exporter.importer.section import Section, shown
+from rhapsode_exporter.importer.tokenizer_file import KEY as TOKENIZER
 from rhapsode_exporter.importer.vocabulary import check_texts, read_vocabulary
 from rhapsode_exporter.importer.yaml_file import read_yaml
 
@@ -39,7 +40,14 @@ def describe(path: Path, files: Sequence[Path]) -> tuple[Description, list[Probl
     roles = {graph.role for graph in graphs}.union(*KIND_ROLES.get(manifest.kind, ((), ()))[:1])
     _parts(section, manifest, roles, path.parent)
     section.refuse_rest()
-    return Description(manifest, graphs), problems
+    return Description(manifest, graphs, _tokenizer(section, manifest, path.parent)), problems
+
+
+def _tokenizer(section: Section, manifest: Bundle, folder: Path) -> bytes | None:
+    """The file that the vocabulary was read from, where that was a tokenizer's."""
+    if not manifest.sequence.vocabulary.tokenizer:
+        return None
+    return (folder / section.section("sequence").section("vocabulary").text(TOKENIZER)).read_bytes()
 
 
 def _identity(section: Section) -> Bundle:

@@ -59,3 +59,5 @@ class Description:
 
     manifest: Bundle
     graphs: tuple[GraphDescription, ...]
+    tokenizer: bytes | None = None
+    """The tokenizer.json that its vocabulary was read from."""

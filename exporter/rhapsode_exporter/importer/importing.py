@@ -17,7 +17,7 @@ from rhapsode_exporter.bundle.goldens import write_goldens
 from rhapsode_exporter.bundle.onnx_runtime import version as onnx_runtime_version
 from rhapsode_exporter.bundle.preview import previews
 from rhapsode_exporter.bundle.whole import seal, whole
-from rhapsode_exporter.bundle.write import bundle_folder, refuse_existing
+from rhapsode_exporter.bundle.write import TOKENIZER, bundle_folder, refuse_existing
 from rhapsode_exporter.data.archives import sha256_of
 from rhapsode_exporter.importer import limits
 from rhapsode_exporter.importer.adopt import Adopted, adopt
@@ -36,6 +36,7 @@ class Planned:
     source: str
     manifest: Bundle
     plans: tuple[Plan, ...]
+    tokenizer: bytes | None = None
 
     def folder(self, out: Path) -> Path:
         """Where its bundle lies below `out`."""
@@ -48,6 +49,7 @@ class Imported:
 
     manifest: Bundle
     graphs: Mapping[GraphRole.ValueType, Adopted]
+    tokenizer: bytes | None = None
 
     @property
     def batch_invariant(self) -> bool:
@@ -65,7 +67,7 @@ def read_model(description: Path, files: Sequence[Path]) -> Planned:
     plans = tuple(_plans(there, described.manifest, problems))
     problems.extend(_size_problems(plans))
     refuse(description.name, problems)
-    return Planned(description.name, described.manifest, plans)
+    return Planned(description.name, described.manifest, plans, described.tokenizer)
 
 
 def run_model(planned: Planned) -> Imported:
@@ -81,7 +83,7 @@ def run_model(planned: Planned) -> Imported:
     manifest = planned.manifest
     manifest.graphs.extend(graph.graph for graph in adopted.values())
     manifest.training.CopyFrom(_origin(planned.plans, adopted))
-    return Imported(manifest, adopted)
+    return Imported(manifest, adopted, planned.tokenizer)
 
 
 def write_imported(imported: Imported, out: Path, *, overwrite: bool = False) -> Path:
@@ -92,6 +94,8 @@ def write_imported(imported: Imported, out: Path, *, overwrite: bool = False) ->
     with whole(folder) as part:
         for graph in imported.graphs.values():
             (part / graph.graph.file).write_bytes(graph.content)
+        if imported.tokenizer is not None:
+            (part / TOKENIZER).write_bytes(imported.tokenizer)
         goldens = {role: graph.golden for role, graph in imported.graphs.items()}
         write_goldens([*goldens.values()], part)
         for preview in previews(manifest, part, goldens):

@@ -1,4 +1,4 @@
-"""The tokens of a sequence model, from a list, a string of characters or a text file."""
+"""The tokens of a sequence model, from a list, a string of characters, a text file or a tokenizer."""
 
 import re
 import sys
@@ -9,10 +9,12 @@ from pathlib import Path
 from rhapsode.v1.bundle_pb2 import Vocabulary
 from rhapsode_exporter.importer import limits
 from rhapsode_exporter.importer.section import Section, is_unicode, shown
+from rhapsode_exporter.importer.tokenizer_file import KEY as TOKENIZER
+from rhapsode_exporter.importer.tokenizer_file import read_tokenizer
 
 RULE = "M6"
 SHOWN = 3  # of many equal problems, as many are told
-SOURCES = ("tokens", "characters", "file")
+SOURCES = ("tokens", "characters", "file", TOKENIZER)
 _ESCAPE = re.compile(r"\\(?:([nrt\\])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|.?)", re.DOTALL)
 _SHORT = dict(zip("nrt\\", "\n\r\t\\", strict=True))
 _FILE_BYTES = 64 * 2**20  # far more than the most tokens of the most characters that are of use
@@ -23,8 +25,11 @@ def read_vocabulary(section: Section, folder: Path) -> Vocabulary:
     given = [source for source in SOURCES if source in section]
     if len(given) != 1:
         section.wrong("", f"needs exactly one of: {', '.join(SOURCES)}; it has {' and '.join(given) or 'none'}", RULE)
-    tokens = _tokens(section, given[0], folder) if len(given) == 1 else []
-    vocabulary = Vocabulary(tokens=tokens)
+    if given == [TOKENIZER]:
+        vocabulary = _of_tokenizer(section, folder)
+    else:
+        vocabulary = Vocabulary(tokens=_tokens(section, given[0], folder) if len(given) == 1 else [])
+    tokens = list(vocabulary.tokens)
     for key in ("start_token", "end_token", "unknown_token"):
         if key in section and tokens:
             identity = _identity(section, key, tokens)
@@ -32,6 +37,15 @@ def read_vocabulary(section: Section, folder: Path) -> Vocabulary:
                 setattr(vocabulary, key, identity)
     section.refuse_rest()
     return vocabulary
+
+
+def _of_tokenizer(section: Section, folder: Path) -> Vocabulary:
+    found = read_tokenizer(section, folder)
+    if found is None or not check_texts(section, TOKENIZER, found.tokens, limits.VOCABULARY):
+        return Vocabulary()
+    return Vocabulary(
+        tokens=found.tokens, byte_level=found.byte_level, tokenizer=True, unknown_token=found.unknown_token
+    )
 
 
 def check_texts(section: Section, key: str, texts: Sequence[str], most: int, *, lines: bool = False) -> bool:

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rhapsode_server.models.base import Outcome
+from rhapsode_server.models.detokenizer import Detokenizer
 from rhapsode_server.models.noise import token_uniforms
 from rhapsode_server.models.stops import StopWatch
 from rhapsode_server.models.text import Ended, EndReason, Logprob, TextEvent, TextSpec, Tokens
@@ -23,6 +24,12 @@ class Alphabet:
     tokens: tuple[str, ...]
     end_token: int | None = None
     penalties_count_prompt: bool = False
+    pieces: tuple[bytes, ...] = ()
+    """The bytes of each token where tokens stand for bytes; empty where they are text."""
+
+
+# A token that is held back, the text that it adds, and its log-probability.
+_Pending: TypeAlias = tuple[int, str, Logprob | None]
 
 
 class TextRow:
@@ -48,7 +55,8 @@ class TextRow:
         self._last = len(spec.prompt) + spec.max_tokens - 1  # position of the last token wanted
         self._told = 0
         self._stops = StopWatch(spec.stop_sequences)
-        self._pending: list[tuple[int, Logprob | None]] = []
+        self._pending: list[_Pending] = []
+        self._detokenizer: Detokenizer | None = None
         self._noise = np.empty(0, dtype=np.float32)
         self._noise_from = 0
 
@@ -120,30 +128,39 @@ class TextRow:
         return self._tell_drawn(ids[forced:] if forced else ids, logprobs[forced:] if forced else logprobs, alphabet)
 
     def _tell_score(self, ids: Sequence[int], logprobs: Sequence[Logprob], alphabet: Alphabet) -> Outcome[TextEvent]:
-        told = [Tokens(ids, "".join(alphabet.tokens[token] for token in ids), logprobs)] if ids else []
-        self._told += len(ids)
         self.ended = self.left <= 0
+        told = [Tokens(ids, self._scored_text(ids, alphabet), logprobs)] if ids else []
+        self._told += len(ids)
         ended = [Ended(EndReason.SCORED, self._told)] if self.ended else []
         return Outcome([*told, *ended], done=self.ended, made=len(ids))
+
+    def _scored_text(self, ids: Sequence[int], alphabet: Alphabet) -> str:
+        if not alphabet.pieces:
+            return "".join([alphabet.tokens[token] for token in ids])
+        before = self._forced[: self._position + 1 - len(ids)]
+        detokenizer = self._detokenizer = self._detokenizer or Detokenizer(alphabet.pieces, before)
+        return "".join([*map(detokenizer.push, ids), detokenizer.rest() if self.ended else ""])
 
     def _tell_drawn(self, ids: Sequence[int], logprobs: Sequence[Logprob], alphabet: Alphabet) -> Outcome[TextEvent]:
         if self.seen is not None:
             np.add.at(self.seen, ids, 1.0)
-        if not self.spec.stop_sequences and alphabet.end_token not in ids:
+        if not (alphabet.pieces or self.spec.stop_sequences or alphabet.end_token in ids):
             return self._tell_all(ids, logprobs, alphabet)
-        free = 0
+        if alphabet.pieces and self._detokenizer is None:
+            self._detokenizer = Detokenizer(alphabet.pieces, self._forced)
+        detokenizer, free = self._detokenizer, 0
         for index, token in enumerate(ids):
-            self._pending.append((token, logprobs[index] if logprobs else None))
             if token == alphabet.end_token:
-                self._pending.pop()
-                return self._end(EndReason.END_TOKEN, len(self._pending), index + 1, alphabet)
-            released, stop = self._stops.push(alphabet.tokens[token])
+                return self._end(EndReason.END_TOKEN, len(self._pending), index + 1)
+            text = alphabet.tokens[token] if detokenizer is None else detokenizer.push(token)
+            self._pending.append((token, text, logprobs[index] if logprobs else None))
+            released, stop = self._stops.push(text, detokenizer is not None and detokenizer.inside)
             free += released
             if stop is not None:
-                return self._end(EndReason.STOP_SEQUENCE, free, index + 1, alphabet, stop.sequence, stop.tail)
+                return self._end(EndReason.STOP_SEQUENCE, free, index + 1, stop.sequence, stop.tail)
         if self.left <= 0:
-            return self._end(EndReason.MAX_TOKENS, len(self._pending), len(ids), alphabet)
-        return Outcome(self._release(free, alphabet), made=len(ids))
+            return self._end(EndReason.MAX_TOKENS, len(self._pending), len(ids))
+        return Outcome(self._release(free), made=len(ids))
 
     def _tell_all(self, ids: Sequence[int], logprobs: Sequence[Logprob], alphabet: Alphabet) -> Outcome[TextEvent]:
         """Nothing is held back where nothing can stop the text."""
@@ -154,18 +171,15 @@ class TextRow:
         self.ended = True
         return Outcome([*told, Ended(EndReason.MAX_TOKENS, self._told)], done=True, made=len(ids))
 
-    def _end(
-        self, reason: EndReason, free: int, made: int, alphabet: Alphabet, stop: str = "", tail: str = ""
-    ) -> Outcome[TextEvent]:
-        events = self._release(free, alphabet)
+    def _end(self, reason: EndReason, free: int, made: int, stop: str = "", tail: str = "") -> Outcome[TextEvent]:
+        events = self._release(free)
         self.ended = True
         return Outcome([*events, Ended(reason, self._told, stop, tail)], done=True, made=made)
 
-    def _release(self, free: int, alphabet: Alphabet) -> Sequence[Tokens]:
+    def _release(self, free: int) -> Sequence[Tokens]:
         if not free:
             return []
         going, self._pending = self._pending[:free], self._pending[free:]
         self._told += free
-        ids = [token for token, _ in going]
-        logprobs = [logprob for _, logprob in going if logprob is not None]
-        return [Tokens(ids, "".join([alphabet.tokens[token] for token in ids]), logprobs)]
+        logprobs = [logprob for _, _, logprob in going if logprob is not None]
+        return [Tokens([token for token, _, _ in going], "".join([text for _, text, _ in going]), logprobs)]

@@ -2,6 +2,8 @@
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import islice
+from typing import TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,37 +35,56 @@ class _Pattern:
         return matched + (self.sequence[matched] == character)
 
 
+# A token held back: where its last character ends, be it whole or not; where its text begins; the text; whether the
+# last character is not whole. A plain tuple, since there may be one for every token.
+_Held: TypeAlias = tuple[int, int, str, bool]
+
+
 class StopWatch:
-    """Says how many tokens are certain to be sent: those whose text cannot be the beginning of a stop sequence."""
+    """Says how many tokens are certain to be sent: their characters are whole, and cannot begin a stop sequence."""
 
     def __init__(self, sequences: tuple[str, ...]) -> None:
         self._patterns = [_Pattern(sequence) for sequence in sequences]
-        self._held: deque[tuple[int, str]] = deque()  # the tokens held back: where the text ends, and the text
+        self._held: deque[_Held] = deque()
+        self._passed = 0  # of those held, how many wait for no more than the rest of a character
         self._length = 0
 
-    def push(self, text: str) -> tuple[int, Stop | None]:
+    def push(self, text: str, inside: bool = False) -> tuple[int, Stop | None]:
         """Take a token's text: how many of the tokens held back may go now, and the stop if the text has reached one.
 
-        The sequence that is complete first wins, the longest among those complete at the same character.
+        `inside` says that the token has the beginning of one more character, which is not in the text yet: it is held
+        back until that is whole, and certain to be sent. The sequence that is complete first wins, the longest among
+        those complete at the same character.
         """
-        if not self._patterns:
-            return 1, None
-        self._held.append((self._length + len(text), text))
-        for index, character in enumerate(text, 1):
+        start = self._length
+        self._length += len(text)
+        for index, character in enumerate(text if self._patterns else "", 1):
             complete = [pattern.sequence for pattern in self._patterns if pattern.feed(character)]
             if complete:
-                return self._stop(max(complete, key=len), self._length + index)
-        self._length += len(text)
-        return self._release(self._length - max(pattern.matched for pattern in self._patterns)), None
+                self._held.append((self._length + inside, start, text, inside))
+                return self._stop(max(complete, key=len), start + index)
+        matched = max([pattern.matched for pattern in self._patterns], default=0)
+        if not (matched or inside or self._held):
+            return 1, None
+        self._held.append((self._length + inside, start, text, inside))
+        return self._release(self._length - matched), None
 
     def _release(self, offset: int) -> int:
-        before = len(self._held)
-        while self._held and self._held[0][0] <= offset:
+        """How many tokens stand before `offset` whole, up to one that ends where a character does: they go."""
+        free, passed = 0, self._passed
+        for end, _, _, inside in islice(self._held, passed, None):
+            if end > offset:
+                break
+            passed += 1
+            if not inside:
+                free = passed
+        for _ in range(free):
             self._held.popleft()
-        return before - len(self._held)
+        self._passed = passed - free
+        return free
 
     def _stop(self, sequence: str, end: int) -> tuple[int, Stop]:
         cut = end - len(sequence)
-        free = self._release(cut)
-        token_end, text = self._held[0]
-        return free, Stop(sequence, text[: len(text) - (token_end - cut)])
+        free = self._release(cut) + self._passed  # nothing comes after them that could complete a character
+        _, start, text, _ = self._held[self._passed]
+        return free, Stop(sequence, text[: cut - start])

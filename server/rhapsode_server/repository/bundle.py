@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,23 @@ from google.protobuf import json_format
 from numpy.typing import NDArray
 
 from rhapsode.v1.bundle_pb2 import Bundle
-from rhapsode_server.repository import attributes, code, contract, files, goldens, graph, schema, sequences
+from rhapsode_server.repository import (
+    attributes,
+    code,
+    contract,
+    files,
+    goldens,
+    graph,
+    schema,
+    sequences,
+    tokenizer,
+)
 from rhapsode_server.repository.attributes import Vectors
 from rhapsode_server.repository.goldens import Golden
 from rhapsode_server.repository.problems import Problem, refusal, refuse
+from rhapsode_server.repository.tokenizer import Cutter
 
-_TENSORS = {schema.GOLDENS, *schema.TENSOR_FILES}
+_KEPT = {schema.GOLDENS, schema.TOKENIZER, *schema.TENSOR_FILES}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +46,8 @@ class Manifest:
     """The direction of each named attribute."""
     frequencies: NDArray[np.int32] | None
     """Of the values of each number of a code; None where the model does not compress."""
+    cutter: Cutter | None
+    """What cuts text into tokens; None where that is the vocabulary alone."""
 
     @property
     def label(self) -> str:
@@ -51,9 +65,10 @@ def read(folder: Path) -> Manifest:
     bundle = _parse(content, folder)
     where = files.label(folder)
     whole = schema.check(bundle, folder.parent.name, folder.name)
-    refuse(where, (*whole, *sequences.check(bundle), *attributes.check(bundle), *code.check(bundle)))
+    parts = (sequences.check(bundle), attributes.check(bundle), code.check(bundle), tokenizer.check(bundle))
+    refuse(where, (*whole, *chain.from_iterable(parts)))
     refuse(where, (problem for part in bundle.graphs for problem in contract.check(bundle, part)))
-    kept = files.read_listed(folder, bundle.files, {part.file for part in bundle.graphs} | _TENSORS)
+    kept = files.read_listed(folder, bundle.files, {part.file for part in bundle.graphs} | _KEPT)
     refuse(files.label(folder), (problem for part in bundle.graphs for problem in graph.check(kept[part.file], part)))
     return Manifest(
         bundle,
@@ -63,6 +78,7 @@ def read(folder: Path) -> Manifest:
         goldens.read(kept[schema.GOLDENS], bundle),
         attributes.read(kept[schema.ATTRIBUTES], bundle) if bundle.attributes else attributes.NONE,
         code.read(kept[schema.CODE], bundle) if bundle.HasField("code") else None,
+        tokenizer.read(kept[schema.TOKENIZER], bundle) if bundle.sequence.vocabulary.tokenizer else None,
     )
 
 

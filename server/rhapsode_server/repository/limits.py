@@ -5,6 +5,7 @@ FILE_BYTES = 2**31 - 1  # protobuf, and so ONNX, ends there
 FILES = 64
 VOCABULARY = 2**18
 TOKEN_CHARACTERS = 256
+TOKENIZER_BYTES = 32 * 2**20
 CLASSES = 2**16
 SEQUENCE_CLASSES, CLASS_NAME_BYTES = 1024, 256  # a request's class_name has the same bytes
 PREFIX_TOKENS = 64  # of a class

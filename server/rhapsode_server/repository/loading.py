@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 
@@ -28,6 +29,7 @@ from rhapsode_server.repository.problems import Problem, refusal
 from rhapsode_server.repository.schema import CRITIC, DECODE, DENOISE, ENCODE, GIBBS, STEP, TRANSFORM
 from rhapsode_server.repository.sequences import reads_texts
 from rhapsode_server.repository.stepping import Batching, Stepping, stepping
+from rhapsode_server.repository.tokenizer import Cutter
 from rhapsode_server.runtime.providers import Runtime
 from rhapsode_server.runtime.session import Session
 
@@ -62,6 +64,8 @@ class LoadedModel:
     attributes: Vectors
     """The direction of each named attribute, in latent space."""
     codec: Codec | None
+    cutter: Cutter | None
+    """What cuts text into tokens; None where that is the vocabulary alone."""
     transformer: Transformer | None
     """Of pictures; a transform of other tensors is verified and let go."""
     load_seconds: float
@@ -94,7 +98,10 @@ def load(folder: Path, runtime: Runtime, batching: Batching) -> LoadedModel:
     critic = _critic(manifest.bundle, sessions[CRITIC], most) if CRITIC in sessions and not texts else None
     text_critic = TextCritic(sessions[CRITIC], manifest.bundle.sequence.longest_prompt, most) if texts else None
     codec = None if manifest.frequencies is None else code.codec(manifest.bundle, manifest.frequencies)
-    heard = _rehearsal(manifest.bundle, stepped, decoder, denoiser, gibbs, critic, text_critic, codec)
+    heard = chain(
+        _rehearsal(manifest.bundle, stepped, decoder, denoiser, gibbs, critic, text_critic, codec),
+        [manifest.cutter.probe()] if manifest.cutter else (),
+    )
     fingerprint = verify.fingerprint(manifest, verified, heard)
     pictures = manifest.bundle.HasField("image")
     return LoadedModel(
@@ -113,6 +120,7 @@ def load(folder: Path, runtime: Runtime, batching: Batching) -> LoadedModel:
         text_critic=text_critic,
         attributes=manifest.attributes,
         codec=codec,
+        cutter=manifest.cutter,
         transformer=Transformer(sessions[TRANSFORM], most) if TRANSFORM in sessions and pictures else None,
         load_seconds=time.perf_counter() - begun,
     )

@@ -15,6 +15,7 @@ from rhapsode_server.repository.sequences import reads_texts
 SCHEMA_VERSION = 1
 GOLDENS = "goldens.safetensors"
 ATTRIBUTES, CODE = "attributes.safetensors", "code.safetensors"
+TOKENIZER = "tokenizer.json"
 TENSOR_FILES = frozenset({ATTRIBUTES, CODE})
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 VERSION = re.compile(r"[1-9][0-9]{0,8}")

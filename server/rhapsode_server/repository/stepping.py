@@ -8,6 +8,7 @@ from rhapsode.v1 import bundle_pb2
 from rhapsode_server.errors import RunFailed
 from rhapsode_server.models import fuse
 from rhapsode_server.models.budget import RunBudget
+from rhapsode_server.models.byte_alphabet import to_bytes
 from rhapsode_server.models.fused import Forms, FusedSteps
 from rhapsode_server.models.padding import Buckets
 from rhapsode_server.models.row import Alphabet
@@ -158,4 +159,5 @@ def _states(bundle: bundle_pb2.Bundle) -> Sequence[StateSpec]:
 def _alphabet(bundle: bundle_pb2.Bundle) -> Alphabet:
     vocabulary = bundle.sequence.vocabulary
     end = vocabulary.end_token if vocabulary.HasField("end_token") else None
-    return Alphabet(tuple(vocabulary.tokens), end, bundle.sequence.penalties_count_prompt)
+    pieces = tuple(map(to_bytes, vocabulary.tokens)) if vocabulary.byte_level else ()
+    return Alphabet(tuple(vocabulary.tokens), end, bundle.sequence.penalties_count_prompt, pieces)

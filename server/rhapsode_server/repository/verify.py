@@ -13,7 +13,7 @@ from rhapsode_server.errors import RunFailed
 from rhapsode_server.repository.bundle import Manifest
 from rhapsode_server.repository.goldens import ROWS, Arrays, Golden
 from rhapsode_server.repository.problems import Problem, refusal, refuse
-from rhapsode_server.repository.schema import TENSOR_FILES
+from rhapsode_server.repository.schema import TENSOR_FILES, TOKENIZER
 from rhapsode_server.runtime.session import Session
 
 DEFAULT_TOLERANCE = 1e-4
@@ -79,7 +79,7 @@ def _meaning(bundle: Bundle) -> bytes:
         if bundle.HasField(field):
             getattr(said, field).CopyFrom(getattr(bundle, field))
     said.attributes.extend(bundle.attributes)
-    said.files.extend(file for file in bundle.files if file.path in TENSOR_FILES)
+    said.files.extend(file for file in bundle.files if file.path in {TOKENIZER, *TENSOR_FILES})
     return said.SerializeToString(deterministic=True)
 
 

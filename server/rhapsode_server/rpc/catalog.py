@@ -129,7 +129,7 @@ def _serve(loaded: LoadedModel, config: Config, metrics: Metrics) -> Served:
     return Served(
         loaded=loaded,
         text=Driver(name, loaded.stepper, limits, lane("step")) if loaded.stepper else None,
-        tokenizer=Tokenizer(bundle.sequence.vocabulary) if bundle.HasField("sequence") else None,
+        tokenizer=Tokenizer(bundle.sequence.vocabulary, loaded.cutter) if bundle.HasField("sequence") else None,
         decode=Driver(name, loaded.decoder, limits, lane("decode")) if loaded.decoder else None,
         encode=Driver(name, loaded.encoder, limits, lane("encode")) if loaded.encoder else None,
         critic=Driver(name, loaded.critic, limits, lane("critic")) if loaded.critic else None,

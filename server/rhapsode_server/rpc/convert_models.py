@@ -68,6 +68,8 @@ def _capabilities(served: Served) -> Iterator[model_pb2.Capability.ValueType]:
         yield model_pb2.CAPABILITY_TRANSFORM_IMAGES
     if served.text_critic:
         yield model_pb2.CAPABILITY_CLASSIFY_TEXT
+    if served.tokenizer:
+        yield model_pb2.CAPABILITY_TOKENIZE_TEXT
 
 
 def _sequence(spec: SequenceSpec, tokens: bool) -> SequenceSpec:

@@ -37,9 +37,9 @@ class ScoreJob:
 def check_fits(asked: text_pb2.ScoreTextRequest, served: Served, config: Config) -> None:
     """Raise OutputTooLarge where the reply would outgrow a message however few tokens the texts have; reads none."""
     _, tokenizer = text_parts(served)
-    longest, most = max(1, tokenizer.longest), longest_prompt(served, config)
+    most = longest_prompt(served, config)
     # A text that is too long by itself is told as such when it is read.
-    least = [min(len(each.token_ids.ids) + len(each.text) // longest, most) for each in asked.inputs]
+    least = [min(len(each.token_ids.ids) + tokenizer.fewest(each.text), most) for each in asked.inputs]
     _check_size(sum(least), asked, config)
 
 

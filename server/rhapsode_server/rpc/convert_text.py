@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rhapsode.v1 import text_pb2
+from rhapsode.v1.bundle_pb2 import Vocabulary
 from rhapsode_server.config import Config
 from rhapsode_server.errors import InvalidField, OutputTooLarge, UnknownToken, Unsupported
 from rhapsode_server.models.row import TextRow
@@ -14,6 +15,7 @@ from rhapsode_server.rpc.catalog import Served, TextDriver
 from rhapsode_server.rpc.classes import class_prefix
 from rhapsode_server.rpc.tokenizer import Tokenizer
 
+NEVER = -1e9  # the bias of a token that is not to be drawn: finite, and far below any logit at any temperature
 SEED_BITS = 53  # of seeds that the server draws: every language's numbers hold them exactly
 
 # Most bytes on the wire of a token id (fewer than 2²¹ tokens), of a position's own log-probability, of one of the
@@ -54,7 +56,7 @@ def text_job(asked: text_pb2.TextGeneration, served: Served, config: Config) -> 
     spec = TextSpec(
         prompt=(*prefix, *prompt) or _start(served),
         received=_received(asked, served, candidates, max_tokens),
-        sampling=_sampling(asked.sampling, _vocabulary_size(served)),
+        sampling=_sampling(asked.sampling, served.loaded.bundle.sequence.vocabulary),
         max_tokens=max_tokens,
         stop_sequences=_stop_sequences(asked.stopping),
         seed=asked.seed if asked.HasField("seed") else secrets.randbits(SEED_BITS),
@@ -109,12 +111,12 @@ def tokens_of(given: str | text_pb2.TokenIds, path: str, served: Served, most: i
     too_long = f"must have at most {longest} tokens", {"max_tokens": str(longest)}
     if isinstance(given, str):
         field = f"{path}.text"
-        if len(given) > longest * tokenizer.longest:  # known without a look at it
+        if tokenizer.fewest(given) > longest:
             raise InvalidField(field, *too_long)
         tokens = tokenizer.encode(given, field, longest + 1)
     else:
         field, tokens = f"{path}.token_ids.ids", tuple(given.ids)
-        _known(tokens, served, field)
+        check_known(tokens, served, field)
     if len(tokens) > longest:
         raise InvalidField(field, *too_long)
     return tokens
@@ -139,11 +141,12 @@ def _received(asked: text_pb2.TextGeneration, served: Served, candidates: int, m
         raise InvalidField(field, "needs a candidate_count of 1")
     if len(received) > max_tokens:
         raise InvalidField(field, f"must have at most {max_tokens} elements", {"max_length": str(max_tokens)})
-    _known(received, served, field)
+    check_known(received, served, field)
     return received
 
 
-def _known(ids: Sequence[int], served: Served, field: str) -> None:
+def check_known(ids: Sequence[int], served: Served, field: str) -> None:
+    """Raise UnknownToken, with the index, for the first id that is no token of the model."""
     size = _vocabulary_size(served)
     if ids and max(ids) >= size:
         raise UnknownToken(field, next(index for index, token in enumerate(ids) if token >= size))
@@ -165,7 +168,7 @@ def _stop_sequences(asked: text_pb2.Stopping) -> tuple[str, ...]:
     return tuple(asked.stop_sequences)
 
 
-def _sampling(asked: text_pb2.Sampling, vocabulary_size: int) -> Sampling:
+def _sampling(asked: text_pb2.Sampling, vocabulary: Vocabulary) -> Sampling:
     return Sampling(
         temperature=asked.temperature if asked.HasField("temperature") else 1.0,
         top_k=asked.top_k,
@@ -174,11 +177,13 @@ def _sampling(asked: text_pb2.Sampling, vocabulary_size: int) -> Sampling:
         repetition_penalty=asked.repetition_penalty if asked.HasField("repetition_penalty") else 1.0,
         presence_penalty=asked.presence_penalty,
         frequency_penalty=asked.frequency_penalty,
-        logit_bias=_logit_bias(asked.logit_bias, vocabulary_size),
+        logit_bias=_logit_bias(asked.logit_bias, vocabulary),
     )
 
 
-def _logit_bias(asked: Sequence[text_pb2.LogitBias], vocabulary_size: int) -> tuple[tuple[int, float], ...]:
+def _logit_bias(asked: Sequence[text_pb2.LogitBias], vocabulary: Vocabulary) -> tuple[tuple[int, float], ...]:
+    """Those asked for, and one that keeps the unknown token from being drawn unless it has one of its own."""
+    vocabulary_size = len(vocabulary.tokens)
     biases: dict[int, float] = {}
     for index, entry in enumerate(asked):
         field = f"generation.sampling.logit_bias[{index}].token_id"
@@ -187,4 +192,6 @@ def _logit_bias(asked: Sequence[text_pb2.LogitBias], vocabulary_size: int) -> tu
         if entry.token_id in biases:
             raise InvalidField(field, "must not stand twice")
         biases[entry.token_id] = entry.bias
+    if vocabulary.HasField("unknown_token"):
+        biases.setdefault(vocabulary.unknown_token, NEVER)
     return tuple(biases.items())

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from rhapsode.v1 import text_pb2
+from rhapsode_server.models.byte_alphabet import to_bytes
 from rhapsode_server.models.text import Tokens
 from rhapsode_server.repository.registry import LoadedModel
 from rhapsode_server.rpc.convert_score import ScoreJob
@@ -16,7 +17,9 @@ class ScoreReply:
     def __init__(self, job: ScoreJob, loaded: LoadedModel) -> None:
         vocabulary = loaded.bundle.sequence.vocabulary
         self._unknown = vocabulary.unknown_token if vocabulary.HasField("unknown_token") else None
-        self._surplus = len(vocabulary.tokens[vocabulary.unknown_token]) - 1  # characters of it that do not count
+        spelled = vocabulary.tokens[vocabulary.unknown_token]
+        unknown = to_bytes(spelled).decode(errors="replace") if vocabulary.byte_level else spelled
+        self._surplus = len(unknown) - 1  # characters of it that do not count
         self._logprobs: list[list[float]] = [[] for _ in job.tokens]
         self._characters = [0] * len(job.tokens)
         self._reply = text_pb2.ScoreTextResponse(

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 
 from rhapsode.v1 import text_pb2
 from rhapsode_server.config import Config
 from rhapsode_server.engine.outbox import Outbox, Pace
-from rhapsode_server.errors import Unsupported
 from rhapsode_server.models.row import TextRow
 from rhapsode_server.models.text import TextEvent
 from rhapsode_server.observe.logs import note
@@ -15,8 +15,10 @@ from rhapsode_server.rpc.call import Call
 from rhapsode_server.rpc.catalog import Catalog, Served
 from rhapsode_server.rpc.convert_score import Scored, ScoreJob
 from rhapsode_server.rpc.convert_text import TextJob, check_fits, text_job
+from rhapsode_server.rpc.convert_tokens import TokenizeReply
 from rhapsode_server.rpc.deadlines import deadline
 from rhapsode_server.rpc.gathering import GATHERING, gathered
+from rhapsode_server.rpc.reading import read
 from rhapsode_server.rpc.routes import Service, service
 from rhapsode_server.rpc.score_reply import ScoreReply
 from rhapsode_server.rpc.text_contest import Harvest, best_messages, contest
@@ -26,7 +28,7 @@ PACKED_BYTES = 65_536  # of a message of what was kept until the end
 
 
 class TextService:
-    """Generates text, sent as it comes or gathered, and judges it."""
+    """Generates text, sent as it comes or gathered; judges it; cuts it into tokens."""
 
     def __init__(self, catalog: Catalog, config: Config) -> None:
         self._catalog = catalog
@@ -41,7 +43,7 @@ class TextService:
     async def GenerateText(self, request: text_pb2.GenerateTextRequest, call: Call) -> text_pb2.GenerateTextResponse:
         """Generate, and answer when all is done."""
         served = self._find(request.generation.model)
-        job = text_job(request.generation, served, self._config)
+        job = await self._job(request.generation, served)
         check_fits(job, served, self._config)
         if request.generation.HasField("keep_best"):
             return gather([*await self._best(request.generation, job, served, call)], job)
@@ -54,7 +56,7 @@ class TextService:
     async def StreamText(self, request: text_pb2.StreamTextRequest, call: Call) -> None:
         """Generate, and write tokens as they come."""
         served = self._find(request.generation.model)
-        job = text_job(request.generation, served, self._config)
+        job = await self._job(request.generation, served)
         if request.generation.HasField("keep_best"):
             for message in await self._best(request.generation, job, served, call):
                 await call.write(message)
@@ -87,10 +89,18 @@ class TextService:
         note(items=len(judged))
         return classification.classification_reply(rows, judged, served)
 
-    async def TokenizeText(self, request: text_pb2.TokenizeTextRequest, _call: Call) -> text_pb2.TokenizeTextResponse:
-        """Refuse."""
+    async def TokenizeText(self, request: text_pb2.TokenizeTextRequest, _: Call) -> text_pb2.TokenizeTextResponse:
+        """Cut texts into tokens, or put tokens together."""
         served = self._find(request.model)
-        raise Unsupported(f"{served.loaded.bundle.name} does not tell its tokens")
+        reply = TokenizeReply(served, self._config)
+        for place, given in enumerate(request.inputs):
+            await read(len(given.text), partial(reply.take, given, f"inputs[{place}]"))
+            await asyncio.sleep(0)
+        note(items=reply.tokens)
+        return reply.message
+
+    async def _job(self, asked: text_pb2.TextGeneration, served: Served) -> TextJob:
+        return await read(len(asked.text), partial(text_job, asked, served, self._config))
 
     async def _best(
         self, asked: text_pb2.TextGeneration, job: TextJob, served: Served, call: Call
@@ -111,7 +121,8 @@ class TextService:
         convert_score.check_fits(request, served, self._config)
         inputs: list[Scored] = []
         for place, given in enumerate(request.inputs):
-            inputs.append(convert_score.scored(given, f"inputs[{place}]", served, self._config))
+            reading = partial(convert_score.scored, given, f"inputs[{place}]", served, self._config)
+            inputs.append(await read(len(given.text), reading))
             await asyncio.sleep(0)
         return convert_score.score_job(request, inputs, served, self._config)
 

@@ -6,6 +6,8 @@ from types import MappingProxyType
 from rhapsode.v1 import text_pb2
 from rhapsode_server.engine.job import Timings
 from rhapsode_server.engine.scheduler import Delivery
+from rhapsode_server.models.byte_alphabet import to_bytes
+from rhapsode_server.models.detokenizer import whole
 from rhapsode_server.models.row import TextRow
 from rhapsode_server.models.text import Ended, EndReason, Logprob, TextEvent
 from rhapsode_server.repository.registry import LoadedModel
@@ -84,9 +86,10 @@ class TextReply:
 
 
 def prompt_text(job: TextJob, loaded: LoadedModel) -> str:
-    """The text of the prompt's tokens."""
-    tokens = loaded.bundle.sequence.vocabulary.tokens
-    return "".join(tokens[token] for token in job.prompt)
+    """The prompt's tokens as text, without a character that it ends inside: that comes with what completes it."""
+    vocabulary = loaded.bundle.sequence.vocabulary
+    spelled = "".join([vocabulary.tokens[token] for token in job.prompt])
+    return whole(to_bytes(spelled)) if vocabulary.byte_level else spelled
 
 
 def _finished(news: News, timings: Callable[[], Timings], job: TextJob) -> Iterator[text_pb2.TextFinished]:

@@ -1,38 +1,66 @@
-"""Text to token ids, by a bundle's vocabulary."""
+"""Text to token ids and back, by a bundle's vocabulary."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from rhapsode.v1.bundle_pb2 import Vocabulary
 from rhapsode_server.errors import UnknownToken
+from rhapsode_server.models.byte_alphabet import spelled, to_bytes
+from rhapsode_server.repository.tokenizer import Cutter
+
+_REPLACEMENT = "\ufffd".encode()  # of a byte that is no UTF-8
 
 
 class Tokenizer:
-    """Takes the longest token that fits at each place; in a character model that is the character."""
+    """Cuts text as the bundle's own tokenizer does; where it brings none, takes the longest token that fits at each
+    place, which in a character model is the character.
+    """
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: Vocabulary, cutter: Cutter | None = None) -> None:
+        self._cutter = cutter
+        self._byte_level = vocabulary.byte_level
         self._unknown = vocabulary.unknown_token if vocabulary.HasField("unknown_token") else None
         self._ids = {text: i for i, text in enumerate(vocabulary.tokens) if text and i != self._unknown}
         self._lengths = sorted({len(text) for text in self._ids}, reverse=True)
-        self.longest = self._lengths[0] if self._ids else 0
-        """Characters of the longest token."""
-        self.longest_bytes = max((len(text.encode()) for text in vocabulary.tokens), default=0)
-        """Bytes of the longest token that can be generated."""
+        self._pieces = [to_bytes(text) if self._byte_level else text.encode() for text in vocabulary.tokens]
+        longest = max(map(len, self._pieces), default=0)
+        self.longest_bytes = longest * len(_REPLACEMENT) if self._byte_level else longest
+        """Bytes of the longest text that a token can be."""
+
+    def fewest(self, text: str) -> int:
+        """Tokens that a text has at least, known without a look at it."""
+        # A tokenizer may leave out or join what it likes, so nothing is known of it.
+        return 0 if self._cutter else -(-len(text) // max(1, *self._lengths[:1]))
 
     def encode(self, text: str, field: str, most: int) -> tuple[int, ...]:
         """The first token ids of a text, at most `most` of them, so that no text takes longer than that.
 
         Raises UnknownToken, with the index of the character, where `field` has no token for it. A vocabulary with an
-        unknown token takes that for each such character instead.
+        unknown token takes that for each such character instead, or for each such byte.
         """
-        return tuple(islice(self._pieces(text, field), most))
+        if self._cutter is None:
+            return tuple(islice(self._longest(text, field), most))
+        ids, unknown = self._cutter.cut(text, most)
+        if unknown is not None:
+            raise UnknownToken(field, unknown)
+        return ids
 
-    def _pieces(self, text: str, field: str) -> Iterator[int]:
+    def pieces(self, ids: Sequence[int]) -> list[bytes]:
+        """What each token stands for, in UTF-8; of a byte-level vocabulary it may be a part of a character."""
+        return [self._pieces[token] for token in ids]
+
+    def text_size(self, ids: Sequence[int]) -> tuple[int, int]:
+        """Bytes of all pieces together, and of the text that they can be at the most."""
+        size = sum(len(self._pieces[token]) for token in ids)
+        return size, size * len(_REPLACEMENT) if self._byte_level else size
+
+    def _longest(self, text: str, field: str) -> Iterator[int]:
+        written = spelled(text.encode()) if self._byte_level else text
         place = 0
-        while place < len(text):
-            length, token = self._longest_at(text, place)
+        while place < len(written):
+            length, token = self._longest_at(written, place)
             if token is None:
-                raise UnknownToken(field, place)
+                raise UnknownToken(field, _character(text, place) if self._byte_level else place)
             yield token
             place += length
 
@@ -43,3 +71,8 @@ class Tokenizer:
             if token is not None:
                 return len(piece), token
         return 1, self._unknown
+
+
+def _character(text: str, byte: int) -> int:
+    """The index of the character that a byte of the text's UTF-8 belongs to."""
+    return len(text.encode()[: byte + 1].decode(errors="replace")) - 1

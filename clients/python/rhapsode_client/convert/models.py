@@ -76,6 +76,8 @@ def _sequence(message: bundle_pb2.SequenceSpec) -> SequenceSpec:
         longest_prompt=message.longest_prompt,
         penalties_count_prompt=message.penalties_count_prompt,
         classes=tuple(SequenceClass(one.name, tuple(one.prefix_token_ids)) for one in message.classes),
+        byte_level=vocabulary.byte_level,
+        tokenizer=vocabulary.tokenizer,
     )
 
 

@@ -67,6 +67,8 @@ from rhapsode_client.types.text import (
     TextStarted,
     TextTimings,
     TextUsage,
+    TokenizedText,
+    TokenizeResult,
     TokenLogprob,
 )
 
@@ -131,6 +133,8 @@ __all__ = [
     "TextTimings",
     "TextUsage",
     "TokenLogprob",
+    "TokenizeResult",
+    "TokenizedText",
     "Training",
     "TransformResult",
     "WalkOptions",

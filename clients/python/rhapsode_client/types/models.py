@@ -100,7 +100,11 @@ class SequenceClass:
 
 @dataclass(frozen=True, slots=True)
 class SequenceSpec:
-    """The prompt side of a text model; `tokens` by id, empty in a listing of all models."""
+    """The prompt side of a text model; `tokens` by id, empty in a listing of all models.
+
+    With `byte_level`, each character of a token stands for one byte (Radford et al. 2019). With `tokenizer`, the model
+    brings a way of its own to cut text into tokens.
+    """
 
     tokens: tuple[str, ...]
     start_token: int | None
@@ -109,6 +113,8 @@ class SequenceSpec:
     longest_prompt: int
     penalties_count_prompt: bool
     classes: tuple[SequenceClass, ...] = ()
+    byte_level: bool = False
+    tokenizer: bool = False
 
 
 @dataclass(frozen=True, slots=True)

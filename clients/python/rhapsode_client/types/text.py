@@ -1,4 +1,4 @@
-"""The values of text generation and of scoring."""
+"""The values of text generation, of scoring and of tokens."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -168,6 +168,24 @@ class TextResult:
     def text(self) -> str:
         """The first candidate's text."""
         return self.candidates[0].text
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizedText:
+    """A text and its tokens. `pieces` are what each token stands for, in UTF-8: maybe a part of a character."""
+
+    token_ids: tuple[int, ...]
+    pieces: tuple[bytes, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizeResult:
+    """All texts of a request as tokens, in order."""
+
+    model: str
+    version: int
+    texts: tuple[TokenizedText, ...]
 
 
 @dataclass(frozen=True, slots=True)
