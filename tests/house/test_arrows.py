@@ -48,6 +48,7 @@ RESERVED = (
     Reserved("prometheus_client", (f"{SERVER}.observe",)),
     Reserved("structlog", (f"{SERVER}.observe",)),
     Reserved("safetensors", (f"{SERVER}.repository", EXPORTER)),
+    Reserved("music21", (f"{EXPORTER}.judge", f"{CLIENT}.music")),
     Reserved("PIL", (f"{SERVER}.rpc", EXPORTER, CLIENT)),
     Reserved("grpc", ("rhapsode.v1", *TALKERS, f"{SERVER}.observe", *CALLERS)),
     Reserved("grpc_health", TALKERS),

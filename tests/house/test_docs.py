@@ -36,6 +36,7 @@ PROGRAMS = (
     ("rhapsode", "models"),
     ("rhapsode", "text"),
     ("rhapsode", "score"),
+    ("rhapsode", "music"),
     ("rhapsode", "images"),
     ("rhapsode", "morph"),
     ("rhapsode", "edit"),

@@ -12,6 +12,7 @@ from rhapsode_client.errors import (
     InvalidRequest,
     LimitExceeded,
     MalformedRequest,
+    MissingExtra,
     ModelNotFound,
     NonFiniteOutput,
     OutputTooLarge,
@@ -24,6 +25,7 @@ from rhapsode_client.errors import (
     UnexpectedReply,
     UnknownToken,
     UnreadablePayload,
+    UnreadableTune,
     Unsupported,
 )
 from rhapsode_client.retry import RetryPolicy
@@ -90,6 +92,7 @@ __all__ = [
     "KeepBest",
     "LimitExceeded",
     "MalformedRequest",
+    "MissingExtra",
     "Model",
     "ModelKind",
     "ModelNotFound",
@@ -115,5 +118,6 @@ __all__ = [
     "UnexpectedReply",
     "UnknownToken",
     "UnreadablePayload",
+    "UnreadableTune",
     "Unsupported",
 ]

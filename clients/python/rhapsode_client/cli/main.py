@@ -14,6 +14,7 @@ from rhapsode_client.cli.images import images
 from rhapsode_client.cli.judge import judge
 from rhapsode_client.cli.models import models
 from rhapsode_client.cli.morph import morph
+from rhapsode_client.cli.music import music
 from rhapsode_client.cli.score import score
 from rhapsode_client.cli.text import text
 from rhapsode_client.cli.transform import transform
@@ -23,6 +24,7 @@ HELP = """Text and pictures from a Rhapsode server.
 - `rhapsode models` lists what is served
 - `rhapsode text shakespeare-rnn "ROMEO:" --seed 1` shows text as it comes
 - `rhapsode score shakespeare-rnn "To be, or not to be"` says how likely a text is
+- `rhapsode music --metre 6/8 --key G` writes a tune as notes, MIDI, sound and picture
 - `rhapsode images digits-gan --count 64` draws a labelled sheet of pictures
 - `rhapsode judge digits-critic digit.png` says how real a picture is, and of which class
 - `rhapsode morph faces-vae --from 1 --to 2 --out faces.gif` animates the way from one face to another
@@ -54,7 +56,7 @@ def build() -> typer.Typer:
         name="rhapsode", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown"
     )
     app.callback(help=HELP)(_options)
-    for command in (models, text, score, images, judge, morph, edit, compress, decompress, transform):
+    for command in (models, text, score, music, images, judge, morph, edit, compress, decompress, transform):
         app.command()(command)
     return app
 
