@@ -27,7 +27,7 @@ EXAMPLE = 'X:1\nT:An example\nM:2/4\nL:1/8\nK:D major\n"D"d|{e}f~edA|\\\n(F2 A2)
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     models = tmp_path_factory.mktemp("tunes")
     speller("fiddle-rnn", LINE + "\n", TOKENS).write(models)
-    speller("goes-on", "M:2/4 K:D d|fedA|F2 A2|d3||" + "A|GFED|E2 F2|G4|D3||\n", TOKENS).write(models)
+    speller("goes-on", "M:2/4 K:D d|fedA|F2 A2|d3||" + "A|GFED|E2 F2|G4|GFED|E2 F2|D3||\n", TOKENS).write(models)
     speller("at-times", [*"M:2/4 K:D AB", "cm", *"d|e4||\n"], TOKENS).write(models)
     speller("never", "M:2/4 K:D AB[d|e4||\n", TOKENS).write(models)
     speller("endless", "M:2/4 K:D " + 600 * "A", TOKENS).write(models)
@@ -88,7 +88,7 @@ def test_after_an_example(rhapsode: Runner, tmp_path: Path) -> None:
     (tmp_path / "example.abc").write_text(EXAMPLE)
     done = rhapsode("music", "goes-on", "--after", "example.abc", "--seed", "1", "--out", "more")
     assert (done.exit_code, done.stderr) == (0, "")
-    assert (tmp_path / "more.abc").read_text().endswith("M:2/4\nL:1/8\nQ:1/4=100\nK:D\nA|GFED|E2 F2|G4|D3||\n")
+    assert (tmp_path / "more.abc").read_text().endswith("L:1/8\nQ:1/4=100\nK:D\nA|GFED|E2 F2|G4|GFED|E2 F2|D3||\n")
 
 
 def test_a_tune_that_cannot_be_read_is_written_anew(rhapsode: Runner) -> None:
