@@ -9,7 +9,7 @@ import rhapsode_client
 from rhapsode_client import types
 from rhapsode_client.channel import ChannelSettings, channel_options
 
-HEAVY = ("torch", "onnxruntime", "onnx", "rhapsode_server", "rhapsode_exporter", "prometheus_client")
+HEAVY = ("music21", "torch", "onnxruntime", "onnx", "rhapsode_server", "rhapsode_exporter", "prometheus_client")
 
 
 def test_importing_the_client_brings_nothing_heavy() -> None:

@@ -49,6 +49,7 @@ RESERVED = (
     Reserved("structlog", (f"{SERVER}.observe",)),
     Reserved("tokenizers", (f"{SERVER}.repository", EXPORTER)),
     Reserved("safetensors", (f"{SERVER}.repository", EXPORTER)),
+    Reserved("music21", (f"{EXPORTER}.judge", f"{CLIENT}.music")),
     Reserved("PIL", (f"{SERVER}.rpc", EXPORTER, CLIENT)),
     Reserved("grpc", ("rhapsode.v1", *TALKERS, f"{SERVER}.observe", *CALLERS)),
     Reserved("grpc_health", TALKERS),

@@ -37,6 +37,7 @@ PROGRAMS = (
     ("rhapsode", "text"),
     ("rhapsode", "score"),
     ("rhapsode", "tokenize"),
+    ("rhapsode", "music"),
     ("rhapsode", "images"),
     ("rhapsode", "morph"),
     ("rhapsode", "edit"),

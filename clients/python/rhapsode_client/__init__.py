@@ -12,6 +12,7 @@ from rhapsode_client.errors import (
     InvalidRequest,
     LimitExceeded,
     MalformedRequest,
+    MissingExtra,
     ModelNotFound,
     NonFiniteOutput,
     OutputTooLarge,
@@ -24,6 +25,7 @@ from rhapsode_client.errors import (
     UnexpectedReply,
     UnknownToken,
     UnreadablePayload,
+    UnreadableTune,
     Unsupported,
 )
 from rhapsode_client.retry import RetryPolicy
@@ -98,6 +100,7 @@ __all__ = [
     "KeepBestText",
     "LimitExceeded",
     "MalformedRequest",
+    "MissingExtra",
     "Model",
     "ModelKind",
     "ModelNotFound",
@@ -127,5 +130,6 @@ __all__ = [
     "UnexpectedReply",
     "UnknownToken",
     "UnreadablePayload",
+    "UnreadableTune",
     "Unsupported",
 ]

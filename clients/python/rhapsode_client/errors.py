@@ -19,7 +19,9 @@ RhapsodeError
 ├── ServerFailure          the server or its model failed
 │   └── NonFiniteOutput    the model gave NaN or infinity
 ├── ResumeMismatch         a broken stream cannot be continued exactly
-└── UnexpectedReply        the reply contradicts the wire's contract
+├── UnexpectedReply        the reply contradicts the wire's contract
+├── UnreadableTune         what should be a tune in ABC is none
+└── MissingExtra           a part of this package that is not installed is needed
 """
 
 from dataclasses import dataclass
@@ -141,3 +143,11 @@ class ResumeMismatch(RhapsodeError):
 
 class UnexpectedReply(RhapsodeError):
     """The reply contradicts the contract of the wire: the server is broken, or newer than this client."""
+
+
+class UnreadableTune(RhapsodeError):
+    """What should be a tune in ABC cannot be read as one."""
+
+
+class MissingExtra(RhapsodeError):
+    """What was asked for needs a library that only an extra of this package brings."""

@@ -15,6 +15,7 @@ from rhapsode_client.cli.images import images
 from rhapsode_client.cli.judge import judge
 from rhapsode_client.cli.models import models
 from rhapsode_client.cli.morph import morph
+from rhapsode_client.cli.music import music
 from rhapsode_client.cli.score import score
 from rhapsode_client.cli.text import text
 from rhapsode_client.cli.tokenize import tokenize
@@ -27,6 +28,7 @@ HELP = """Text and pictures from a Rhapsode server.
 - `rhapsode score shakespeare-rnn "To be, or not to be"` says how likely a text is
 - `rhapsode classify headlines-critic "You won't believe this"` says of which class a text is
 - `rhapsode tokenize shakespeare-rnn "To be"` cuts a text into the model's tokens
+- `rhapsode music --metre 6/8 --key G` writes a tune as notes, MIDI, sound and picture
 - `rhapsode images digits-gan --count 64` draws a labelled sheet of pictures
 - `rhapsode judge digits-critic digit.png` says how real a picture is, and of which class
 - `rhapsode morph faces-vae --from 1 --to 2 --out faces.gif` animates the way from one face to another
@@ -58,7 +60,8 @@ def build() -> typer.Typer:
         name="rhapsode", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown"
     )
     app.callback(help=HELP)(_options)
-    texts, pictures = (text, score, classify, tokenize), (images, judge, morph, edit, compress, decompress, transform)
+    texts = (text, score, classify, tokenize, music)
+    pictures = (images, judge, morph, edit, compress, decompress, transform)
     for command in (models, *texts, *pictures):
         app.command()(command)
     return app

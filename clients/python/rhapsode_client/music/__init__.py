@@ -1,0 +1,1 @@
+"""Tunes in ABC: read, played and drawn; needs the extra `music`."""

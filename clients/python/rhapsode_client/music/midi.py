@@ -1,0 +1,19 @@
+"""A melody as a MIDI file, written by music21."""
+
+from music21.instrument import Violin
+from music21.midi.translate import streamToMidiFile
+from music21.note import Note as Sounding
+from music21.stream import Part, Score
+from music21.tempo import MetronomeMark
+
+from rhapsode_client.music.melody import Melody
+
+
+def midi(melody: Melody) -> bytes:
+    """The file's bytes: a violin, at the melody's tempo."""
+    part = Part([Violin(), MetronomeMark(number=melody.tempo)])
+    for note in melody.notes:
+        sounding = Sounding(note.pitch, quarterLength=note.length)
+        part.insert(note.start, sounding)
+    content: bytes = streamToMidiFile(Score([part])).writestr()
+    return content
