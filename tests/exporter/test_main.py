@@ -164,6 +164,7 @@ def test_families_say_whether_they_measure_an_error() -> None:
     assert {family.name: family.measures_error for family in families()} == {
         "shakespeare-rnn": True,
         "shakespeare-gru": True,
+        "headlines-critic": True,
         "faces-vae": True,
         "faces-codec": True,
         "shapes-vae": True,
