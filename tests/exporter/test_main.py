@@ -176,6 +176,7 @@ def test_families_say_whether_they_measure_an_error() -> None:
         "molecules-rnn": True,
         "code-rnn": True,
         "names-rnn": True,
+        "headlines-critic": True,
         "faces-vae": True,
         "faces-codec": True,
         "shapes-vae": True,

@@ -45,6 +45,7 @@ RESERVED = (
     Reserved("constriction", (f"{SERVER}.models", EXPORTER)),
     Reserved("onnxscript", (EXPORTER,)),
     Reserved("matplotlib", (EXPORTER,)),
+    Reserved("rdkit", (f"{EXPORTER}.judge.molecules",)),
     Reserved("prometheus_client", (f"{SERVER}.observe",)),
     Reserved("structlog", (f"{SERVER}.observe",)),
     Reserved("tokenizers", (f"{SERVER}.repository", EXPORTER)),

@@ -12,6 +12,7 @@ from rhapsode_exporter.families.encrypt import Encrypt
 from rhapsode_exporter.families.faces_codec import FacesCodec
 from rhapsode_exporter.families.faces_vae import FacesVae
 from rhapsode_exporter.families.glyphs_bold import GlyphsBold
+from rhapsode_exporter.families.headlines_critic import HeadlinesCritic
 from rhapsode_exporter.families.shapes_vae import ShapesVae
 from rhapsode_exporter.families.texts import text_families
 
@@ -20,6 +21,7 @@ def families() -> tuple[Family, ...]:
     """All families, in the order in which they are listed."""
     return (
         *text_families(),
+        HeadlinesCritic(),
         FacesVae(),
         ShapesVae(),
         FacesCodec(),
