@@ -95,3 +95,4 @@ class BundleDraft:
     diffusion: DiffusionSpec | None = None
     gibbs: GibbsSpec | None = None
     attributes: tuple[AttributeDraft, ...] = ()
+    tokenizer: bytes | None = None

@@ -18,6 +18,7 @@ from rhapsode_exporter.errors import BundleExistsError
 
 SCHEMA_VERSION = 1
 CODE = "code.safetensors"
+TOKENIZER = "tokenizer.json"
 
 
 def bundle_folder(out: Path, name: str, version: int) -> Path:
@@ -49,6 +50,8 @@ def write_bundle(draft: BundleDraft, out: Path, version: int, *, overwrite: bool
         write_goldens(goldens, part)
         if draft.code is not None:
             (part / CODE).write_bytes(save({"frequencies": draft.code.frequencies}))
+        if draft.tokenizer is not None:
+            (part / TOKENIZER).write_bytes(draft.tokenizer)
         write_attributes(draft, part)
         (part / draft.preview.filename).write_bytes(draft.preview.content)
         (part / CARD).write_text(render_card(bundle), encoding="utf-8")
