@@ -30,7 +30,7 @@ from rhapsode_exporter.bundle.draft import BundleDraft, GraphDraft, Preview
 from rhapsode_exporter.bundle.quantize import SCHEMES, Precision
 from rhapsode_exporter.bundle.read import read_bundle
 from rhapsode_exporter.bundle.variant import Variant, write_variant
-from rhapsode_exporter.data.shakespeare import load_own
+from rhapsode_exporter.data.own_text import load_own
 from rhapsode_exporter.errors import (
     BundleExistsError,
     BundleUnreadableError,

@@ -1,4 +1,4 @@
-"""The texts are split as the figures say, and a user's own text is taken or refused."""
+"""The works are split as the figures say."""
 
 import io
 import tarfile
@@ -8,7 +8,6 @@ import pytest
 
 from rhapsode_exporter.data import shakespeare
 from rhapsode_exporter.data.archives import Archive, sha256_of
-from rhapsode_exporter.errors import DataUnavailableError
 
 WORKS = {
     "coriolanus": "Before we proceed any further, hear me speak. @" * 10,
@@ -48,34 +47,3 @@ def test_the_alphabet_is_that_of_all_works(cache: Path) -> None:
     assert corpus.alphabet == tuple(sorted(set("".join(WORKS.values()))))
     text = "Who's there?\n@"
     assert "".join(corpus.alphabet[i] for i in corpus.ids(text)) == text
-
-
-def test_a_folder_of_own_texts(tmp_path: Path) -> None:
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "a.txt").write_text("ab" * 5000, encoding="utf-8")
-    (tmp_path / "sub" / "b.txt").write_text("cd" * 5000, encoding="utf-8")
-    (tmp_path / "notes.md").write_text("not read", encoding="utf-8")
-    corpus = shakespeare.load_own(tmp_path)
-    assert corpus.alphabet == ("\n", "a", "b", "c", "d")
-    assert [len(text) for text in corpus.held_out] == [500, 500]
-    assert [len(text) for text in corpus.training] == [9405, 9405]
-    assert corpus.held_out_words == "the last 5% of each file"
-    assert not corpus.public
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [(b"short", "too little text"), (b"\xff\xfe" * 9000, "as UTF-8"), (None, "cannot read")],
-)
-def test_what_is_no_text_is_refused(content: bytes | None, message: str, tmp_path: Path) -> None:
-    path = tmp_path / "own.txt"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(DataUnavailableError, match=message):
-        shakespeare.load_own(path)
-
-
-def test_too_large_an_alphabet_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "own.txt").write_text("".join(map(chr, range(256, 556))) * 40, encoding="utf-8")
-    with pytest.raises(DataUnavailableError, match="301 different characters"):
-        shakespeare.load_own(tmp_path / "own.txt")

