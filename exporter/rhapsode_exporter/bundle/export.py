@@ -62,7 +62,7 @@ def export_graph(draft: GraphDraft, folder: Path) -> Graph:
         file=path.name,
         inputs=[tensor_spec(value) for value in model.graph.input],
         outputs=[tensor_spec(value) for value in model.graph.output],
-        states=[StatePair(input=names.input, output=names.output) for names in draft.states],
+        states=[StatePair(input=one.input, output=one.output, initial_value=one.initial) for one in draft.states],
         tolerance=draft.tolerance,
     )
 

@@ -12,6 +12,7 @@ from rhapsode_exporter.families.encrypt import Encrypt
 from rhapsode_exporter.families.faces_codec import FacesCodec
 from rhapsode_exporter.families.faces_vae import FacesVae
 from rhapsode_exporter.families.glyphs_bold import GlyphsBold
+from rhapsode_exporter.families.ngram import ngram_families
 from rhapsode_exporter.families.shakespeare_rnn import ShakespeareRnn
 from rhapsode_exporter.families.shapes_vae import ShapesVae
 
@@ -21,6 +22,7 @@ def families() -> tuple[Family, ...]:
     return (
         ShakespeareRnn(),
         ShakespeareRnn("shakespeare-gru", "gru"),
+        *ngram_families(),
         FacesVae(),
         ShapesVae(),
         FacesCodec(),
