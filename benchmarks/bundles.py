@@ -23,7 +23,7 @@ class Folders:
 
     @property
     def measured(self) -> Path:
-        """The GRU, the generator of digits and their diffusion model."""
+        """The GRU, the n-gram model, the generator of digits and their diffusion model."""
         return self.out / "measured"
 
     @property

@@ -102,11 +102,13 @@ class Figure:
 
 
 GRU = "shakespeare-gru"
+NGRAM = "shakespeare-ngram"
 DIGITS = "digits-gan"
 DIFFUSION = "digits-diffusion"
 FOREIGN = "foreign-2048"
 
 TEXT_64 = Case("text, 64 streams", "text", GRU, requests=64, items=256)
+NGRAM_64 = Case("n-grams, 64 streams", "text", NGRAM, requests=64, items=256)
 TEXT_1 = Case("text, 1 stream", "text", GRU, requests=1, items=256, repeats=4)
 IMAGES_64 = Case("images, 64 clients x 1", "images", DIGITS, requests=64, items=1, repeats=10)
 DIFFUSION_16 = Case("diffusion, 16 clients x 1", "images", DIFFUSION, requests=16, items=1, repeats=4)

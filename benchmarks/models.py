@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from benchmarks.bundles import Folders, newest, opened
-from benchmarks.cases import DIFFUSION, DIGITS, FOREIGN, GRU
+from benchmarks.cases import DIFFUSION, DIGITS, FOREIGN, GRU, NGRAM
 from benchmarks.foreign import Size, write_foreign
 
 from rhapsode.v1 import bundle_pb2
@@ -19,7 +19,7 @@ _VOCABULARY_OF = "shakespeare-rnn"
 
 def prepare(folders: Folders) -> None:
     """Write what is not there yet; the shipped bundles are copied anew."""
-    for name in (DIGITS, DIFFUSION):
+    for name in (DIGITS, DIFFUSION, NGRAM):
         _copy(folders.shipped, name, folders.measured)
     if (folders.shipped / GRU).exists():
         _copy(folders.shipped, GRU, folders.measured)

@@ -2,7 +2,19 @@
 
 from dataclasses import dataclass, replace
 
-from benchmarks.cases import DIFFUSION_16, DIGITS, FOREIGN, GRU, IMAGES_1, IMAGES_64, TEXT_1, TEXT_64, Case, Way
+from benchmarks.cases import (
+    DIFFUSION_16,
+    DIGITS,
+    FOREIGN,
+    GRU,
+    IMAGES_1,
+    IMAGES_64,
+    NGRAM_64,
+    TEXT_1,
+    TEXT_64,
+    Case,
+    Way,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +54,7 @@ PLAN = (
     Task(TEXT_4, ("served", "fused"), "fused"),
     Task(TEXT_16, ("served", "fused"), "fused"),
     Task(TEXT_64, ("served", "plain", "bare", "fused"), "fused"),
+    Task(NGRAM_64, ("served", "fused"), "fused"),
     Task(TEXT_256, ("served",), "fused", TEXT_64),
     Task(TEXT_1024, ("served",), "fused", TEXT_64),
     *(Task(case, ("served",), "plain", TEXT_1) for case in PROMPTS),

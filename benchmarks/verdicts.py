@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.cases import DIFFUSION_16, IMAGES_1, IMAGES_64, TEXT_1, TEXT_64, Case, Measurement, Way
+from benchmarks.cases import DIFFUSION_16, IMAGES_1, IMAGES_64, NGRAM_64, TEXT_1, TEXT_64, Case, Measurement, Way
 from benchmarks.cold import BARE, RESIDENT, START, STREAM
 from benchmarks.plan import FULL_LOAD, PNG_64, PROMPTS, TEXT_1024
 from benchmarks.rounds import Round
@@ -134,6 +134,11 @@ TARGETS = (
         0.4,
     ),
     Target("text, 1 stream, 4 tokens a message: server CPU / plain loop", cpu_ratio(TEXT_1, "k4", "plain"), 1.15),
+    Target(
+        "64 streams in process: CPU of n-grams / of the GRU",
+        cpu_ratio(NGRAM_64, "fused", "fused", TEXT_64),
+        0.2,
+    ),
     *(Target(f"{case.name}: ms to the first token beyond steps", first_beyond_steps(case), 2.0) for case in PROMPTS),
     Target("images, 64 x 1: server CPU / (in process + 1.4 empty rpcs)", _with_rpcs(IMAGES_64), 1.0),
     Target("images, 64 x 1, PNG: server CPU / (in process + 1.4 empty rpcs)", _with_rpcs(PNG_64), 1.0),

@@ -22,6 +22,8 @@ from rhapsode_exporter.evaluate_command import HELP as EVALUATE_HELP
 from rhapsode_exporter.evaluate_command import evaluate_command
 from rhapsode_exporter.experiments.command import HELP as RING_HELP
 from rhapsode_exporter.experiments.command import ring_command
+from rhapsode_exporter.experiments.perplexities_command import HELP as PERPLEXITIES_HELP
+from rhapsode_exporter.experiments.perplexities_command import perplexities_command
 from rhapsode_exporter.families.base import ChoosesData, ChoosesLoss, Family, Order, bundle_names
 from rhapsode_exporter.families.catalogue import families
 from rhapsode_exporter.gallery_command import HELP as GALLERY_HELP
@@ -95,6 +97,7 @@ def build_app(catalogue: Sequence[Family], console: Console) -> typer.Typer:
     app.command("quantize", help=QUANTIZE_HELP)(quantize_command(console))
     app.command("import", help=IMPORT_HELP)(import_command(console))
     app.command("ring", help=RING_HELP)(ring_command(console))
+    app.command("perplexities", help=PERPLEXITIES_HELP)(perplexities_command(console))
     for family in catalogue:
         app.command(family.name, help=f"Train: {family.description}.")(_train_command(family, console))
     return app

@@ -30,6 +30,7 @@ PROGRAMS = (
     ("rhapsode-train", "evaluate"),
     ("rhapsode-train", "gallery"),
     ("rhapsode-train", "import"),
+    ("rhapsode-train", "perplexities"),
     ("rhapsode-train", "quantize"),
     ("rhapsode-train", "ring"),
     ("rhapsode",),

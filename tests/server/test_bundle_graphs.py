@@ -79,6 +79,13 @@ def fixed_batch(model: onnx.ModelProto) -> None:
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 33
 
 
+def table(*numbers: float, kind: int = TensorProto.INT64) -> Break:
+    """A table that says of itself that it is sorted."""
+    return graph(
+        lambda model: model.graph.initializer.append(helper.make_tensor("keys.sorted", kind, [len(numbers)], numbers))
+    )
+
+
 def axis_of_state(size: int | str) -> Callable[[Bundle], object]:
     axis = bundle_pb2.Axis(name=size) if isinstance(size, str) else bundle_pb2.Axis(size=size)
     return lambda bundle: bundle.graphs[0].inputs[1].shape[1].CopyFrom(axis)
@@ -128,6 +135,9 @@ GRAPHS: list[tuple[str, str, Break]] = [
     ("G7", "cannot begin as 1e+40", state(0, initial_value=1e40)),
     ("G7", "a state is [batch, sizes…]", said(axis_of_state("length"))),
     ("G7", "numbers a row, the most is", said(axis_of_state(limits.STATE_NUMBERS))),
+    ("G8", "'keys.sorted': does not ascend", table(1, 3, 2)),
+    ("G8", "'keys.sorted': does not ascend", table(-(2**63), 2**63 - 1, 2**63 - 1)),
+    ("G8", "'keys.sorted': is no int64", table(1.0, 2.0, kind=TensorProto.FLOAT)),
     ("G7", "'alpha_in' has no type", said(lambda b: b.graphs[0].inputs[1].ClearField("dtype"))),
 ]
 GOLDENS: list[tuple[str, str, Break]] = [
@@ -190,6 +200,12 @@ def test_a_broken_picture_model_is_refused(tmp_path: Path, draft: Draft, rule: s
     folder = draft.write(tmp_path)
     change(folder)
     check_line(refusal(folder), rule, told)
+
+
+def test_a_table_that_ascends_may_stand_there(tmp_path: Path) -> None:
+    folder = stepper().write(tmp_path)
+    table(-(2**63), 0, 2**63 - 1)(folder)
+    assert bundles.read(folder)
 
 
 @pytest.mark.parametrize("initial", [0.0, -2.5, 3e38])

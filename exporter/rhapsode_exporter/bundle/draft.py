@@ -26,10 +26,14 @@ DEFAULT_TOLERANCE = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class StateNames:
-    """A state tensor of a step graph: the input that takes it and the output that gives the next."""
+    """A state tensor of a step graph: the input that takes it and the output that gives the next.
+
+    Every number of a fresh row's state is `initial`.
+    """
 
     input: str
     output: str
+    initial: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from rhapsode.v1.bundle_pb2 import Axis, DataType, Graph, GraphRole, StatePair, TensorSpec
 from rhapsode_exporter.bundle.draft import GraphDraft
+from rhapsode_exporter.bundle.look_up import look_up
 from rhapsode_exporter.errors import ExportFailedError
 
 OPSET = 20
@@ -61,7 +62,7 @@ def export_graph(draft: GraphDraft, folder: Path) -> Graph:
         file=path.name,
         inputs=[tensor_spec(value) for value in model.graph.input],
         outputs=[tensor_spec(value) for value in model.graph.output],
-        states=[StatePair(input=names.input, output=names.output) for names in draft.states],
+        states=[StatePair(input=one.input, output=one.output, initial_value=one.initial) for one in draft.states],
         tolerance=draft.tolerance,
     )
 
@@ -95,6 +96,7 @@ def _export(draft: GraphDraft, path: Path) -> None:
                 dynamo=True,
                 external_data=False,
                 verbose=False,
+                custom_translation_table={torch.ops.aten.index.Tensor: look_up},
             )
     except Exception as error:
         raise ExportFailedError(f"torch could not export {path.name}: {error}") from error

@@ -13,6 +13,7 @@ from rhapsode_exporter.families.faces_codec import FacesCodec
 from rhapsode_exporter.families.faces_vae import FacesVae
 from rhapsode_exporter.families.glyphs_bold import GlyphsBold
 from rhapsode_exporter.families.headlines_critic import HeadlinesCritic
+from rhapsode_exporter.families.ngram import ngram_families
 from rhapsode_exporter.families.shapes_vae import ShapesVae
 from rhapsode_exporter.families.texts import text_families
 
@@ -21,6 +22,7 @@ def families() -> tuple[Family, ...]:
     """All families, in the order in which they are listed."""
     return (
         *text_families(),
+        *ngram_families(),
         HeadlinesCritic(),
         FacesVae(),
         ShapesVae(),

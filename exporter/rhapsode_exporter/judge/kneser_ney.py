@@ -1,4 +1,4 @@
-"""A modified Kneser–Ney character model, the baseline that a network has to beat.
+"""A modified Kneser–Ney model of characters or words, the baseline that a network has to beat.
 
 Interpolated, unpruned, with three discounts per order (Chen & Goodman 1998, "An empirical study of smoothing
 techniques for language modeling", section 3; discounts after equation 26). An n-gram is held as one number: its symbols
@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
+class Table:
     """The n-grams of one order with their counts, and what each context keeps and gives away.
 
     `keys` and `contexts` are sorted. `totals` are the counts of a context's n-grams together, `spare` the part of
@@ -38,8 +38,8 @@ class _Table:
 
     def refine(self, keys: Keys, base: int, lower: Floats) -> Floats:
         """Probabilities of the n-grams `keys`, given those of the next lower order; `lower` where a context is new."""
-        place, known = _find(self.contexts, keys // np.uint64(base))
-        gram, seen = _find(self.keys, keys)
+        place, known = find(self.contexts, keys // np.uint64(base))
+        gram, seen = find(self.keys, keys)
         counts = np.where(seen, self.counts[gram], 0)
         kept = counts - self.discounts[np.minimum(counts, 3)]
         return np.where(known, (kept + self.spare[place] * lower) / self.totals[place], lower)
@@ -49,7 +49,7 @@ class _Table:
 
         As `refine` gives them, but found by the context: what followed it stands in one stretch of `keys`.
         """
-        place, known = _find(self.contexts, contexts)
+        place, known = find(self.contexts, contexts)
         found = self.spare[place][:, None] * lower
         first, last = (np.searchsorted(self.keys, (contexts + np.uint64(more)) * np.uint64(base)) for more in (0, 1))
         lengths = np.where(known, last - first, 0)
@@ -71,8 +71,8 @@ class KneserNey:
     """
 
     vocabulary: int
-    raw: tuple[_Table, ...]
-    continuations: tuple[_Table, ...]
+    raw: tuple[Table, ...]
+    continuations: tuple[Table, ...]
 
     @property
     def order(self) -> int:
@@ -85,7 +85,7 @@ class KneserNey:
         lower: Floats = np.full(len(text), 1 / self.vocabulary)
         by_order = []
         for size in range(1, self.order + 1):
-            keys = _keys(text, size, base)
+            keys = grams(text, size, base)
             by_order.append(self.raw[size - 1].refine(keys, base, lower))
             if size < self.order:
                 lower = self.continuations[size - 1].refine(keys, base, lower)
@@ -122,7 +122,7 @@ def count(texts: Sequence[Symbols], vocabulary: int, order: int = HIGHEST_ORDER)
     order = min(order, int(KEY_BITS / math.log2(base)))
     raw, continuations = [], []
     for size in range(1, order + 1):
-        keys, counts = np.unique(np.concatenate([_keys(text, size, base) for text in texts]), return_counts=True)
+        keys, counts = np.unique(np.concatenate([grams(text, size, base) for text in texts]), return_counts=True)
         raw.append(_table(keys, counts, base))
         if size > 1:
             shorter, befores = np.unique(keys % np.uint64(base ** (size - 1)), return_counts=True)
@@ -130,7 +130,7 @@ def count(texts: Sequence[Symbols], vocabulary: int, order: int = HIGHEST_ORDER)
     return KneserNey(vocabulary, tuple(raw), tuple(continuations))
 
 
-def _keys(text: Symbols, size: int, base: int) -> Keys:
+def grams(text: Symbols, size: int, base: int) -> Keys:
     """The number of the n-gram of `size` symbols that ends at each symbol of the text."""
     padded = np.concatenate([np.full(size - 1, base - 1, np.uint64), text.astype(np.uint64)])
     keys = np.zeros(len(text), np.uint64)
@@ -139,10 +139,10 @@ def _keys(text: Symbols, size: int, base: int) -> Keys:
     return keys
 
 
-def _table(keys: Keys, counts: Counts, base: int) -> _Table:
+def _table(keys: Keys, counts: Counts, base: int) -> Table:
     contexts, starts = np.unique(keys // np.uint64(base), return_index=True)
     discounts = _discounts(counts)
-    return _Table(
+    return Table(
         keys=keys,
         counts=counts.astype(np.int64),
         contexts=contexts,
@@ -166,7 +166,7 @@ def _discounts(counts: Counts) -> Floats:
     return np.clip([0.0, *found], 0.0, [0.0, 1.0, 2.0, 3.0])
 
 
-def _find(table: Keys, keys: Keys) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+def find(table: NDArray[np.integer], keys: NDArray[np.integer]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """Where each key stands in a sorted table (some place where it does not), and whether it does."""
     places = np.minimum(np.searchsorted(table, keys), len(table) - 1)
     return places, table[places] == keys

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
+from numpy.typing import NDArray
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
 from rhapsode.v1.bundle_pb2 import Graph
 from rhapsode_server.repository.problems import Problem
@@ -16,6 +18,8 @@ _DOMAINS = frozenset({"", "ai.onnx", "com.microsoft"})
 _RANDOM = frozenset(
     {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
 )
+# What the names of tables end in that a graph searches.
+_SORTED = ".sorted"
 
 
 def check(content: bytes, graph: Graph) -> Iterator[Problem]:
@@ -27,9 +31,11 @@ def check(content: bytes, graph: Graph) -> Iterator[Problem]:
         return
     broken = [*_safety_problems(model, graph.file)]
     yield from broken
-    if not broken:  # the checker and the comparison only make sense of what is sound so far
-        yield from _checker_problems(model, graph.file)
+    if not broken:  # the checker and the comparisons only make sense of what is sound so far
+        invalid = [*_checker_problems(model, graph.file)]
+        yield from invalid
         yield from _tensor_problems(model.graph, graph)
+        yield from () if invalid else _order_problems(model.graph, graph.file)
 
 
 def _safety_problems(model: ModelProto, file: str) -> Iterator[Problem]:
@@ -61,6 +67,21 @@ def _tensor_problems(found: GraphProto, graph: Graph) -> Iterator[Problem]:
     yield from comparison.problems(fed, [declared(spec) for spec in graph.inputs])
     given = [actual(value) for value in found.output]
     yield from comparison.problems(given, [declared(spec) for spec in graph.outputs])
+
+
+def _order_problems(found: GraphProto, file: str) -> Iterator[Problem]:
+    """A search in a table that is not sorted would miss what is there, and nobody would know."""
+    for tensor in _tensors(found):
+        if tensor.name.endswith(_SORTED):
+            where = f"{file}: tensor {tensor.name!r}"
+            if tensor.data_type != TensorProto.INT64:
+                yield Problem("G8", where, f"is no int64, as its name ends in {_SORTED}")
+            elif not _ascends(numpy_helper.to_array(tensor).ravel()):
+                yield Problem("G8", where, "does not ascend from number to number")
+
+
+def _ascends(numbers: NDArray[np.int64]) -> bool:
+    return bool((numbers[1:] > numbers[:-1]).all())  # differences could overflow
 
 
 def _external(tensor: TensorProto) -> bool:
