@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ from rhapsode_exporter.families.records import as_text, has_bfloat16, training_r
 from rhapsode_exporter.families.text_figures import Judge, Sample, figures, whole
 from rhapsode_exporter.loops.sequence import SequenceSettings, Texts, train
 from rhapsode_exporter.networks.recurrent import Cell, CharacterNetwork, RecurrentShape
+from rhapsode_exporter.run.report import say
 from rhapsode_exporter.sampling.texts import texts_of_network
 
 PASSAGE_DOCUMENTS = 12
@@ -46,7 +48,7 @@ class TextFamily:
     cell: Cell = "gru"
     documents: bool = False
     judges: tuple[Judge, ...] = ()
-    """What is measured of its texts beside what is measured of all."""
+    """What is measured of its texts, of its own data set, beside what is measured of all."""
 
 
 class RecurrentText:
@@ -75,11 +77,11 @@ class RecurrentText:
         outcome = train(run, network, _texts(corpus), settings, identity, lambda network: _passage(network, corpus))
         if outcome.stop.reason == StopReason.STOP_REASON_INTERRUPTED:
             return None
-        order.console.print("measuring on the held-out texts")
         kept = {name: value for name, value in identity.items() if name not in ("seed", "data")}
         kept["judged_at_temperature"] = str(size.sample.temperature)
         record = training_record(_data_set(corpus), kept, order.seed, outcome)
-        metrics = figures(network, corpus, size.sample, family.judges, order.quick)
+        judges = () if order.data else family.judges
+        metrics = figures(network, corpus, size.sample, judges, partial(say, order.console))
         return _draft(self.name, network, corpus, record, metrics)
 
 

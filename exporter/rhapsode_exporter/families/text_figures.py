@@ -21,7 +21,8 @@ SEED = 0
 class Written:
     """Texts that were written to be judged, and as many by the best counted model beside them, named so.
 
-    `prefixes` are what they begin with, the characters of their classes; the texts are without them.
+    `prefixes` are what they begin with, the characters of their classes; the texts are without them. `note` tells a
+    person what takes long.
     """
 
     corpus: Corpus
@@ -29,7 +30,7 @@ class Written:
     texts: Sequence[str]
     beside: Sequence[str]
     beside_name: str
-    quick: bool
+    note: Callable[[str], None]
 
 
 Judge = Callable[[Written], tuple[Metric, ...]]
@@ -64,11 +65,13 @@ class Baseline:
 
 
 def figures(
-    network: CharacterNetwork, corpus: Corpus, sample: Sample, judges: Sequence[Judge], quick: bool
+    network: CharacterNetwork, corpus: Corpus, sample: Sample, judges: Sequence[Judge], note: Callable[[str], None]
 ) -> tuple[Metric, ...]:
-    """All of them; `quick` is for a network that is trained in seconds."""
+    """All of them; `note` tells a person what takes long."""
+    note("counting n-grams, and measuring on the held-out texts")
     baseline = best_baseline(corpus)
-    written = _write(network, corpus, sample, baseline, quick)
+    note(f"writing {sample.texts:,} texts to be judged")
+    written = _write(network, corpus, sample, baseline, note)
     likelihood = Metric(
         name="held_out_nats_per_character",
         value=nats_per_character(network, whole(corpus, corpus.held_out)),
@@ -99,11 +102,13 @@ def best_baseline(corpus: Corpus) -> Baseline:
     return Baseline(model, order, nats)
 
 
-def _write(network: CharacterNetwork, corpus: Corpus, sample: Sample, baseline: Baseline, quick: bool) -> Written:
+def _write(
+    network: CharacterNetwork, corpus: Corpus, sample: Sample, baseline: Baseline, note: Callable[[str], None]
+) -> Written:
     prefixes, heat = sample.prefixes(corpus), sample.temperature
     texts = texts_of_network(network, corpus, prefixes, sample.length, temperature=heat, seed=SEED)
     # Of a few long works a counted model knows the beginnings by heart.
     heads = prefixes if corpus.documents else [corpus.start] * len(prefixes)
     model, order = baseline.model, baseline.order
     beside = texts_of_ngram(model, order, corpus, heads, sample.length, temperature=heat, seed=SEED)
-    return Written(corpus, prefixes, texts, beside, f"the {baseline.name}", quick)
+    return Written(corpus, prefixes, texts, beside, baseline.name, note)

@@ -10,6 +10,7 @@ from rhapsode_exporter.data.shakespeare import load_works
 from rhapsode_exporter.data.tunes import load_tunes
 from rhapsode_exporter.families.recurrent_text import RecurrentText, Size, TextFamily
 from rhapsode_exporter.families.text_figures import Sample
+from rhapsode_exporter.families.text_judges import judge_headlines, judge_molecules, judge_tunes
 from rhapsode_exporter.loops.sequence import SequenceSettings
 
 _WORKS = SequenceSettings()
@@ -42,6 +43,7 @@ FIDDLE = TextFamily(
     ),
     quick=Size(96, 1, 300, replace(_QUICK_DOCUMENTS, segment=640), Sample(30, 700), embedding=32),
     documents=True,
+    judges=(judge_tunes,),
 )
 HEADLINES = TextFamily(
     name="headlines-rnn",
@@ -50,6 +52,7 @@ HEADLINES = TextFamily(
     full=Size(320, 1, 4_000, SequenceSettings(streams=128, segment=128, dropout=0.1), Sample(400, 128), embedding=32),
     quick=Size(96, 1, 400, _QUICK_DOCUMENTS, Sample(100, 128), embedding=32),
     documents=True,
+    judges=(judge_headlines,),
 )
 MOLECULES = TextFamily(
     name="molecules-rnn",
@@ -58,6 +61,7 @@ MOLECULES = TextFamily(
     full=Size(256, 1, 5_000, SequenceSettings(streams=256, segment=64, dropout=0.1), Sample(2_000, 64), embedding=32),
     quick=Size(96, 1, 500, _QUICK_DOCUMENTS, Sample(200, 64), embedding=32),
     documents=True,
+    judges=(judge_molecules,),
 )
 CODE = TextFamily(
     name="code-rnn",
