@@ -5,6 +5,7 @@ from statistics import fmean
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from rhapsode.v1.bundle_pb2 import (
     DataSet,
@@ -82,8 +83,7 @@ def _data_set(corpus: Corpus) -> DataSet:
 
 
 def _draft(name: str, critic: GramCritic, material: Material, training: Training) -> BundleDraft:
-    corpus, goldens = material.corpus, material.held_out.at(torch.arange(GOLDEN_ROWS))
-    tokens = tokens_of(corpus)
+    corpus, tokens = material.corpus, tokens_of(material.corpus)
     return BundleDraft(
         name=name,
         kind=ModelKind.MODEL_KIND_CRITIC,
@@ -93,7 +93,7 @@ def _draft(name: str, critic: GramCritic, material: Material, training: Training
             GraphDraft(
                 GraphRole.GRAPH_ROLE_CRITIC,
                 ExactGramCritic(critic),
-                {"tokens": goldens.tokens, "length": goldens.length},
+                _goldens(len(tokens)),
                 ("class_logits",),
             ),
         ),
@@ -105,6 +105,12 @@ def _draft(name: str, critic: GramCritic, material: Material, training: Training
         ),
         classes=tuple(corpus.classes),
     )
+
+
+def _goldens(vocabulary: int) -> dict[str, Tensor]:
+    """Characters at random, from no character to as many as fit: a bundle must hold no headline."""
+    tokens = torch.randint(vocabulary, (GOLDEN_ROWS, LONGEST), generator=torch.Generator().manual_seed(0))
+    return {"tokens": tokens, "length": torch.linspace(0, LONGEST, GOLDEN_ROWS).long()}
 
 
 @torch.no_grad()
