@@ -148,8 +148,8 @@ GOLDENS: list[tuple[str, str, Break]] = [
     ("V1", "float32 [32, 30]", golden(lambda a: a.update({"step.outputs.logits": a["step.outputs.logits"][1:]}))),
     ("V1", "is int32 [33]", golden(lambda a: a.update({"step.inputs.token": a["step.inputs.token"].astype("i4")}))),
     ("V1", "not finite", golden(lambda a: np.put(a["step.outputs.logits"], 0, np.nan))),
-    ("V1", "ids outside [0, 30)", golden(lambda a: np.put(a["step.inputs.token"], 0, 30))),
-    ("V1", "ids outside [0, 30)", golden(lambda a: np.put(a["step.inputs.token"], 0, -1))),
+    ("V1", "numbers outside [0, 30)", golden(lambda a: np.put(a["step.inputs.token"], 0, 30))),
+    ("V1", "numbers outside [0, 30)", golden(lambda a: np.put(a["step.inputs.token"], 0, -1))),
 ]
 
 

@@ -44,7 +44,7 @@ async def test_a_judgement_does_not_depend_on_its_company(server: Running) -> No
 
 async def test_what_a_critic_can_do_and_takes(server: Running) -> None:
     model = (await server.model.GetModel(model_pb2.GetModelRequest(model="tiny-taste"))).model
-    assert list(model.capabilities) == [model_pb2.CAPABILITY_CLASSIFY_TEXT]
+    assert list(model.capabilities) == [model_pb2.CAPABILITY_CLASSIFY_TEXT, model_pb2.CAPABILITY_TOKENIZE_TEXT]
     assert (model.limits.prompt_tokens, model.limits.candidates, model.limits.generated_tokens) == (12, 0, 0)
     assert (list(model.classes), len(model.sequence.vocabulary.tokens)) == (["news", "bait", "verse"], 30)
     assert not model.HasField("image")
