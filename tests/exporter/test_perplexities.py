@@ -50,5 +50,5 @@ def test_the_command_prints_a_table_and_writes_a_plot(tmp_path: Path) -> None:
     told = ["perplexities", "--data", f"{tmp_path}/own.txt", "--out", f"{tmp_path}/plots", "--characters", "3"]
     done = CliRunner().invoke(app, [*told, "--words", "2"], catch_exceptions=False)
     assert done.exit_code == 0
-    assert all(word in printed.getvalue() for word in ("n = 3", "Kneser–Ney", "counts + 1", "held out", "word"))
+    assert all(word in printed.getvalue() for word in ("by n", "Kneser–Ney", "counts + 1", "held out", "word"))
     assert (tmp_path / "plots" / "perplexities.png").read_bytes().startswith(b"\x89PNG")

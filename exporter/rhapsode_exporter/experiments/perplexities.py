@@ -43,7 +43,8 @@ def compare(corpus: Corpus, characters: int = CHARACTER_ORDER, words: int = WORD
 def as_table(curves: Sequence[Curve]) -> Table:
     """A line for each curve and kind of text."""
     most = max(len(curve.known) for curve in curves)
-    table = Table("tokens", "model", "texts", *(f"n = {size}" for size in range(1, most + 1)), title="perplexity")
+    sizes = map(str, range(1, most + 1))
+    table = Table("tokens", "model", "texts", *sizes, title="perplexity per token, by n", box=None)
     for curve in curves:
         for texts, values in (("known", curve.known), ("held out", curve.held_out)):
             table.add_row(curve.unit, curve.model, texts, *(f"{value:.4g}" for value in values))

@@ -78,6 +78,8 @@ class Backoff:
         base = self.vocabulary + 1
         logs = self.unigram[tokens]
         for number, level in enumerate(self.levels[:length], start=1):
+            if not len(level.contexts):
+                continue
             keys = contexts % base**number
             place, known = find(level.contexts, keys)
             gram, listed = find(level.grams(base), keys * base + tokens)
