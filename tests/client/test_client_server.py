@@ -31,7 +31,7 @@ def test_models(client: Client) -> None:
     names = [model.name for model in client.models()]
     assert names == ["tiny-digits", "tiny-faces", "tiny-judge", "tiny-shapes", "tiny-text"]
     model = client.model("tiny-text@1")
-    assert model.capabilities == (Capability.GENERATE_TEXT,)
+    assert model.capabilities == (Capability.GENERATE_TEXT, Capability.TOKENIZE_TEXT)
     assert model.sequence is not None
     assert len(model.sequence.tokens) == 30
     assert model.limits.generated_tokens == 64
