@@ -101,7 +101,7 @@ class Figure:
     value: float
 
 
-GRU = "shakespeare-gru"
+GRU = "shakespeare-rnn"
 NGRAM = "shakespeare-ngram"
 DIGITS = "digits-gan"
 DIFFUSION = "digits-diffusion"

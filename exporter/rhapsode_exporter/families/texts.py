@@ -23,7 +23,7 @@ SHAKESPEARE = TextFamily(
     name="shakespeare-rnn",
     about="the complete works of Shakespeare",
     load=load_works,
-    full=Size(512, 2, 3_600, _WORKS, _PAGES),
+    full=Size(512, 2, 5_600, _WORKS, _PAGES),
     quick=Size(128, 2, 600, _QUICK_WORKS, _PAGE, embedding=32),
 )
 LSTM = replace(SHAKESPEARE, name="shakespeare-lstm", cell="lstm")
@@ -31,7 +31,7 @@ MINGRU = replace(
     SHAKESPEARE,
     name="shakespeare-mingru",
     cell="mingru",
-    full=Size(384, 4, 3_000, _WORKS, _PAGES),
+    full=Size(384, 4, 2_000, _WORKS, _PAGES),
     quick=Size(128, 2, 300, _QUICK_WORKS, _PAGE, embedding=32),
 )
 FIDDLE = TextFamily(
