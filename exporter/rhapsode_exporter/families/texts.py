@@ -67,7 +67,7 @@ CODE = TextFamily(
     name="code-rnn",
     about="the modules of Python's standard library",
     load=load_python_code,
-    full=Size(384, 1, 3_500, SequenceSettings(dropout=0.1), _PAGES, embedding=32),
+    full=Size(256, 1, 3_500, SequenceSettings(dropout=0.1), _PAGES, embedding=32),
     quick=Size(96, 1, 600, _QUICK_WORKS, _PAGE, embedding=32),
 )
 NAMES = TextFamily(
