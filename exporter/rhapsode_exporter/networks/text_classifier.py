@@ -29,7 +29,8 @@ def gram_buckets(shape: GramShape, tokens: Tensor, length: Tensor) -> Tensor:
     """
     end, start = shape.vocabulary, shape.vocabulary + 1
     inside = torch.arange(shape.longest) < length[:, None]
-    marked = F.pad(F.pad(torch.where(inside, tokens, end), (1, 0), value=start), (0, 1), value=end)
+    none = tokens[:, :1] * 0  # whole numbers are not padded on CUDA
+    marked = torch.cat((none + start, torch.where(inside, tokens, end), none + end), dim=1)
     parts = []
     for order in shape.orders:
         places = shape.longest + 3 - order
