@@ -75,9 +75,10 @@ def test_it_is_written_whole_and_served(draft: BundleDraft, tmp_path: Path) -> N
     np.testing.assert_allclose(outcome.events[0], expected, atol=1e-5)
 
 
-def test_it_has_no_figure_of_pictures_and_no_place_in_the_gallery(draft: BundleDraft, tmp_path: Path) -> None:
+def test_it_has_no_figure_of_pictures_and_is_shown_by_its_passage(draft: BundleDraft, tmp_path: Path) -> None:
     opened = open_bundle(write_bundle(draft, tmp_path / "models", 1))
     assert not judges(opened)
     with pytest.raises(EvaluationRefusedError, match="no pictures"):
         real_pictures(opened.manifest, tmp_path, None)
-    assert [each.reason for each in exhibits(tmp_path / "models", tmp_path)] == ["it makes no pictures"]
+    (shown,) = exhibits(tmp_path / "models", tmp_path)
+    assert (bool(shown.passage), shown.picture, shown.reason) == (True, "", "")

@@ -166,6 +166,9 @@ def test_data_that_is_neither_there_nor_known_is_refused(shell: Shell) -> None:
     assert shell.family.orders == []
 
 
+COUNTED = ("unigram", "bigram", "trigram", "fourgram", "ngram")
+
+
 def test_families_say_whether_they_measure_an_error() -> None:
     assert {family.name: family.measures_error for family in families()} == {
         "shakespeare-rnn": True,
@@ -176,6 +179,7 @@ def test_families_say_whether_they_measure_an_error() -> None:
         "molecules-rnn": True,
         "code-rnn": True,
         "names-rnn": True,
+        **{f"shakespeare-{unit}{name}": False for unit in ("", "words-") for name in COUNTED},
         "headlines-critic": True,
         "faces-vae": True,
         "faces-codec": True,
