@@ -1,6 +1,6 @@
 """The families of recurrent character networks: all texts are learned, measured and exported in this one way."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -86,7 +86,14 @@ class RecurrentText:
 
 
 def _texts(corpus: Corpus) -> Texts:
-    return Texts(whole(corpus, corpus.training), whole(corpus, corpus.validation), corpus.documents)
+    return Texts(whole(corpus, _balanced(corpus)), whole(corpus, corpus.validation), corpus.documents)
+
+
+def _balanced(corpus: Corpus) -> Sequence[str]:
+    """What to learn from: documents of a rare class again and again, until they are about as many as the others."""
+    classes = [[text for text in corpus.training if text.startswith(mark)] for mark in corpus.classes.values()]
+    most = max(map(len, classes), default=0)
+    return [text for texts in classes for text in texts * round(most / len(texts))] or corpus.training
 
 
 def _passage(network: CharacterNetwork, corpus: Corpus) -> str:

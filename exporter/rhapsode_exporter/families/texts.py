@@ -49,7 +49,9 @@ HEADLINES = TextFamily(
     name="headlines-rnn",
     about="headlines of health news, of two kinds of outlet",
     load=load_headlines,
-    full=Size(320, 1, 4_000, SequenceSettings(streams=128, segment=128, dropout=0.1), Sample(400, 128), embedding=32),
+    full=Size(
+        320, 1, 8_500, SequenceSettings(streams=128, segment=128, dropout=0.1), Sample(1_000, 128, 0.5), embedding=32
+    ),
     quick=Size(96, 1, 400, _QUICK_DOCUMENTS, Sample(100, 128), embedding=32),
     documents=True,
     judges=(judge_headlines,),
