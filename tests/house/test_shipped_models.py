@@ -13,9 +13,10 @@ from rhapsode.v1 import bundle_pb2
 MODELS = ROOT / "models"
 MEGABYTE = 1_000_000
 TOTAL = 40 * MEGABYTE
-LARGEST = {"shakespeare-rnn": 14 * MEGABYTE, "shakespeare-rnn-int8": 5 * MEGABYTE}
+LARGEST = {"shakespeare-rnn": 11 * MEGABYTE, "shakespeare-rnn-int8": 4 * MEGABYTE}
 LARGEST_OTHER = 3 * MEGABYTE
 SHIPPED = (
+    "code-rnn",
     "digits-bayes",
     "digits-critic",
     "digits-dbm",
@@ -28,7 +29,13 @@ SHIPPED = (
     "faces-codec",
     "faces-vae",
     "fashion-gan",
+    "fiddle-rnn",
     "glyphs-bold",
+    "headlines-critic",
+    "headlines-rnn",
+    "molecules-rnn",
+    "names-rnn",
+    "shakespeare-ngram",
     "shakespeare-rnn",
     "shakespeare-rnn-int8",
     "shapes-vae",
