@@ -116,12 +116,14 @@ def test_models_that_write_no_tunes(rhapsode: Runner, tmp_path: Path, model: str
         (["--count", "0"], 2, "count"),
         (["--after", "nowhere.abc"], 2, "nowhere.abc"),
         (["--after", "noise.abc"], 1, "needs a metre"),
+        (["--after", "eighths.abc"], 1, "not 'eighths'"),
         (["--metre", "9/16"], 1, "token"),
         (["nobody"], 1, "rhapsode models"),
     ],
 )
 def test_what_is_refused(rhapsode: Runner, tmp_path: Path, arguments: list[str], code: int, said: str) -> None:
     (tmp_path / "noise.abc").write_text("no tune\n")
+    (tmp_path / "eighths.abc").write_text(EXAMPLE.replace("1/8", "eighths"))
     done = rhapsode("music", *arguments)
     assert done.exit_code == code
     assert said in done.stderr

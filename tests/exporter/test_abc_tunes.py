@@ -2,7 +2,9 @@
 
 import pytest
 
-from rhapsode_exporter.judge.abc_tunes import bars_filled, figures, parses, shares
+from rhapsode_exporter.judge.abc_bars import bars_filled
+from rhapsode_exporter.judge.abc_reading import read_abc
+from rhapsode_exporter.judge.abc_tunes import figures, shares
 
 
 def tune(body: str, metre: str = "2/4") -> str:
@@ -27,8 +29,9 @@ def tune(body: str, metre: str = "2/4") -> str:
     ],
 )
 def test_bars_that_are_filled(metre: str, body: str) -> None:
-    assert parses(tune(body, metre))
-    assert bars_filled(tune(body, metre))
+    handler = read_abc(tune(body, metre))
+    assert handler is not None
+    assert bars_filled(handler)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +49,9 @@ def test_bars_that_are_filled(metre: str, body: str) -> None:
     ],
 )
 def test_bars_that_are_not_filled(metre: str, body: str) -> None:
-    assert not bars_filled(tune(body, metre))
+    handler = read_abc(tune(body, metre))
+    assert handler is not None
+    assert not bars_filled(handler)
 
 
 @pytest.mark.parametrize(
@@ -64,8 +69,7 @@ def test_bars_that_are_not_filled(metre: str, body: str) -> None:
     ],
 )
 def test_what_is_no_tune(abc: str) -> None:
-    assert not parses(abc)
-    assert not bars_filled(abc)
+    assert read_abc(abc) is None
 
 
 def test_shares_of_lines() -> None:

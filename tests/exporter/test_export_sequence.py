@@ -21,8 +21,9 @@ from rhapsode_exporter.bundle.onnx_runtime import OnnxRuntime
 from rhapsode_exporter.bundle.write import write_bundle
 from rhapsode_exporter.data.archives import sha256_of
 from rhapsode_exporter.errors import BundleExistsError, ExportFailedError, ParityFailedError
+from rhapsode_exporter.families.base import Order
 from rhapsode_exporter.families.recurrent_text import RecurrentText
-from rhapsode_exporter.families.texts import SHAKESPEARE
+from rhapsode_exporter.families.texts import NAMES, SHAKESPEARE
 from rhapsode_exporter.loops.sequence import SequenceSettings, Texts, train
 from rhapsode_exporter.main import build_app
 from rhapsode_exporter.networks.recurrent import CharacterNetwork, RecurrentShape
@@ -154,6 +155,17 @@ def test_a_bundle_is_whole(exported: Path) -> None:
     assert bundle.metrics[0].name == "held_out_nats_per_character"
     assert bundle.metrics[0].baseline > 0
     assert bundle.training.stop_detail == "all 4 steps taken"
+
+
+def test_few_lines_fill_as_many_streams_as_they_can(tmp_path: Path) -> None:
+    (tmp_path / "own.txt").write_text("\n".join(f"the line that is number {n:04}" for n in range(400)), "utf-8")
+    many = replace(NAMES.quick.training, streams=1_000)
+    family = RecurrentText(replace(NAMES, quick=replace(NAMES.quick, training=many)))
+    surroundings = Console(file=io.StringIO()), Interrupt()
+    draft = family.train(Order(True, 1, tmp_path, tmp_path / "runs", *surroundings, tmp_path / "own.txt", steps=1))
+    assert draft is not None
+    assert draft.training.settings["streams"] == "376"
+    assert "of one GRU layer with 64 units." in draft.description
 
 
 def test_field_names_in_the_manifest_are_those_of_the_schema(exported: Path) -> None:

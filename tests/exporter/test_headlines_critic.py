@@ -4,7 +4,6 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -94,14 +93,13 @@ def test_lines_have_no_class_or_end_in_them(corpus: Corpus) -> None:
 
 def test_the_judge_tells_generated_lines_apart(corpus: Corpus) -> None:
     judge = teach_judge(corpus)
-    assert judge.accuracy == pytest.approx(np.mean(judge.right))
     assert min(judge.right) > 0.8
     copy = next(line for line in corpus.training if line.startswith("\x0e"))
     generated = {
         "clickbait": ["\x0eways you tricks food ways you\n", "tricks diet tricks sleep you", copy],
         "news": ["ministers says trial heart trial", "you ways you tricks ways"],
     }
-    clickbait, news = figures(generated, corpus, judge)
+    clickbait, news = figures(generated, corpus)
     assert (clickbait.name, clickbait.value, clickbait.baseline) == ("clickbait_named_so_share", 1.0, judge.right[0])
     assert "share of 2 lines" in clickbait.description
     assert "(1 copies of training lines left out)" in clickbait.description

@@ -47,6 +47,7 @@ def test_lines_as_documents(tmp_path: Path) -> None:
     assert corpus.documents
     assert [len(part) for part in (corpus.training, corpus.validation, corpus.held_out)] == [940, 10, 50]
     assert sorted(corpus.training + corpus.validation + corpus.held_out) == [f"{line}\n" for line in lines]
+    assert corpus.known == corpus.training + corpus.validation
 
 
 def test_too_few_lines_are_refused(tmp_path: Path) -> None:

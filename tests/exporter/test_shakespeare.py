@@ -37,8 +37,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_three_whole_works_are_held_out(cache: Path) -> None:
     corpus = shakespeare.load_works(cache)
     assert corpus.held_out == (WORKS["coriolanus"], WORKS["loves_labours_lost"], WORKS["romeo_and_juliet"])
-    whole = [head + tail for head, tail in zip(corpus.training, corpus.validation, strict=True)]
-    assert whole == [WORKS["hamlet"], WORKS["sonnets"]]
+    assert corpus.known == (WORKS["hamlet"], WORKS["sonnets"])
     assert [len(tail) for tail in corpus.validation] == [13, 43]
 
 

@@ -105,8 +105,9 @@ def test_the_sources_of_python(tmp_path: Path) -> None:
         path.write_bytes(text.encode())
     corpus = python_code.corpus_of(tmp_path)
     assert corpus.held_out == ("1\n2\n",)
-    assert corpus.validation == ("ss\n",)
+    assert corpus.validation == ("ss\n", "")
     assert corpus.training == (("\tpass\n" * 50)[:-3], "0\n")
+    assert corpus.known == ("\tpass\n" * 50, "0\n")
     assert not corpus.documents
 
 

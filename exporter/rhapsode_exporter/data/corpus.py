@@ -18,7 +18,7 @@ class Corpus:
     """Texts over one alphabet, split: `training` to learn from, `validation` to choose by, `held_out` to judge by.
 
     `held_out_words` says what was held out; `public` whether the weights may be given away. The texts are long works,
-    of which `training` and `validation` are cut from the same ones; or `documents`, such as headlines, each of which
+    each of which is cut in two, for `training` and for `validation`; or `documents`, such as headlines, each of which
     stands alone and ends with START, which stands nowhere else in it. Where there are `classes`, each document begins
     with the one character of its class, which is no part of its text; the first class is the usual one.
     """
@@ -41,6 +41,13 @@ class Corpus:
     def start(self) -> str:
         """The character that is fed before a text of no class in particular."""
         return next(iter(self.classes.values()), START)
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """All that is not held out, for what chooses nothing: the works whole, or all other documents."""
+        if self.documents:
+            return (*self.training, *self.validation)
+        return tuple(head + tail for head, tail in zip(self.training, self.validation, strict=True))
 
     def ids(self, text: str) -> Ids:
         """The text's characters as positions in the alphabet."""

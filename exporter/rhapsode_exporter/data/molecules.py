@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rhapsode_exporter.data.archives import CHEMICALS, fetch, read_members
 from rhapsode_exporter.data.corpus import START, Corpus
-from rhapsode_exporter.data.split import HELD_OUT_DOCUMENTS, alphabet_of, split_documents
+from rhapsode_exporter.data.split import HELD_OUT_DOCUMENTS, split_documents
 
 TABLE = "chemical identifiers pubchem large.tsv"
 COLUMN = 4
@@ -25,7 +25,7 @@ def load_molecules(cache: Path) -> Corpus:
         public=True,
         sha256=CHEMICALS.sha256,
         held_out_words=HELD_OUT_DOCUMENTS,
-        alphabet=alphabet_of(split.training + split.validation + split.held_out),
+        alphabet=split.alphabet,
         training=split.training,
         validation=split.validation,
         held_out=split.held_out,

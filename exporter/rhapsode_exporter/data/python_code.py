@@ -62,7 +62,7 @@ def corpus_of(folder: Path) -> Corpus:
         held_out_words=f"the whole modules {', '.join(HELD_OUT[:-1])} and {HELD_OUT[-1]}",
         alphabet=alphabet_of(works.values()),
         training=tuple(head(text, VALIDATION_SHARE) for text in known),
-        validation=tuple(filter(None, (tail(text, VALIDATION_SHARE) for text in known))),  # a tiny work has no tail
+        validation=tuple(tail(text, VALIDATION_SHARE) for text in known),
         held_out=held_out,
     )
 

@@ -19,6 +19,11 @@ class Split:
     validation: tuple[str, ...]
     held_out: tuple[str, ...]
 
+    @property
+    def alphabet(self) -> tuple[str, ...]:
+        """Every character of all parts."""
+        return alphabet_of(self.training + self.validation + self.held_out)
+
 
 def split_documents(documents: Iterable[str]) -> Split:
     """The different documents in the order of their salted SHA-256, cut; so the order in which they came is nothing."""

@@ -27,7 +27,7 @@ class TokenTexts:
     """Texts as ids of `tokens`, each with the start token before its first.
 
     `known` is counted, `held_out` judges, `other` is a text of another author, None where there is none to judge by.
-    `characters` are those of the held-out texts. `tokenizer` is a tokenizer.json where tokens are no single characters.
+    `tokenizer` is a tokenizer.json where tokens are no single characters.
     """
 
     tokens: tuple[str, ...]
@@ -35,7 +35,6 @@ class TokenTexts:
     known: tuple[Ids, ...]
     held_out: tuple[Ids, ...]
     other: Ids | None
-    characters: int
     unknown: int | None = None
     tokenizer: bytes | None = None
 
@@ -49,7 +48,6 @@ def by_character(corpus: Corpus, other: str | None, most_known: int | None = Non
         known=tuple(_by_alphabet(corpus, _known(corpus, most_known))),
         held_out=tuple(_by_alphabet(corpus, corpus.held_out)),
         other=None if fitted is None else next(_by_alphabet(corpus, [fitted])),
-        characters=sum(map(len, corpus.held_out)),
     )
 
 
@@ -67,19 +65,18 @@ def by_word(corpus: Corpus, other: str | None, most: int, fewest: int, most_know
         known=tuple(_by_tokenizer(tokenizer, known)),
         held_out=tuple(_by_tokenizer(tokenizer, corpus.held_out)),
         other=None if other is None else next(_by_tokenizer(tokenizer, [other])),
-        characters=sum(map(len, corpus.held_out)),
         unknown=tokens.index(UNKNOWN),
         tokenizer=tokenizer.to_str().encode(),
     )
 
 
 def _known(corpus: Corpus, most: int | None) -> Sequence[str]:
-    """The training texts whole, with the slices that networks are chosen by; their first `most` characters."""
-    whole = [head + tail for head, tail in zip(corpus.training, corpus.validation, strict=True)]
+    """The texts that are not held out; their first `most` characters."""
+    known = corpus.known
     if most is None:
-        return whole
-    ends = accumulate(map(len, whole))
-    cut = [text[: max(0, most - (end - len(text)))] for text, end in zip(whole, ends, strict=True)]
+        return known
+    ends = accumulate(map(len, known))
+    cut = [text[: max(0, most - (end - len(text)))] for text, end in zip(known, ends, strict=True)]
     return [text for text in cut if text]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from rhapsode_exporter.data.abc_line import to_line
 from rhapsode_exporter.data.archives import MUSIC21, fetch, read_members
 from rhapsode_exporter.data.corpus import START, Corpus
-from rhapsode_exporter.data.split import HELD_OUT_DOCUMENTS, alphabet_of, split_documents
+from rhapsode_exporter.data.split import HELD_OUT_DOCUMENTS, split_documents
 
 COLLECTIONS = ("oneills1850", "ryansMammoth", "airdsAirs")
 SHORTEST, LONGEST = 80, 600
@@ -28,7 +28,7 @@ def load_tunes(cache: Path) -> Corpus:
         public=True,
         sha256=MUSIC21.sha256,
         held_out_words=HELD_OUT_DOCUMENTS,
-        alphabet=alphabet_of(split.training + split.validation + split.held_out),
+        alphabet=split.alphabet,
         training=split.training,
         validation=split.validation,
         held_out=split.held_out,

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from rhapsode.v1.bundle_pb2 import (
-    DataSet,
     GraphRole,
     Metric,
     ModelKind,
@@ -23,7 +22,7 @@ from rhapsode_exporter.data.headlines import load_headlines
 from rhapsode_exporter.data.lines import LONGEST, Lines, lines_of, tokens_of
 from rhapsode_exporter.errors import DataUnavailableError
 from rhapsode_exporter.families.base import Order
-from rhapsode_exporter.families.records import as_text, training_record
+from rhapsode_exporter.families.records import as_text, data_set, training_record
 from rhapsode_exporter.judge.auroc import auroc
 from rhapsode_exporter.judge.naive_bayes import Floats, NaiveBayes
 from rhapsode_exporter.loops.text_classes import TextClassSettings, train
@@ -68,7 +67,7 @@ class HeadlinesCritic:
         outcome = train(run, critic, material.training, material.validation, settings, unique)
         if outcome.stop.reason == StopReason.STOP_REASON_INTERRUPTED:
             return None
-        record = training_record(_data_set(material.corpus), identity, order.seed, outcome)
+        record = training_record(data_set(material.corpus), identity, order.seed, outcome)
         return _draft(self.name, critic.eval(), material, record)
 
 
@@ -76,10 +75,6 @@ def read(corpus: Corpus) -> Material:
     """The corpus's documents as lines with labels."""
     parts = (lines_of(part, corpus) for part in (corpus.training, corpus.validation, corpus.held_out))
     return Material(corpus, *parts)
-
-
-def _data_set(corpus: Corpus) -> DataSet:
-    return DataSet(name=corpus.name, licence=corpus.licence, sha256=corpus.sha256, held_out=corpus.held_out_words)
 
 
 def _draft(name: str, critic: GramCritic, material: Material, training: Training) -> BundleDraft:

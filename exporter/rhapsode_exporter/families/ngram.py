@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from rhapsode.v1.bundle_pb2 import DataSet, ModelKind, SequenceSpec, StopReason, Training, Vocabulary
+from rhapsode.v1.bundle_pb2 import ModelKind, SequenceSpec, StopReason, Training, Vocabulary
 from rhapsode_exporter.bundle.draft import BundleDraft, Preview
 from rhapsode_exporter.data.austen import load_other_author
 from rhapsode_exporter.data.corpus import Corpus
@@ -14,7 +14,7 @@ from rhapsode_exporter.data.tokens import TokenTexts, by_character, by_word
 from rhapsode_exporter.evaluation.ngram import figures
 from rhapsode_exporter.families.base import Order
 from rhapsode_exporter.families.ngram_graph import passage, step_graph
-from rhapsode_exporter.families.records import as_text, training_record
+from rhapsode_exporter.families.records import as_text, data_set, training_record
 from rhapsode_exporter.judge.kneser_ney import count
 from rhapsode_exporter.networks.ngram import NgramStep
 from rhapsode_exporter.ngrams.backoff import Backoff, from_kneser_ney
@@ -77,8 +77,8 @@ class Ngram:
         order.console.print("measuring on the held-out texts")
         pruning = {} if self.settings.pruning is None else asdict(self.settings.pruning)
         settings = as_text({"order": size, "unit": self.settings.unit, "weight_step": STEP, **pruning})
-        data = DataSet(name=corpus.name, licence=corpus.licence, sha256=corpus.sha256, held_out=corpus.held_out_words)
-        return self._draft(corpus, texts, whole, kept, training_record(data, settings, order.seed, outcome))
+        record = training_record(data_set(corpus), settings, order.seed, outcome)
+        return self._draft(corpus, texts, whole, kept, record)
 
     def _texts(self, corpus: Corpus, other: str | None, most: int | None) -> TokenTexts:
         if self.settings.words:

@@ -1,4 +1,4 @@
-"""What the records of all families have in common: settings as text, software, the training record."""
+"""What the records of all families have in common: settings as text, data set, software, the training record."""
 
 import platform
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from rhapsode.v1.bundle_pb2 import DataSet, Training
+from rhapsode_exporter.data.corpus import Corpus
 from rhapsode_exporter.run.training import Outcome
 
 SOFTWARE = ("rhapsode", "torch", "numpy")
@@ -21,6 +22,11 @@ def has_bfloat16() -> bool:
 def as_text(settings: Mapping[str, Any]) -> dict[str, str]:
     """Settings as name and value in words, for a checkpoint or a bundle."""
     return {name: str(value) for name, value in settings.items()}
+
+
+def data_set(corpus: Corpus) -> DataSet:
+    """What a bundle says of the texts that it was made of."""
+    return DataSet(name=corpus.name, licence=corpus.licence, sha256=corpus.sha256, held_out=corpus.held_out_words)
 
 
 def training_record(

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import torch
 
-from rhapsode.v1.bundle_pb2 import DataSet, Metric, ModelKind, StopReason, Training
+from rhapsode.v1.bundle_pb2 import Metric, ModelKind, StopReason, Training
 from rhapsode_exporter.bundle.draft import BundleDraft, Preview
 from rhapsode_exporter.bundle.preview import PASSAGE_LENGTH, PASSAGE_TEMPERATURE
 from rhapsode_exporter.data.corpus import Corpus
 from rhapsode_exporter.data.own_text import load_own
 from rhapsode_exporter.families.base import Order
 from rhapsode_exporter.families.character_step import sequence_spec, step_graph
-from rhapsode_exporter.families.records import as_text, has_bfloat16, training_record
+from rhapsode_exporter.families.records import as_text, data_set, has_bfloat16, training_record
 from rhapsode_exporter.families.text_figures import Judge, Sample, figures, whole
 from rhapsode_exporter.loops.sequence import SequenceSettings, Texts, train
 from rhapsode_exporter.networks.recurrent import Cell, CharacterNetwork, RecurrentShape
@@ -50,6 +50,11 @@ class TextFamily:
     judges: tuple[Judge, ...] = ()
     """What is measured of its texts, of its own data set, beside what is measured of all."""
 
+    @property
+    def cell_name(self) -> str:
+        """The kind of its layers as the papers write it."""
+        return "minGRU" if self.cell == "mingru" else self.cell.upper()
+
 
 class RecurrentText:
     """A character model of LSTM, GRU or minGRU layers, of the family's data set or of the user's own text."""
@@ -61,14 +66,14 @@ class RecurrentText:
         self._family = family
         self.name = family.name
         own = "your own lines" if family.documents else "your own text"
-        self.description = f"character {family.cell.upper()} on {family.about} (or --data: {own})"
+        self.description = f"character {family.cell_name} on {family.about} (or --data: {own})"
 
     def train(self, order: Order) -> BundleDraft | None:
         """Train, measure on the held-out texts beside a Kneser–Ney model, and describe the step graph."""
         family = self._family
         corpus = load_own(order.data, family.documents) if order.data else family.load(order.cache)
         size = family.quick if order.quick else family.full
-        settings = replace(size.training, bfloat16=has_bfloat16())
+        settings = _fitted(replace(size.training, bfloat16=has_bfloat16()), corpus)
         shape = RecurrentShape(len(corpus.alphabet), size.embedding, size.width, size.layers, family.cell)
         identity = as_text({**asdict(shape), **asdict(settings), "seed": order.seed, "data": corpus.sha256})
         torch.manual_seed(order.seed)
@@ -79,10 +84,16 @@ class RecurrentText:
             return None
         kept = {name: value for name, value in identity.items() if name not in ("seed", "data")}
         kept["judged_at_temperature"] = str(size.sample.temperature)
-        record = training_record(_data_set(corpus), kept, order.seed, outcome)
+        record = training_record(data_set(corpus), kept, order.seed, outcome)
         judges = () if order.data else family.judges
         metrics = figures(network, corpus, size.sample, judges, partial(say, order.console))
-        return _draft(self.name, network, corpus, record, metrics)
+        return _draft(family, network, corpus, record, metrics)
+
+
+def _fitted(settings: SequenceSettings, corpus: Corpus) -> SequenceSettings:
+    """The settings with no more streams than there are documents to fill them."""
+    most = len(corpus.training) if corpus.documents else settings.streams
+    return replace(settings, streams=min(settings.streams, most))
 
 
 def _texts(corpus: Corpus) -> Texts:
@@ -106,19 +117,16 @@ def _passage(network: CharacterNetwork, corpus: Corpus) -> str:
     return "".join(f"{name}{': ' if name else ''}{text}\n" for name, text in zip(names, texts, strict=True))
 
 
-def _data_set(corpus: Corpus) -> DataSet:
-    return DataSet(name=corpus.name, licence=corpus.licence, sha256=corpus.sha256, held_out=corpus.held_out_words)
-
-
 def _draft(
-    name: str, network: CharacterNetwork, corpus: Corpus, training: Training, metrics: tuple[Metric, ...]
+    family: TextFamily, network: CharacterNetwork, corpus: Corpus, training: Training, metrics: tuple[Metric, ...]
 ) -> BundleDraft:
     shape = network.shape
+    layers = f"{shape.layers} {family.cell_name} layers" if shape.layers > 1 else f"one {family.cell_name} layer"
     return BundleDraft(
-        name=name,
+        name=family.name,
         kind=ModelKind.MODEL_KIND_SEQUENCE,
         description=f"Text written on character by character in the manner of {corpus.title}, "
-        f"by a recurrent network of {shape.layers} {shape.cell.upper()} layers with {shape.width} units each.",
+        f"by a recurrent network of {layers} with {shape.width} units{' each' if shape.layers > 1 else ''}.",
         licence="Apache-2.0" if corpus.public else corpus.licence,
         graphs=(step_graph(network, corpus),),
         training=training,

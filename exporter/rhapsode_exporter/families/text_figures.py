@@ -91,11 +91,7 @@ def whole(corpus: Corpus, texts: Sequence[str]) -> list[Tensor]:
 
 def best_baseline(corpus: Corpus) -> Baseline:
     """Counted on the whole of the training texts, those that the network was only chosen by included."""
-    if corpus.documents:
-        known = [*corpus.training, *corpus.validation]
-    else:
-        known = [head + tail for head, tail in zip(corpus.training, corpus.validation, strict=True)]
-    model = count([corpus.ids(text) for text in known], len(corpus.alphabet))
+    model = count([corpus.ids(text) for text in corpus.known], len(corpus.alphabet))
     held_out = [corpus.ids(text) for text in corpus.held_out]
     by_order = model.nats_per_character(held_out, skipped=1 if corpus.classes else 0)
     nats, order = min((nats, order) for order, nats in enumerate(by_order, start=1))

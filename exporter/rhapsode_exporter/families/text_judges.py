@@ -12,8 +12,7 @@ def judge_tunes(written: Written) -> tuple[Metric, ...]:
 
 def judge_molecules(written: Written) -> tuple[Metric, ...]:
     """How many are molecules, different ones and new ones, beside a counted model's."""
-    taught = [*written.corpus.training, *written.corpus.validation]
-    known = molecules.known_molecules([text.strip() for text in taught], written.note)
+    known = molecules.known_molecules([text.strip() for text in written.corpus.known], written.note)
     return molecules.figures(written.texts, written.beside, known, written.beside_name)
 
 

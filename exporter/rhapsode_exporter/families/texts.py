@@ -76,7 +76,7 @@ NAMES = TextFamily(
     name="names-rnn",
     about="first and last names of the US census",
     load=load_names,
-    full=Size(96, 1, 4_000, SequenceSettings(streams=256, segment=32, dropout=0.1), Sample(2_000, 32), embedding=16),
+    full=Size(128, 1, 6_000, SequenceSettings(streams=256, segment=32, dropout=0.0), Sample(2_000, 32), embedding=16),
     quick=Size(64, 1, 400, replace(_QUICK_DOCUMENTS, segment=32), Sample(200, 32), embedding=16),
     documents=True,
 )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rhapsode.v1.bundle_pb2 import Metric
 from rhapsode_exporter.data.abc_line import to_abc
-from rhapsode_exporter.judge import abc_bars
+from rhapsode_exporter.judge.abc_bars import bars_filled
 from rhapsode_exporter.judge.abc_reading import read_abc
 
 
@@ -17,21 +17,10 @@ class Shares:
     filled: float
 
 
-def parses(abc: str) -> bool:
-    """Whether music21 reads the whole tune: its header, pitches, rhythm and bars; see read_abc."""
-    return read_abc(abc) is not None
-
-
-def bars_filled(abc: str) -> bool:
-    """Whether a tune parses and each of its bars lasts as long as its metre says; abc_bars.py has the rule."""
-    handler = read_abc(abc)
-    return handler is not None and abc_bars.bars_filled(handler)
-
-
 def shares(lines: Sequence[str]) -> Shares:
-    """Judge tunes that stand on a line each, at least one; some two hundred a second."""
-    tunes = [tune for tune in map(_abc, lines) if tune is not None]
-    return Shares(sum(map(parses, tunes)) / len(lines), sum(map(bars_filled, tunes)) / len(lines))
+    """Judge tunes that stand on a line each, at least one, by `read_abc` and `bars_filled`."""
+    read = [handler for line in lines if (tune := _abc(line)) and (handler := read_abc(tune))]
+    return Shares(len(read) / len(lines), sum(map(bars_filled, read)) / len(lines))
 
 
 def figures(lines: Sequence[str], corpus_lines: Sequence[str]) -> tuple[Metric, ...]:

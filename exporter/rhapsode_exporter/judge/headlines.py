@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from rhapsode.v1.bundle_pb2 import Metric
 from rhapsode_exporter.data.corpus import Corpus
 from rhapsode_exporter.data.lines import as_tokens, lines_of, tokens_of
@@ -25,11 +23,6 @@ class HeadlineJudge:
     right: tuple[float, ...]
     """By class."""
 
-    @property
-    def accuracy(self) -> float:
-        """The mean over the classes."""
-        return float(np.mean(self.right))
-
     def share(self, texts: Sequence[str], name: str) -> float:
         """The share of plain texts that it says are of a class."""
         named = self.model.labels(*as_tokens(texts, self.tokens))
@@ -48,15 +41,12 @@ def teach_judge(corpus: Corpus) -> HeadlineJudge:
     return HeadlineJudge(model, tokens, tuple(corpus.classes), right)
 
 
-def figures(
-    generated: Mapping[str, Sequence[str]], corpus: Corpus, judge: HeadlineJudge | None = None
-) -> tuple[Metric, ...]:
+def figures(generated: Mapping[str, Sequence[str]], corpus: Corpus) -> tuple[Metric, ...]:
     """For each class the share of the texts generated for it that the judge names so, beside real held-out lines.
 
-    Lines that are one of the training lines word for word are left out: of these the judge was told. `judge` is what
-    `teach_judge(corpus)` gives, for callers that have it already.
+    Lines that are one of the training lines word for word are left out: of these the judge was told.
     """
-    judge = judge or teach_judge(corpus)
+    judge = teach_judge(corpus)
     known = frozenset(bare(corpus.training, corpus))
     found = []
     for name, texts in generated.items():

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rhapsode_exporter.judge.kneser_ney import KneserNey, Table, find
+from rhapsode_exporter.judge.kneser_ney import KneserNey, Table, find, grams
 from rhapsode_exporter.ngrams.pruning import SMALLEST, Candidates, Pruning
 
 Integers = NDArray[np.int64]
@@ -88,12 +88,9 @@ class Backoff:
 
     def read(self, text: NDArray[np.integer]) -> Floats:
         """Log-probability [N] of every token of a text given those before it."""
-        base, size = self.vocabulary + 1, len(self.levels)
-        contexts = np.zeros(len(text), np.int64)
-        padded = np.concatenate([np.full(size, base - 1), text.astype(np.int64)])
-        for place in range(size):
-            contexts = contexts * base + padded[place : place + len(text)]
-        return self.log_probabilities(contexts, text.astype(np.int64), size)
+        base = self.vocabulary + 1
+        contexts = grams(text, self.order, base).astype(np.int64) // base
+        return self.log_probabilities(contexts, text.astype(np.int64), len(self.levels))
 
 
 def from_kneser_ney(counted: KneserNey, order: int, pruning: Pruning | None = None, step: float = 0.0) -> Backoff:

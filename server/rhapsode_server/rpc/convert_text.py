@@ -97,10 +97,6 @@ def longest_prompt(served: Served, config: Config) -> int:
     return min(config.max_prompt_tokens, served.loaded.bundle.sequence.longest_prompt or config.max_prompt_tokens)
 
 
-def _vocabulary_size(served: Served) -> int:
-    return len(served.loaded.bundle.sequence.vocabulary.tokens)
-
-
 def tokens_of(given: str | text_pb2.TokenIds, path: str, served: Served, most: int) -> tuple[int, ...]:
     """The tokens of a text, or of the ids beside it in a message at `path`.
 
@@ -147,7 +143,7 @@ def _received(asked: text_pb2.TextGeneration, served: Served, candidates: int, m
 
 def check_known(ids: Sequence[int], served: Served, field: str) -> None:
     """Raise UnknownToken, with the index, for the first id that is no token of the model."""
-    size = _vocabulary_size(served)
+    size = len(served.loaded.bundle.sequence.vocabulary.tokens)
     if ids and max(ids) >= size:
         raise UnknownToken(field, next(index for index, token in enumerate(ids) if token >= size))
 

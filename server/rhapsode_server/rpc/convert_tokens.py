@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from rhapsode.v1 import text_pb2
 from rhapsode_server.config import Config
-from rhapsode_server.errors import OutputTooLarge, Unsupported
+from rhapsode_server.errors import OutputTooLarge
 from rhapsode_server.rpc.catalog import Served
-from rhapsode_server.rpc.convert_text import BYTES_OF_END, BYTES_OF_ID, check_known
+from rhapsode_server.rpc.convert_text import BYTES_OF_END, BYTES_OF_ID, check_known, tokenizer_of
 
 BYTES_OF_PIECE = 3  # most bytes on the wire of a piece beside its own
 
@@ -16,10 +16,8 @@ class TokenizeReply:
 
     def __init__(self, served: Served, config: Config) -> None:
         """Raises Unsupported where the model has no tokens."""
-        if served.tokenizer is None:
-            raise Unsupported(f"{served.loaded.bundle.name} has no tokens")
         self._served = served
-        self._tokenizer = served.tokenizer
+        self._tokenizer = tokenizer_of(served)
         self._most = config.message_bytes
         self._size = BYTES_OF_END
         self.tokens = 0

@@ -9,9 +9,8 @@ from rhapsode_server.engine.outbox import Pace
 RowT = TypeVar("RowT")
 EventT = TypeVar("EventT")
 
-GATHERING = Pace(
-    flush_items=Pace().bound // 4, flush_interval=1.0
-)  # a unary reply is one message however often we look
+# A unary reply is one message however often we look.
+GATHERING = Pace(flush_items=Pace().bound // 4, flush_interval=1.0)
 
 
 async def gathered(driver: Driver[RowT, EventT], rows: Sequence[RowT], until: float) -> list[EventT]:

@@ -1,11 +1,12 @@
 """Checks that a Python value has the type of the message field that it is put into."""
 
 import operator
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import SupportsFloat, SupportsIndex, TypeVar
 
 from rhapsode_client.errors import FieldViolation, InvalidRequest
+from rhapsode_client.types import Prompt
 
 EnumT = TypeVar("EnumT", bound=StrEnum)
 NumberT = TypeVar("NumberT", bound=int)
@@ -53,6 +54,16 @@ def text(field: str, value: str) -> str:
     except UnicodeEncodeError as error:
         raise wrong_type(field, f"is not valid Unicode text at index {error.start}") from None
     return value
+
+
+def several(field: str, values: Sequence[Prompt]) -> Sequence[Prompt]:
+    """`values`, if they are not one text: of one a sequence of its characters would be made, which nobody means.
+
+    Raises InvalidRequest.
+    """
+    if isinstance(values, str):
+        raise wrong_type(field, "must be a list of texts, not one text")
+    return values
 
 
 def member(kind: type[EnumT], name_of: Callable[[NumberT], str], value: NumberT, prefix: str) -> EnumT:

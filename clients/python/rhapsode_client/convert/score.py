@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from rhapsode.v1 import text_pb2 as pb
-from rhapsode_client.convert.scalars import text, whole, wholes, wrong_type
+from rhapsode_client.convert.scalars import several, text, whole, wholes
 from rhapsode_client.convert.text import positions
 from rhapsode_client.errors import UnexpectedReply
 from rhapsode_client.types import Prompt, ScoreResult, TextScore
@@ -20,9 +20,8 @@ def request(model: str, inputs: Sequence[Prompt], top_logprobs: int, class_name:
 
 def text_inputs(inputs: Sequence[Prompt], class_name: str = "") -> list[pb.ScoreInput]:
     """Texts to judge, all of one class. Raises InvalidRequest where one has the wrong type for its field."""
-    if isinstance(inputs, str):  # a sequence of texts too, of one character each, which nobody means
-        raise wrong_type("inputs", "must be a list of texts, not one text")
-    return [_input(f"inputs[{place}]", given, class_name) for place, given in enumerate(inputs)]
+    given = enumerate(several("inputs", inputs))
+    return [_input(f"inputs[{place}]", one, class_name) for place, one in given]
 
 
 def _input(field: str, given: Prompt, class_name: str) -> pb.ScoreInput:

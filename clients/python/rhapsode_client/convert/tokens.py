@@ -3,18 +3,16 @@
 from collections.abc import Sequence
 
 from rhapsode.v1 import text_pb2 as pb
-from rhapsode_client.convert.scalars import text, wholes, wrong_type
+from rhapsode_client.convert.scalars import several, text, wholes
 from rhapsode_client.errors import UnexpectedReply
 from rhapsode_client.types import Prompt, TokenizedText, TokenizeResult
 
 
 def request(model: str, inputs: Sequence[Prompt]) -> pb.TokenizeTextRequest:
     """The request for tokens. Raises InvalidRequest where a value has the wrong type for its field."""
-    if isinstance(inputs, str):  # a sequence of texts too, of one character each, which nobody means
-        raise wrong_type("inputs", "must be a list of texts, not one text")
+    given = enumerate(several("inputs", inputs))
     return pb.TokenizeTextRequest(
-        model=text("model", model),
-        inputs=[_input(f"inputs[{place}]", given) for place, given in enumerate(inputs)],
+        model=text("model", model), inputs=[_input(f"inputs[{place}]", one) for place, one in given]
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from fractions import Fraction
 
 from rhapsode_client.errors import UnreadableTune
-from rhapsode_client.music.line import EIGHTH, KEY, METRE, Tune
+from rhapsode_client.music.line import EIGHTH, KEY, METRE, UNIT, Tune
 
 _FIELD = re.compile(r"(?P<letter>[A-Za-z]):(?![|:])\s*(?P<value>.*?)\s*")
 _KEY = re.compile(r"(?P<tonic>[A-G][#b]?) ?(?P<mode>[A-Za-z]*)")
@@ -21,14 +21,17 @@ _BARS = re.compile(r"\s*(?P<run>:*\|[|:\s]*|::)\s*(?:\[?(?P<ending>\d)(?![\d/:])
 def read_example(abc: str, known: Collection[str]) -> Tune:
     """The first tune of a file without chord names, grace notes, slurs and the signs that are not `known`.
 
-    Raises UnreadableTune where it has no metre, key or notes such as a model of tunes knows.
+    Raises UnreadableTune where it has no metre, unit, key or notes such as a model of tunes knows.
     """
     fields, lines = _parts(abc)
     metre, key = fields.get("M", ""), _key(fields.get("K", ""))
     body = _music(" ".join(lines), known)
     if not METRE.fullmatch(metre) or not KEY.fullmatch(key) or not body:
         raise UnreadableTune("the example needs a metre (M:6/8), a key (K:G) and notes")
-    return Tune(metre, fields.get("L") or _usual_unit(metre), key, body)
+    unit = fields.get("L") or _usual_unit(metre)
+    if not UNIT.fullmatch(unit):
+        raise UnreadableTune(f"the length of the example's notes is a part of a whole one (L:1/8), not {unit!r}")
+    return Tune(metre, unit, key, body)
 
 
 def last_part(body: str, most: int) -> str:

@@ -9,7 +9,8 @@ from rhapsode_client.errors import UnreadableTune
 EIGHTH = "1/8"
 METRE = re.compile(r"C\|?|[1-9]\d?/(?:2|4|8|16)")
 KEY = re.compile(r"[A-G][#b]?(?:m|mix|dor|phr|lyd|loc)?")
-_LINE = re.compile(r"M:(?P<metre>\S+) (?:L:(?P<unit>1/\d+) )?K:(?P<key>\S+) (?P<body>\S.*)")
+UNIT = re.compile(r"1/[1-9]\d*")
+_LINE = re.compile(rf"M:(?P<metre>\S+) (?:L:(?P<unit>{UNIT.pattern}) )?K:(?P<key>\S+) (?P<body>\S.*)")
 
 
 @dataclass(frozen=True, slots=True)
