@@ -99,7 +99,10 @@ def test_models_tell_their_classes(taught: str) -> None:
             client.score("tiny-headlines", ["a"], class_name="verse")
     assert sequence is not None
     assert sequence.classes == tuple(SequenceClass(name, prefix) for name, prefix in CLASSES.items())
-    assert (critic.capabilities, critic.limits.prompt_tokens) == ((Capability.CLASSIFY_TEXT, Capability.TOKENIZE_TEXT), 12)
+    assert (critic.capabilities, critic.limits.prompt_tokens) == (
+        (Capability.CLASSIFY_TEXT, Capability.TOKENIZE_TEXT),
+        12,
+    )
 
 
 def test_classifying_is_retried_by_grpc(socket: Path, eager: ChannelSettings) -> None:
