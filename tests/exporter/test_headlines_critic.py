@@ -17,6 +17,7 @@ from rhapsode_exporter.families import headlines_critic
 from rhapsode_exporter.families.headlines_critic import HeadlinesCritic
 from rhapsode_exporter.judge.headlines import figures, teach_judge
 from rhapsode_exporter.networks.text_classifier import GramCritic, GramShape, gram_buckets
+from support.server import load
 
 CLASSES = {"clickbait": "\x0e", "news": "\x0f"}
 
@@ -74,6 +75,7 @@ def test_headlines_become_a_critic(corpus: Corpus, tmp_path: Path, monkeypatch: 
     assert min(bundle.metrics[0].value, bundle.metrics[0].baseline) > 0.8
     assert (folder / "critic.onnx").stat().st_size < 500_000
     assert_batch_invariant(bundle, folder)
+    assert load(tmp_path / "models").models.find(bundle.name).bundle.name == bundle.name
 
 
 def test_other_data_have_no_classes(tmp_path: Path) -> None:

@@ -103,9 +103,9 @@ def _draft(name: str, critic: GramCritic, material: Material, training: Training
 
 
 def _goldens(vocabulary: int) -> dict[str, Tensor]:
-    """Characters at random, from no character to as many as fit: a bundle must hold no headline."""
+    """Characters at random, from one to as many as fit: a bundle must hold no headline."""
     tokens = torch.randint(vocabulary, (GOLDEN_ROWS, LONGEST), generator=torch.Generator().manual_seed(0))
-    return {"tokens": tokens, "length": torch.linspace(0, LONGEST, GOLDEN_ROWS).long()}
+    return {"tokens": tokens, "length": torch.linspace(1, LONGEST, GOLDEN_ROWS).long()}
 
 
 @torch.no_grad()
