@@ -62,7 +62,7 @@ def sheet_of_real_digits(compared: Exhibit, cache: Path, out: Path) -> Exhibit:
 
 def _exhibit(folder: Path, out: Path) -> Exhibit:
     name, bundle = folder.parent.name, open_bundle(folder)
-    if (folder / PASSAGE).exists():
+    if bundle.manifest.HasField("sequence") and (folder / PASSAGE).exists():
         return Exhibit(name, bundle.manifest, passage=_beginning((folder / PASSAGE).read_text(encoding="utf-8")))
     if not bundle.manifest.HasField("image"):
         return Exhibit(name, bundle.manifest, reason="it makes neither pictures nor text")
