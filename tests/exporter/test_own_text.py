@@ -21,6 +21,11 @@ def test_a_folder_of_own_texts(tmp_path: Path) -> None:
     assert not corpus.public
 
 
+def test_a_byte_order_mark_is_no_character(tmp_path: Path) -> None:
+    (tmp_path / "own.txt").write_text("ab" * 6000, encoding="utf-8-sig")
+    assert load_own(tmp_path / "own.txt").alphabet == ("\n", "a", "b")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [(b"short", "too little text"), (b"\xff\xfe" * 9000, "as UTF-8"), (None, "cannot read")],

@@ -69,7 +69,7 @@ def _split_lines(path: Path, texts: Sequence[str]) -> Split:
 def _read_texts(path: Path) -> Sequence[str]:
     files = sorted(path.rglob("*.txt")) if path.is_dir() else [path]
     try:
-        texts = [file.read_text(encoding="utf-8") for file in files]
+        texts = [file.read_text(encoding="utf-8-sig") for file in files]  # some editors write a byte order mark
     except (OSError, UnicodeDecodeError) as error:
         raise DataUnavailableError(f"cannot read {path} as UTF-8 text: {error}") from error
     if sum(map(len, texts)) < FEWEST_CHARACTERS:

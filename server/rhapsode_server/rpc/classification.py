@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 from rhapsode.v1 import text_pb2
 from rhapsode_server.config import Config
@@ -11,6 +12,7 @@ from rhapsode_server.models.text_critic import TextCriticRow
 from rhapsode_server.rpc.catalog import Served, TextCriticDriver
 from rhapsode_server.rpc.convert_score import input_tokens
 from rhapsode_server.rpc.convert_text import BYTES_OF_END
+from rhapsode_server.rpc.reading import Reading
 
 _BYTES_OF_PROBABILITY = 4
 _BYTES_OF_LENGTH = 5  # and kind of a text in a list
@@ -34,11 +36,14 @@ def check_fits(asked: text_pb2.ClassifyTextRequest, served: Served, config: Conf
         raise OutputTooLarge("inputs", rule, {"bytes": str(size), "max": str(config.message_bytes)})
 
 
-async def classified_rows(asked: text_pb2.ClassifyTextRequest, served: Served) -> Sequence[TextCriticRow]:
+async def classified_rows(
+    asked: text_pb2.ClassifyTextRequest, served: Served, reading: Reading
+) -> Sequence[TextCriticRow]:
     """A row for each text, read in a turn of its own. Raises RequestError where the critic cannot take one."""
     rows: list[TextCriticRow] = []
     for place, given in enumerate(asked.inputs):
-        rows.append(TextCriticRow(_tokens(given, f"inputs[{place}]", served)))
+        tokens = await reading.read(len(given.text), partial(_tokens, given, f"inputs[{place}]", served))
+        rows.append(TextCriticRow(tokens))
         await asyncio.sleep(0)
     return rows
 

@@ -2,12 +2,22 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 ResultT = TypeVar("ResultT")
 AT_ONCE = 4096  # characters: a few milliseconds at the most
+READERS = 2  # long texts at a time: a tokenizer may take a hundred times a text's size to cut it
 
 
-async def read(characters: int, reading: Callable[[], ResultT]) -> ResultT:
-    """What `reading` gives, which looks at so many characters; in a thread of its own where these are many."""
-    return reading() if characters <= AT_ONCE else await asyncio.to_thread(reading)
+class Reading:
+    """Threads that read long texts, a few at a time however many there are."""
+
+    def __init__(self) -> None:
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="texts")
+
+    async def read(self, characters: int, reading: Callable[[], ResultT]) -> ResultT:
+        """What `reading` gives, which looks at so many characters; aside where these are many."""
+        if characters <= AT_ONCE:
+            return reading()
+        return await asyncio.get_running_loop().run_in_executor(self._readers, reading)

@@ -18,7 +18,7 @@ from rhapsode_server.rpc.convert_text import TextJob, check_fits, text_job
 from rhapsode_server.rpc.convert_tokens import TokenizeReply
 from rhapsode_server.rpc.deadlines import deadline
 from rhapsode_server.rpc.gathering import GATHERING, gathered
-from rhapsode_server.rpc.reading import read
+from rhapsode_server.rpc.reading import Reading
 from rhapsode_server.rpc.routes import Service, service
 from rhapsode_server.rpc.score_reply import ScoreReply
 from rhapsode_server.rpc.text_contest import Harvest, best_messages, contest
@@ -33,6 +33,7 @@ class TextService:
     def __init__(self, catalog: Catalog, config: Config) -> None:
         self._catalog = catalog
         self._config = config
+        self._reading = Reading()
         self._pace = Pace(config.flush_tokens, config.flush_interval_ms / 1000)
         self._packed_bytes = min(PACKED_BYTES, config.message_bytes // 4)
 
@@ -84,7 +85,7 @@ class TextService:
         served = self._find(request.model)
         classification.check_fits(request, served, self._config)
         until = deadline(call, self._config)
-        rows = await classification.classified_rows(request, served)
+        rows = await classification.classified_rows(request, served, self._reading)
         judged = await gathered(classification.text_critic(served), rows, until)
         note(items=len(judged))
         return classification.classification_reply(rows, judged, served)
@@ -94,13 +95,13 @@ class TextService:
         served = self._find(request.model)
         reply = TokenizeReply(served, self._config)
         for place, given in enumerate(request.inputs):
-            await read(len(given.text), partial(reply.take, given, f"inputs[{place}]"))
+            await self._reading.read(len(given.text), partial(reply.take, given, f"inputs[{place}]"))
             await asyncio.sleep(0)
         note(items=reply.tokens)
         return reply.message
 
     async def _job(self, asked: text_pb2.TextGeneration, served: Served) -> TextJob:
-        return await read(len(asked.text), partial(text_job, asked, served, self._config))
+        return await self._reading.read(len(asked.text), partial(text_job, asked, served, self._config))
 
     async def _best(
         self, asked: text_pb2.TextGeneration, job: TextJob, served: Served, call: Call
@@ -122,7 +123,7 @@ class TextService:
         inputs: list[Scored] = []
         for place, given in enumerate(request.inputs):
             reading = partial(convert_score.scored, given, f"inputs[{place}]", served, self._config)
-            inputs.append(await read(len(given.text), reading))
+            inputs.append(await self._reading.read(len(given.text), reading))
             await asyncio.sleep(0)
         return convert_score.score_job(request, inputs, served, self._config)
 
