@@ -1,5 +1,6 @@
 """The families of recurrent character networks: all texts are learned, measured and exported in this one way."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -101,10 +102,10 @@ def _texts(corpus: Corpus) -> Texts:
 
 
 def _balanced(corpus: Corpus) -> Sequence[str]:
-    """What to learn from: documents of a rare class again and again, until they are about as many as the others."""
+    """What to learn from: documents of a class that is n times rarer √n times each, so that it is not drowned."""
     classes = [[text for text in corpus.training if text.startswith(mark)] for mark in corpus.classes.values()]
     most = max(map(len, classes), default=0)
-    return [text for texts in classes for text in texts * round(most / len(texts))] or corpus.training
+    return [text for texts in classes for text in texts * round(math.sqrt(most / len(texts)))] or corpus.training
 
 
 def _passage(network: CharacterNetwork, corpus: Corpus) -> str:

@@ -50,7 +50,7 @@ HEADLINES = TextFamily(
     about="headlines of health news, of two kinds of outlet",
     load=load_headlines,
     full=Size(
-        320, 1, 8_500, SequenceSettings(streams=128, segment=128, dropout=0.1), Sample(1_000, 128, 0.5), embedding=32
+        320, 1, 12_500, SequenceSettings(streams=128, segment=128, dropout=0.1), Sample(1_000, 128, 0.5), embedding=32
     ),
     quick=Size(96, 1, 400, _QUICK_DOCUMENTS, Sample(100, 128), embedding=32),
     documents=True,
