@@ -16,7 +16,7 @@ from rhapsode.v1.image_pb2 import (
     TransformImagesRequest,
 )
 from rhapsode.v1.model_pb2 import Model
-from rhapsode.v1.text_pb2 import ScoreTextRequest, TextGeneration
+from rhapsode.v1.text_pb2 import ClassifyTextRequest, ScoreTextRequest, TextGeneration
 from support.dice import Dice
 from support.random_pictures import (
     best,
@@ -30,9 +30,9 @@ from support.random_pictures import (
     transformation,
     walk,
 )
-from support.random_texts import scoring, text
+from support.random_texts import classifying, scoring, text
 
-AskedText: TypeAlias = TextGeneration | ScoreTextRequest
+AskedText: TypeAlias = TextGeneration | ScoreTextRequest | ClassifyTextRequest
 AskedImages: TypeAlias = (
     ImageGeneration
     | InterpolateImagesRequest
@@ -48,6 +48,7 @@ Maker: TypeAlias = Callable[[Model, Dice], Asked]
 
 MAKERS: Mapping[int, Sequence[Maker]] = {
     model_pb2.CAPABILITY_GENERATE_TEXT: (text, text, text, scoring),
+    model_pb2.CAPABILITY_CLASSIFY_TEXT: (classifying,),
     model_pb2.CAPABILITY_GENERATE_IMAGES: (pictures,),
     model_pb2.CAPABILITY_INTERPOLATE_IMAGES: (walk, decoding),  # both need latents
     model_pb2.CAPABILITY_ENCODE_IMAGES: (encoding,),

@@ -1,9 +1,18 @@
-"""Random requests about text: prompts, lengths and every option of the sampler, and texts to score."""
+"""Random requests about text: prompts, lengths and every option of the sampler, and texts to score or to judge."""
 
 from collections.abc import Mapping, Sequence
 
 from rhapsode.v1.model_pb2 import Model
-from rhapsode.v1.text_pb2 import LogitBias, Sampling, ScoreInput, ScoreTextRequest, Stopping, TextGeneration, TokenIds
+from rhapsode.v1.text_pb2 import (
+    ClassifyTextRequest,
+    LogitBias,
+    Sampling,
+    ScoreInput,
+    ScoreTextRequest,
+    Stopping,
+    TextGeneration,
+    TokenIds,
+)
 from support.dice import Dice
 
 LONGEST_PROMPT, MOST_TOKENS, MOST_CANDIDATES, MOST_LOGPROBS, MOST_INPUTS = 40, 60, 4, 20, 4
@@ -29,6 +38,9 @@ def text(model: Model, dice: Dice) -> TextGeneration:
         asked.candidate_count = 1 + dice.below(MOST_CANDIDATES)
     elif dice.chance(0.15):
         asked.received_token_ids.extend(_ids(model, dice, dice.below(tokens)))
+    elif dice.chance(0.1):
+        asked.keep_best.drawn = 1 + dice.below(MOST_CANDIDATES)
+    asked.class_name = _class_name(model, dice)
     return asked
 
 
@@ -36,8 +48,22 @@ def scoring(model: Model, dice: Dice) -> ScoreTextRequest:
     """Texts to score, of two tokens at least: the first has no score where the vocabulary names no start token."""
     asked = ScoreTextRequest(model=model.name, top_logprobs=dice.pick([0, dice.below(MOST_LOGPROBS + 1)]))
     for _ in range(dice.size(MOST_INPUTS)):
-        _write(asked.inputs.add(), _ids(model, dice, 1 + _length(model, dice)), model, dice)
+        given = asked.inputs.add(class_name=_class_name(model, dice))
+        _write(given, _ids(model, dice, 1 + _length(model, dice)), model, dice)
     return asked
+
+
+def classifying(model: Model, dice: Dice) -> ClassifyTextRequest:
+    """Texts for a critic to judge."""
+    asked = ClassifyTextRequest(model=model.name)
+    for _ in range(dice.size(MOST_INPUTS)):
+        _write(asked.inputs.add(), _ids(model, dice, _length(model, dice)), model, dice)
+    return asked
+
+
+def _class_name(model: Model, dice: Dice) -> str:
+    """One of the model's classes, or none."""
+    return dice.pick(["", *(one.name for one in model.sequence.classes)])
 
 
 def _prompt(asked: TextGeneration, model: Model, dice: Dice) -> None:

@@ -38,6 +38,8 @@ async def reply(channel: grpc.aio.Channel, asked: Asked, *, streamed: bool) -> b
 async def _text(stub: "TextServiceAsyncStub", asked: AskedText, streamed: bool) -> Message:
     if isinstance(asked, text_pb2.ScoreTextRequest):
         return await stub.ScoreText(asked)
+    if isinstance(asked, text_pb2.ClassifyTextRequest):
+        return await stub.ClassifyText(asked)
     if streamed:
         answer = await _gather_text(stub.StreamText(text_pb2.StreamTextRequest(generation=asked)), asked)
     else:
