@@ -9,13 +9,14 @@ from typing import Annotated
 import torch
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from rhapsode_exporter.bundle.draft import BundleDraft
 from rhapsode_exporter.bundle.quantize import Precision
 from rhapsode_exporter.bundle.variant import variant_folder
 from rhapsode_exporter.bundle.write import bundle_folder, refuse_existing, write_bundle
 from rhapsode_exporter.data.archives import FOLDER_VARIABLE, cache_folder
+from rhapsode_exporter.data.own_text import FEWEST_CHARACTERS, FEWEST_DOCUMENTS
 from rhapsode_exporter.data.pictures import FEWEST
 from rhapsode_exporter.errors import ExporterError
 from rhapsode_exporter.evaluate_command import HELP as EVALUATE_HELP
@@ -41,9 +42,10 @@ Quick = Annotated[bool, typer.Option("--quick", help="A small network, trained i
 Data = Annotated[
     Path | None,
     typer.Option(
-        help="Your own data instead of the family's: a text file, a folder of texts, or a folder of at least "
-        f"{FEWEST} pictures, which are cropped to squares and scaled; or a data set by name, where a family knows "
-        "several.",
+        help=f"Your own data instead of the family's: a text file or a folder of texts, of at least "
+        f"{FEWEST_CHARACTERS:,} characters, or of {FEWEST_DOCUMENTS} different lines for a family of lines; a folder "
+        f"of at least {FEWEST} pictures, which are cropped to squares and scaled; or a data set by name, where a "
+        "family knows several.",
     ),
 ]
 Out = Annotated[Path, typer.Option(help="Where the bundle is written, as OUT/NAME/VERSION.")]
@@ -115,10 +117,12 @@ def main() -> None:
 
 def _list_command(catalogue: Sequence[Family], console: Console) -> Callable[[], None]:
     def command() -> None:
-        table = Table("name", "what it is", "schedules", "losses", box=None)
+        table = Table(Column("name", no_wrap=True), "what it is", box=None)
         for family in catalogue:
             losses = family.losses if isinstance(family, ChoosesLoss) else ()
-            table.add_row(family.name, family.description, ", ".join(family.schedules), ", ".join(losses))
+            choices = (("schedules", family.schedules), ("losses", losses))
+            told = [f"{option}: {', '.join(names)}" for option, names in choices if names]
+            table.add_row(family.name, "; ".join((family.description, *told)))
         console.print(table)
 
     return command

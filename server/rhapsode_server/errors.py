@@ -56,12 +56,12 @@ class InvalidField(RequestError):
 
 
 class UnknownToken(InvalidField):
-    """A prompt has a character or an id that the vocabulary lacks, at `index`."""
+    """A prompt has a character or an id that the vocabulary lacks, at `index`; `what` is it, in words."""
 
     reason = "UNKNOWN_TOKEN"
 
-    def __init__(self, field: str, index: int) -> None:
-        super().__init__(field, f"has no token for the element at index {index}", {"index": str(index)})
+    def __init__(self, field: str, index: int, what: str = "") -> None:
+        super().__init__(field, f"has no token for {what or 'the element'} at index {index}", {"index": str(index)})
         self.index = index
 
 

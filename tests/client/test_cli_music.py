@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from music21 import midi
+from music21 import converter, meter, midi
 from PIL import Image
 from typer.testing import CliRunner, Result
 
@@ -76,6 +76,12 @@ def test_metre_and_key(rhapsode: Runner, tmp_path: Path) -> None:
     assert rhapsode("music", "--key", "Em", "--out", "b.abc").exit_code == 0
     assert "M:2/4\n" in (tmp_path / "b.abc").read_text()
     assert (tmp_path / "b.mid").exists()
+
+
+def test_a_midi_file_has_the_tunes_metre(rhapsode: Runner, tmp_path: Path) -> None:
+    assert rhapsode("music", "--metre", "6/8", "--key", "G", "--seed", "1", "--out", "jig").exit_code == 0
+    signs = converter.parse(tmp_path / "jig.mid").recurse().getElementsByClass(meter.TimeSignature)
+    assert [sign.ratioString for sign in signs] == ["6/8"]
 
 
 def test_several_are_numbered(rhapsode: Runner, tmp_path: Path) -> None:

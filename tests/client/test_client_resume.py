@@ -159,3 +159,10 @@ def test_the_first_request_is_left_as_it_was() -> None:
     plan.receive(text_pb2.StreamTextResponse(started=started, chunks=[text_pb2.TextChunk(token_ids=[1], text="b")]))
     assert plan.next_request().generation.seed == 4
     assert request.SerializeToString() == before
+
+
+def test_a_stream_that_goes_on_with_an_older_one_has_begun() -> None:
+    request = text_pb2.StreamTextRequest()
+    assert not TextPlan(request).begun
+    request.generation.received_token_ids.append(1)
+    assert TextPlan(request).begun

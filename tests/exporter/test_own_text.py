@@ -38,6 +38,14 @@ def test_what_is_no_text_is_refused(content: bytes | None, message: str, tmp_pat
         load_own(path)
 
 
+def test_of_lines_it_is_their_number_that_counts(tmp_path: Path) -> None:
+    (tmp_path / "own.txt").write_text("\n".join(f"name {number}" for number in range(120)), encoding="utf-8")
+    assert load_own(tmp_path / "own.txt", documents=True).documents
+    (tmp_path / "few.txt").write_text("a much longer line\n" * 2_000, encoding="utf-8")
+    with pytest.raises(DataUnavailableError, match="has 1 different lines"):
+        load_own(tmp_path / "few.txt", documents=True)
+
+
 def test_too_large_an_alphabet_is_refused(tmp_path: Path) -> None:
     (tmp_path / "own.txt").write_text("".join(map(chr, range(256, 556))) * 40, encoding="utf-8")
     with pytest.raises(DataUnavailableError, match="301 different characters"):

@@ -34,7 +34,7 @@ def load_own(path: Path, documents: bool = False) -> Corpus:
     alphabet = alphabet_of((START, *texts))
     if len(alphabet) > np.iinfo(np.uint8).max + 1:
         raise DataUnavailableError(f"{path} has {len(alphabet)} different characters; at most 256 can be learned")
-    split = _split_lines(path, texts) if documents else _split_works(texts)
+    split = _split_lines(path, texts) if documents else _split_works(path, texts)
     return Corpus(
         title=path.name,
         name=f"{path.name} (the user's own text)",
@@ -50,7 +50,9 @@ def load_own(path: Path, documents: bool = False) -> Corpus:
     )
 
 
-def _split_works(texts: Sequence[str]) -> Split:
+def _split_works(path: Path, texts: Sequence[str]) -> Split:
+    if sum(map(len, texts)) < FEWEST_CHARACTERS:
+        raise DataUnavailableError(f"{path} holds too little text: at least {FEWEST_CHARACTERS:,} characters")
     known = [head(text, HELD_OUT_SHARE) for text in texts]
     return Split(
         training=tuple(head(text, VALIDATION_SHARE) for text in known),
@@ -72,6 +74,4 @@ def _read_texts(path: Path) -> Sequence[str]:
         texts = [file.read_text(encoding="utf-8-sig") for file in files]  # some editors write a byte order mark
     except (OSError, UnicodeDecodeError) as error:
         raise DataUnavailableError(f"cannot read {path} as UTF-8 text: {error}") from error
-    if sum(map(len, texts)) < FEWEST_CHARACTERS:
-        raise DataUnavailableError(f"{path} holds too little text: at least {FEWEST_CHARACTERS:,} characters")
     return texts

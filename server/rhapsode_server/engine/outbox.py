@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
@@ -77,8 +77,13 @@ class Outbox(Generic[RowT, EventT]):
         self._timer: asyncio.TimerHandle | None = None
 
     def timings(self) -> Timings:
-        """Where the job's time went so far."""
-        return self._job.timings
+        """Where the job's time went; of one that has not ended, so far."""
+        known = self._job.timings
+        return (
+            known
+            if known.total_seconds is not None
+            else replace(known, total_seconds=self._clock() - self._job.arrived)
+        )
 
     def put(self, report: Report[RowT, EventT]) -> None:
         """Take what a run told; called by the driver, in the event loop."""

@@ -42,7 +42,7 @@ class Tokenizer:
             return tuple(islice(self._longest(text, field), most))
         ids, unknown = self._cutter.cut(text, most)
         if unknown is not None:
-            raise UnknownToken(field, unknown)
+            raise _unknown(field, text, unknown)
         return ids
 
     def pieces(self, ids: Sequence[int]) -> list[bytes]:
@@ -60,7 +60,7 @@ class Tokenizer:
         while place < len(written):
             length, token = self._longest_at(written, place)
             if token is None:
-                raise UnknownToken(field, _character(text, place) if self._byte_level else place)
+                raise _unknown(field, text, _character(text, place) if self._byte_level else place)
             yield token
             place += length
 
@@ -76,3 +76,7 @@ class Tokenizer:
 def _character(text: str, byte: int) -> int:
     """The index of the character that a byte of the text's UTF-8 belongs to."""
     return len(text.encode()[: byte + 1].decode(errors="replace")) - 1
+
+
+def _unknown(field: str, text: str, place: int) -> UnknownToken:
+    return UnknownToken(field, place, ascii(text[place]))

@@ -30,7 +30,7 @@ def _save(composed: Composed, prefix: Path) -> tuple[Path, ...]:
     abc, heard, sound, seen = files
     played, written = composed.written.played(), composed.written.melody()
     save(abc, composed.abc.encode())
-    save(heard, midi(played))
+    save(heard, midi(played, composed.tune.metre))
     save(sound, wav(played))
     piano_roll(written, composed.abc.splitlines()[1].removeprefix("T:")).save(seen)
     return files

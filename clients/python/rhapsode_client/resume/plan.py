@@ -18,7 +18,7 @@ class StreamPlan(Protocol[RequestT_co, MessageT_contra, ItemT_co]):
 
     @property
     def begun(self) -> bool:
-        """Whether a server has said what it started."""
+        """Whether a server has said what it started, of this stream or of one that it goes on with."""
         ...
 
     @property

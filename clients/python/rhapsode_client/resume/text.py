@@ -64,8 +64,8 @@ class TextPlan:
 
     @property
     def begun(self) -> bool:
-        """Whether a server has said what it started."""
-        return self.started is not None
+        """Whether a server has said what it started, or had said it of the stream that this one goes on with."""
+        return self.started is not None or self._received_before > 0
 
     @property
     def complete(self) -> bool:
