@@ -49,12 +49,12 @@ def test_a_stream_tells_its_previews(chains: str) -> None:
         assert model.gibbs is not None
         assert model.gibbs.default_steps == 5
         previews: list[Picture] = []
-        asked = GibbsOptions(steps=90, preview_every=2)  # a slow reader misses previews, but hardly all of them
-        stream = client.stream_images("tiny-chain", count=2, seed=1, gibbs=asked, on_preview=previews.append)
+        asked = GibbsOptions(steps=90, preview_every=2)  # previews may be overtaken, but not those of so many pictures
+        stream = client.stream_images("tiny-chain", count=400, seed=1, gibbs=asked, on_preview=previews.append)
         finished = list(stream)
         assert {picture.steps_taken for picture in previews} <= set(range(2, 90, 2))
         assert previews
-        whole = client.generate_images("tiny-chain", count=2, seed=1, gibbs=GibbsOptions(steps=90))
+        whole = client.generate_images("tiny-chain", count=400, seed=1, gibbs=GibbsOptions(steps=90))
         assert [picture.data for picture in finished] == [picture.data for picture in whole.pictures]
         with pytest.raises(Unsupported):
             client.generate_images("tiny-digits", gibbs=GibbsOptions())
@@ -79,7 +79,8 @@ def test_the_command_takes_steps_where_a_model_does(chains: str, tmp_path: Path)
 
 
 def test_the_command_writes_what_pictures_were_on_the_way(chains: str, tmp_path: Path) -> None:
-    words = ["images", "tiny-chain", "--steps", "90", "--preview-every", "2", "--seed", "1", "--address", chains]
+    words = ["images", "tiny-chain", "--count", "200", "--steps", "90", "--preview-every", "2", "--seed", "1"]
+    words += ["--address", chains]
     assert CliRunner().invoke(build(), words).exit_code == 2  # no folder
     assert CliRunner().invoke(build(), [*words, "--out-dir", str(tmp_path)]).exit_code == 0
     names = sorted(path.name for path in tmp_path.iterdir())

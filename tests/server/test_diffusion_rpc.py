@@ -150,15 +150,15 @@ async def test_a_walk_between_noises(server: Running) -> None:
 
 
 async def test_previews_come_on_the_way_and_pictures_in_order(server: Running) -> None:
-    messages = await stream_images(server, drawn(30, steps=40, preview_every=3))
+    messages = await stream_images(server, drawn(300, steps=40, preview_every=3))
     previews = [image for message in messages for image in message.previews]
     assert previews  # those that were overtaken are not sent
     assert {image.steps_taken for image in previews} <= set(range(3, 40, 3))
-    assert {image.index for image in previews} <= set(range(30))
+    assert {image.index for image in previews} <= set(range(300))
     finished = [image for message in messages for image in message.images]
-    assert [image.index for image in finished] == list(range(30))
+    assert [image.index for image in finished] == list(range(300))
     assert not any(image.HasField("steps_taken") for image in finished)
-    assert pixels(messages) == pixels([await generate_images(server, drawn(30, steps=40))])
+    assert pixels(messages) == pixels([await generate_images(server, drawn(300, steps=40))])
 
 
 async def test_the_best_of_many_come_with_previews_of_themselves_alone(server: Running) -> None:

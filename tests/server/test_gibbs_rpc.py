@@ -78,19 +78,19 @@ async def test_a_class_by_id_or_name(server: Running) -> None:
 
 
 async def test_previews_come_on_the_way(server: Running) -> None:
-    asked = drawn(30, gibbs=GibbsOptions(steps=10, preview_every=4))
+    asked = drawn(300, gibbs=GibbsOptions(steps=40, preview_every=4))
     messages = await stream_images(server, asked)
     previews = [image for message in messages for image in message.previews]  # a slow reader may miss some
     assert {(image.index, image.steps_taken) for image in previews} <= {
-        (n, taken) for n in range(30) for taken in (4, 8)
+        (n, taken) for n in range(300) for taken in range(4, 40, 4)
     }
     assert previews
     finished = [image for message in messages for image in message.images]
-    assert [image.index for image in finished] == list(range(30))
+    assert [image.index for image in finished] == list(range(300))
     assert not any(image.HasField("steps_taken") for image in finished)
-    eighth = pixels([await generate_images(server, drawn(30, 8))])
+    eighth = pixels([await generate_images(server, drawn(300, 8))])
     assert all(image.data == eighth[image.index] for image in previews if image.steps_taken == 8)
-    assert pixels(messages) == pixels([await generate_images(server, drawn(30, 10))])
+    assert pixels(messages) == pixels([await generate_images(server, drawn(300, 40))])
 
 
 async def test_what_it_says_of_itself(server: Running) -> None:
