@@ -12,6 +12,7 @@ from rhapsode_server.engine.scheduler import Limits, Place, Plan, Report, Schedu
 from rhapsode_server.errors import DeadlineExpired, NonFiniteOutput, RhapsodeError, RunFailed, ShuttingDown
 from rhapsode_server.models.base import Model
 from rhapsode_server.observe.metrics import LaneMetrics
+from rhapsode_server.observe.trace_context import CURRENT
 
 RowT = TypeVar("RowT")
 EventT = TypeVar("EventT")
@@ -59,7 +60,7 @@ class Driver(Generic[RowT, EventT]):
         Raises ShuttingDown, QueueFull or DeadlineExpired, with nothing kept.
         """
         now = self._clock()
-        job = Job(rows, now, deadline)
+        job = Job(rows, now, deadline, CURRENT.get())
         try:
             with self._changed:
                 if self._stopping:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Generic, TypeVar
 
+from rhapsode_server.observe.trace_context import TraceContext
+
 RowT = TypeVar("RowT")
 
 
@@ -29,7 +31,9 @@ class Timings:
 class Job(Generic[RowT]):
     """A request's rows. Only the scheduler changes it; times are of the scheduler's clock, in seconds."""
 
-    def __init__(self, rows: Iterable[RowT], arrived: float, deadline: float | None = None) -> None:
+    def __init__(
+        self, rows: Iterable[RowT], arrived: float, deadline: float | None = None, trace: TraceContext | None = None
+    ) -> None:
         self.ready = deque(rows)
         self.running = 0
         """Rows that have a place in the run under way or in the next one."""
@@ -39,6 +43,8 @@ class Job(Generic[RowT]):
         """Whether the job stands in the scheduler's ring of jobs with ready rows."""
         self.deadline = deadline
         self.arrived = arrived
+        self.trace = trace
+        """The trace of the request whose work it is."""
         self.started: float | None = None
         self.first_event: float | None = None
         self.ended: float | None = None

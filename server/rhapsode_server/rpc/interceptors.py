@@ -18,6 +18,7 @@ from rhapsode_server.errors import MalformedRequest, RequestError, ShuttingDown
 from rhapsode_server.observe.logs import Log
 from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.observe.rpcs import MethodMetrics, RpcMetrics
+from rhapsode_server.observe.trace_context import CURRENT, TRACEPARENT, read_traceparent
 from rhapsode_server.rpc.bounds import BoundsChecker
 from rhapsode_server.rpc.call import REQUEST_ID, Call, ClientGone
 from rhapsode_server.rpc.catalog import Catalog
@@ -95,7 +96,8 @@ class Guard(grpc.aio.ServerInterceptor):
     ) -> object:
         began = time.perf_counter()
         rpc.metrics.started.inc()
-        call = Call(context, _sent_id(context) or self._new_id(), rpc.unary)
+        call = Call(context, _sent(context, REQUEST_ID)[:LONGEST_REQUEST_ID] or self._new_id(), rpc.unary)
+        CURRENT.set(read_traceparent(_sent(context, TRACEPARENT)))
         code = grpc.StatusCode.OK
         try:
             self._admit(rpc, request)
@@ -211,12 +213,12 @@ def _counted(write: Callable[[Any], bytes] | None, rpc: _Rpc) -> Callable[[Any],
     return counted
 
 
-def _sent_id(context: "grpc.aio.ServicerContext[Any, Any]") -> str | None:
-    """The id that the client sent, if it sent one."""
+def _sent(context: "grpc.aio.ServicerContext[Any, Any]", name: str) -> str:
+    """The text that the client sent under a name of the metadata; empty if it sent none."""
     for key, value in context.invocation_metadata() or ():
-        if key == REQUEST_ID and isinstance(value, str) and value:
-            return value[:LONGEST_REQUEST_ID]
-    return None
+        if key == name and isinstance(value, str):
+            return value
+    return ""
 
 
 async def _answer(behaviour: Behaviour, request: object, call: Call) -> object:
