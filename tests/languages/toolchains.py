@@ -1,4 +1,4 @@
-"""Makes the smoke clients of other languages ready to run, or skips with what is missing."""
+"""Makes programs in other languages ready to run, or skips with what is missing."""
 
 import os
 import shutil
@@ -12,6 +12,7 @@ from google.rpc import status_pb2
 from house.project import ROOT
 
 HERE = Path(__file__).parent
+NODE_MODULES = HERE / "node/node_modules"
 PROTOS = ROOT / "protos"
 GOOGLEAPIS = Path(status_pb2.__file__).parents[2]  # its .proto files lie beside the Python code
 BUILD = ROOT / ".languages"  # kept: Go compiles gRPC once
@@ -19,21 +20,21 @@ DEBIANS_GO_PACKAGES = Path("/usr/share/gocode")
 Words = Sequence[str]
 
 
-def node() -> Words:
-    """The words that start the client in JavaScript, before its arguments; it reads the .proto files when it starts."""
-    _need("node", HERE / "node/node_modules/@grpc/grpc-js")
-    return ["node", str(HERE / "node/smoke.mjs")]
+def node(script: Path) -> Words:
+    """The words that run a script, before its arguments; a folder node_modules must lie beside it or above."""
+    _need("node", NODE_MODULES / "@grpc/grpc-js")
+    return ["node", str(script)]
 
 
-def go() -> Words:
-    """The same for the client in Go, generated and compiled here."""
+def go(source: Path) -> Words:
+    """The words that run a program in Go, compiled here with what protoc makes of the protos."""
     _need("go", "protoc", "protoc-gen-go", "protoc-gen-go-grpc", DEBIANS_GO_PACKAGES / "src/google.golang.org/grpc")
-    source, program = BUILD / "src", BUILD / "smoke"
-    source.mkdir(parents=True, exist_ok=True)
+    generated, program = BUILD / "src", BUILD / "bin" / source.stem
+    generated.mkdir(parents=True, exist_ok=True)
     paths = {"GOPATH": f"{BUILD}:{DEBIANS_GO_PACKAGES}", "GOCACHE": str(BUILD / "cache")}
     protos = [str(path.relative_to(PROTOS)) for path in sorted(PROTOS.rglob("*.proto"))]
-    _run(["protoc", f"-I{PROTOS}", f"--go_out={source}", f"--go-grpc_out={source}", *protos])
-    _run(["go", "build", "-o", str(program), str(HERE / "go/main.go")], {**paths, "GO111MODULE": "off"})
+    _run(["protoc", f"-I{PROTOS}", f"--go_out={generated}", f"--go-grpc_out={generated}", *protos])
+    _run(["go", "build", "-o", str(program), str(source)], {**paths, "GO111MODULE": "off"})
     return [str(program)]
 
 
