@@ -46,7 +46,7 @@ PROGRAMS = (
 )
 # Flags of docker, pip and make that the documents show.
 FOREIGN_FLAGS = {"--build-arg", "--publish", "--read-only", "--tag"}
-PROTOC_FLAG = re.compile(r"--[a-z_-]+_out")
+PROTOC_FLAG = re.compile(r"--[a-z_-]+_(out|opt)")
 # Variables that another program than the server reads.
 OTHER_VARIABLES = {"RHAPSODE_DATA"}
 
