@@ -1,0 +1,171 @@
+"""Spans by OpenTelemetry's SDK; imported only where traces are asked for."""
+
+import time
+from collections.abc import Iterable, Mapping
+from urllib.parse import unquote
+
+from opentelemetry import trace as api
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import Span
+from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace.span import TraceState
+
+from rhapsode_server.observe.span_export import Outlet
+from rhapsode_server.observe.span_records import SpanRecord, SpanWriter
+from rhapsode_server.observe.trace_context import TRACEPARENT, TRACESTATE, TraceContext, read_traceparent
+from rhapsode_server.observe.traces import LaneSpans, Metadata, RpcSpan, Untraced, Value, sent
+
+SCOPE = "rhapsode_server"
+# What a server's span counts as a failure (semantic conventions for gRPC); the other codes are the client's business.
+FAILURES = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
+OTHER = "_OTHER"  # the conventions' word for all methods that there are not
+LONGEST_NAME = 128
+TOLD = ("request_id", "model", "model_version", "items", "queue_ms", "reason")
+"""What a span says of the fields that its rpc's log line has."""
+
+
+class OpenTelemetryTraces:
+    """Traces of one server. An rpc's span is begun and ended in the event loop; all others are made in a thread."""
+
+    def __init__(self, outlet: Outlet, version: str, continues: bool, grace: float) -> None:
+        self._tracer = outlet.provider.get_tracer(SCOPE, version)
+        self._writer = SpanWriter(self._make, outlet.close, outlet.abort, grace)
+        self._continues = continues
+        self._server: dict[str, Value] = {}
+
+    def rpc(self, method: str, metadata: Metadata, peer: str) -> RpcSpan:
+        """Begin a SERVER span below the client's span, or a trace of its own."""
+        return self._open(method, metadata, {"rpc.method": method, **_client(peer)})
+
+    def unknown(self, method: str, metadata: Metadata) -> RpcSpan:
+        """The same for a method that there is not: names that clients make up must not become names of spans."""
+        told = {"rpc.method": OTHER, "rpc.method_original": method[:LONGEST_NAME]}
+        return self._open("grpc", metadata, told)
+
+    def lane(self, model: str, version: int, role: str) -> LaneSpans:
+        """The spans of one graph."""
+        return _Lane(self._writer, {"rhapsode.model": model, "rhapsode.model_version": version, "rhapsode.role": role})
+
+    def encoded(self, trace: TraceContext | None, seconds: float, form: str, pictures: int) -> None:
+        """A span of the pictures' request."""
+        if trace is not None and trace.sampled:
+            told: dict[str, Value] = {"rhapsode.format": form, "rhapsode.pictures": pictures}
+            self._writer.add(SpanRecord("encode", trace, time.time_ns(), seconds, told))
+
+    def listens(self, address: str) -> None:
+        """All spans to come bear the server's address."""
+        host, _, port = address.rpartition(":")
+        where: dict[str, Value] = {"server.address": host.strip("[]"), "server.port": int(port or 0)}
+        self._server = {"server.address": address} if address.startswith("unix:") else where
+
+    def close(self) -> None:
+        """Hand over what there is, for `grace` seconds at most."""
+        self._writer.close()
+
+    def _open(self, name: str, metadata: Metadata, told: Mapping[str, Value]) -> RpcSpan:
+        parent = _parent(metadata) if self._continues else None
+        span = self._tracer.start_span(
+            name,
+            Context() if parent is None else below(parent, remote=True),
+            SpanKind.SERVER,
+            {"rpc.system.name": "grpc", **told, **self._server},
+        )
+        context = _told(span.get_span_context())
+        return _OpenSpan(span, context) if isinstance(span, Span) else Untraced(context)
+
+    def _make(self, record: SpanRecord) -> None:
+        links = [Link(_span_context(trace, remote=False)) for trace in record.links]
+        began = record.ended - round(record.seconds * 1e9)
+        parent = below(record.parent, remote=False)
+        span = self._tracer.start_span(record.name, parent, attributes=record.told, links=links, start_time=began)
+        if record.failure:
+            span.set_attribute("error.type", record.failure)
+            span.set_status(Status(StatusCode.ERROR))
+        span.end(record.ended)
+
+
+class _OpenSpan:
+    """A SERVER span that is recorded."""
+
+    def __init__(self, span: Span, context: TraceContext) -> None:
+        self._span = span
+        self.context: TraceContext | None = context
+
+    def replied(self) -> None:
+        self._span.add_event("first message")
+
+    def end(self, code: str, fields: Mapping[str, object]) -> None:
+        span = self._span
+        span.set_attribute("rpc.response.status_code", code)
+        span.set_attributes({f"rhapsode.{name}": _plain(fields[name]) for name in TOLD if name in fields})
+        if code == "CANCELLED":
+            span.add_event("cancelled")
+        if code in FAILURES:
+            span.set_attribute("error.type", code)
+            span.set_status(Status(StatusCode.ERROR))
+        span.end()
+
+
+class _Lane:
+    """Queue and run spans of one graph."""
+
+    def __init__(self, writer: SpanWriter, told: Mapping[str, Value]) -> None:
+        self._writer = writer
+        self._told = told
+
+    def queued(self, trace: TraceContext | None, seconds: float) -> None:
+        if trace is not None and trace.sampled:
+            self._writer.add(SpanRecord("queue", trace, time.time_ns(), seconds, self._told))
+
+    def ran(
+        self, traces: Iterable[TraceContext | None], seconds: float, rows: int, steps: int, failure: str | None
+    ) -> None:
+        """One span, in the trace of the first request, linked to the spans of all."""
+        shared = tuple(dict.fromkeys(trace for trace in traces if trace is not None and trace.sampled))
+        if shared:
+            told = {**self._told, "rhapsode.rows": rows, "rhapsode.steps": steps}
+            self._writer.add(SpanRecord("run", shared[0], time.time_ns(), seconds, told, shared, failure))
+
+
+def below(trace: TraceContext, *, remote: bool) -> Context:
+    """Where a span goes whose parent is the given one."""
+    return api.set_span_in_context(NonRecordingSpan(_span_context(trace, remote=remote)), Context())
+
+
+def _span_context(trace: TraceContext, *, remote: bool) -> SpanContext:
+    flags = TraceFlags(TraceFlags.SAMPLED if trace.sampled else TraceFlags.DEFAULT)
+    state = TraceState.from_header([trace.state]) if trace.state else None
+    return SpanContext(int(trace.trace_id, 16), int(trace.span_id, 16), remote, flags, state)
+
+
+def _told(context: SpanContext) -> TraceContext:
+    state = context.trace_state.to_header() if context.trace_state else ""
+    return TraceContext(f"{context.trace_id:032x}", f"{context.span_id:016x}", context.trace_flags.sampled, state)
+
+
+def _parent(metadata: Metadata) -> TraceContext | None:
+    """The client's span; its state may come in several pieces."""
+    read = read_traceparent(sent(metadata, TRACEPARENT))
+    if read is None:
+        return None
+    state = ",".join(value for name, value in metadata if name == TRACESTATE and isinstance(value, str))
+    return TraceContext(read.trace_id, read.span_id, read.sampled, state)
+
+
+def _client(peer: str) -> dict[str, Value]:
+    """The attributes of a client at gRPC's "ipv4:host:port", "ipv6:[host]:port" or "unix:path"."""
+    kind, _, where = unquote(peer).partition(":")
+    host, _, port = where.rpartition(":")
+    if kind not in ("ipv4", "ipv6") or not port.isdigit():
+        return {"network.transport": "unix"} if kind == "unix" else {}
+    address = host.strip("[]")
+    return {
+        "client.address": address,
+        "client.port": int(port),
+        "network.peer.address": address,
+        "network.peer.port": int(port),
+    }
+
+
+def _plain(value: object) -> Value:
+    return value if isinstance(value, str | int | float) else str(value)
