@@ -54,9 +54,11 @@ class OpenTelemetryTraces:
 
     def listens(self, address: str) -> None:
         """All spans to come bear the server's address."""
-        host, _, port = address.rpartition(":")
-        where: dict[str, Value] = {"server.address": host.strip("[]"), "server.port": int(port or 0)}
-        self._server = {"server.address": address} if address.startswith("unix:") else where
+        if address.startswith("unix:"):
+            self._server = {"server.address": address.removeprefix("unix:")}
+        else:
+            host, _, port = address.rpartition(":")
+            self._server = {"server.address": host.strip("[]"), "server.port": int(port)}
 
     def close(self) -> None:
         """Hand over what there is, for `grace` seconds at most."""
