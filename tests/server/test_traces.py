@@ -14,7 +14,7 @@ from opentelemetry.trace import StatusCode
 
 from rhapsode.v1 import text_pb2
 from rhapsode_server.observe.otel import OpenTelemetryTraces
-from rhapsode_server.observe.span_export import QUIET, LastWords, Outlet, TellingExporter
+from rhapsode_server.observe.span_export import QUIET, GivenIds, LastWords, Outlet, TellingExporter
 from rhapsode_server.observe.span_records import BOUND, SpanRecord, SpanWriter
 from rhapsode_server.observe.trace_context import TraceContext
 from support.requests import generate_text, text
@@ -30,9 +30,10 @@ class Memory:
 
     def __init__(self, sampler: Sampler = DEFAULT_ON, continues: bool = True) -> None:
         self._exporter = InMemorySpanExporter()
-        provider = TracerProvider(sampler=sampler, shutdown_on_exit=False)
+        ids = GivenIds()
+        provider = TracerProvider(sampler=sampler, shutdown_on_exit=False, id_generator=ids)
         provider.add_span_processor(SimpleSpanProcessor(self._exporter))
-        self.traces = OpenTelemetryTraces(Outlet(provider, []), "0", continues, grace=60)
+        self.traces = OpenTelemetryTraces(Outlet(provider, ids), "0", continues, grace=60)
 
     def spans(self) -> Sequence[ReadableSpan]:
         """All spans, after the last one."""

@@ -3,7 +3,8 @@
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import grpc
@@ -13,6 +14,7 @@ from opentelemetry.exporter.otlp.proto.http import trace_exporter as over_http
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 from rhapsode_server.observe.traces_settings import TracesSettings
 
@@ -22,12 +24,37 @@ QUIET = 60.0  # seconds after a failure was told in which no news of exporting i
 _SDK = "opentelemetry"
 
 
+class GivenIds(RandomIdGenerator):
+    """Gives a span the ids that were given out for it when its work began. For the one thread that makes spans."""
+
+    def __init__(self) -> None:
+        self._given: tuple[int, int] | None = None
+
+    @contextmanager
+    def giving(self, trace_id: int, span_id: int) -> Iterator[None]:
+        """The span that is made meanwhile has these."""
+        self._given = trace_id, span_id
+        try:
+            yield
+        finally:
+            self._given = None
+
+    def generate_trace_id(self) -> int:
+        """A trace's id: the given one, or a new one."""
+        return self._given[0] if self._given else super().generate_trace_id()
+
+    def generate_span_id(self) -> int:
+        """A span's id: the given one, or a new one."""
+        return self._given[1] if self._given else super().generate_span_id()
+
+
 @dataclass(frozen=True, slots=True)
 class Outlet:
     """What gives tracers and exports their spans in threads; `close` waits for these, `abort` makes them give up."""
 
     provider: TracerProvider
-    exporters: Sequence[SpanExporter]
+    ids: "GivenIds"
+    exporters: Sequence[SpanExporter] = ()
 
     def close(self) -> None:
         """Export what there is."""
@@ -47,13 +74,14 @@ def open_outlet(settings: TracesSettings, version: str, warn: Tell, inform: Tell
     last_words = LastWords()
     logger = logging.getLogger(_SDK)
     logger.handlers[:], logger.propagate = [last_words], False  # its hundreds of lines would go to standard error
-    provider = TracerProvider(resource=_resource(settings, version), shutdown_on_exit=False)
+    ids = GivenIds()
+    provider = TracerProvider(resource=_resource(settings, version), shutdown_on_exit=False, id_generator=ids)
     exporters = []
     for name in settings.exporters:
         inner = ConsoleSpanExporter(out=sys.stderr, formatter=_line) if name == "console" else _otlp(settings)
         exporters.append(TellingExporter(inner, last_words, warn, inform))
         provider.add_span_processor(BatchSpanProcessor(exporters[-1]))
-    return Outlet(provider, exporters)
+    return Outlet(provider, ids, exporters)
 
 
 class TellingExporter(SpanExporter):

@@ -1,4 +1,4 @@
-"""What has already happened and is to become spans, handed to a thread: the thread that drives a model has no time."""
+"""What has already happened and is to become spans, handed to a thread: those who do the work have no time for it."""
 
 import threading
 import time
@@ -20,12 +20,16 @@ class SpanRecord:
     """Some work that has ended, at `ended` nanoseconds since 1970. `failure` is the reason why it failed."""
 
     name: str
-    parent: TraceContext
+    parent: TraceContext | None
     ended: int
     seconds: float
     told: Mapping[str, Value]
     links: tuple[TraceContext, ...] = ()
     failure: str | None = None
+    own: TraceContext | None = None
+    """What an rpc's span has been known by since it began; None for spans within the server."""
+    events: tuple[tuple[str, int], ...] = ()
+    """What happened in between, and when."""
 
 
 class SpanWriter:
