@@ -132,6 +132,19 @@ def test_a_client_is_told_by_its_address(peer: str, address: str | None, port: i
     assert (told(span).get("client.address"), told(span).get("client.port")) == (address, port)
 
 
+@pytest.mark.parametrize(
+    ("state", "kept"),
+    [("a=1,b=2", {"a": "1", "b": "2"}), (" " * 513, {}), ("nonsense,,=", {}), ("a=1" + "x" * 600, {})],
+)
+def test_a_state_is_kept_where_it_is_one_and_short(state: str, kept: dict[str, str]) -> None:
+    memory = Memory()
+    memory.traces.rpc("a.B/C", (("traceparent", f"00-{TRACE}-{SPAN}-01"), ("tracestate", state)), "unix:").end("OK", {})
+    (span,) = memory.spans()
+    assert span.context is not None
+    assert dict(span.context.trace_state) == kept
+    assert span.parent is not None
+
+
 def test_too_many_records_are_dropped_and_nobody_waits() -> None:
     made: list[str] = []
     closing = threading.Event()
