@@ -14,6 +14,7 @@ from rhapsode_server import config
 from rhapsode_server.config import Config
 from rhapsode_server.errors import ConfigError, StartupError
 from rhapsode_server.observe.logs import open_log
+from rhapsode_server.observe.traces_settings import TracesSettings, read_settings
 from rhapsode_server.serve import life
 
 PATIENCE = 5.0  # seconds that threads which will not end may delay the end of the process
@@ -38,7 +39,7 @@ def run(argv: list[str], environ: dict[str, str]) -> int:
             case "print-config":
                 print("\n".join(settings.lines()))
             case "check" | "serve":
-                _serve(settings, check_only=action == "check")
+                _serve(settings, read_settings(environ), check_only=action == "check")
     except StartupError as error:
         print(error.message, file=sys.stderr)
         return 2 if isinstance(error, ConfigError) else 1
@@ -47,7 +48,7 @@ def run(argv: list[str], environ: dict[str, str]) -> int:
     return 0
 
 
-def _serve(settings: Config, check_only: bool) -> None:
+def _serve(settings: Config, tracing: TracesSettings | None, check_only: bool) -> None:
     log = open_log(settings.log_level, settings.log_format, version("rhapsode"))
     runtime, models = life.load(settings, log)
     if check_only:
@@ -57,7 +58,7 @@ def _serve(settings: Config, check_only: bool) -> None:
     _rest_collector()
     _give_back_memory()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(life.serve(settings, runtime, models, log))
+        runner.run(life.serve(settings, runtime, models, log, tracing))
 
 
 def _rest_collector() -> None:

@@ -47,6 +47,7 @@ RESERVED = (
     Reserved("matplotlib", (EXPORTER,)),
     Reserved("rdkit", (f"{EXPORTER}.judge.molecules",)),
     Reserved("prometheus_client", (f"{SERVER}.observe",)),
+    Reserved("opentelemetry", (f"{SERVER}.observe",)),
     Reserved("structlog", (f"{SERVER}.observe",)),
     Reserved("tokenizers", (f"{SERVER}.repository", EXPORTER)),
     Reserved("safetensors", (f"{SERVER}.repository", EXPORTER)),

@@ -9,11 +9,12 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
@@ -24,6 +25,7 @@ from rhapsode.v1.model_pb2_grpc import ModelServiceStub
 from rhapsode.v1.text_pb2_grpc import TextServiceStub
 from rhapsode_server.config import Config
 from rhapsode_server.observe.logs import open_log
+from rhapsode_server.observe.traces import NO_TRACES, Traces
 from rhapsode_server.repository import registry
 from rhapsode_server.repository.registry import Batching, Registry
 from rhapsode_server.runtime.providers import Runtime, RuntimeOptions
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from rhapsode.v1.model_pb2_grpc import ModelServiceAsyncStub
     from rhapsode.v1.text_pb2_grpc import TextServiceAsyncStub
 
+MODULE = ("-m", "rhapsode_server.main")
 LogLine: TypeAlias = dict[str, Any]  # a line of JSON
 
 
@@ -83,7 +86,9 @@ class Running:
 
 
 @asynccontextmanager
-async def running(loaded: Loaded, **settings: str | int | float) -> AsyncIterator[Running]:
+async def running(
+    loaded: Loaded, traces: Traces = NO_TRACES, /, **settings: str | int | float
+) -> AsyncIterator[Running]:
     """Serve on a fresh unix socket, with the given settings of Config and nothing to wait for in a stop."""
     with tempfile.TemporaryDirectory(prefix="rhapsode-") as folder:
         defaults: dict[str, str | int | float] = {
@@ -95,7 +100,8 @@ async def running(loaded: Loaded, **settings: str | int | float) -> AsyncIterato
         }
         log = io.StringIO()
         config = Config.model_validate(defaults | settings)
-        server = Server(config, loaded.runtime, loaded.models, open_log("info", "json", "0", log))
+        weight = str(settings.get("log_level", "info"))
+        server = Server(config, loaded.runtime, loaded.models, open_log(weight, "json", "0", log), traces)
         await server.start()
         try:
             async with grpc.aio.insecure_channel(server.address) as channel:
@@ -124,12 +130,18 @@ class Process:
 
 
 @contextmanager
-def process(models: Path, *flags: str) -> Iterator[Process]:
-    """Start rhapsode-server on free ports, and wait until it is ready; killed at the end if it still runs."""
+def process(
+    models: Path, *flags: str, variables: Mapping[str, str] = MappingProxyType({}), program: Sequence[str] = MODULE
+) -> Iterator[Process]:
+    """Start rhapsode-server on free ports, and wait until it is ready; killed at the end if it still runs.
+
+    `variables` are added to its environment; `program` are Python's arguments that run it.
+    """
     words = command("--models", str(models), "--address", "127.0.0.1:0", "--metrics-address", "127.0.0.1:0", *flags)
+    words[1 : 1 + len(MODULE)] = program
     lines: SimpleQueue[str | None] = SimpleQueue()
     with subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=clean_environment()
+        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=clean_environment() | dict(variables)
     ) as started:
         reader = threading.Thread(target=_read_all, args=(started, lines))
         reader.start()
@@ -160,9 +172,9 @@ def _until_logged(lines: "SimpleQueue[str | None]", message: str) -> LogLine:
 def command(*flags: str) -> list[str]:
     """The words that start a small server, quick to stop."""
     quick = ("--provider", "cpu", "--threads", "1", "--max-batch", "16", "--drain-delay", "0", "--grace", "10")
-    return [sys.executable, "-m", "rhapsode_server.main", *quick, *flags]
+    return [sys.executable, *MODULE, *quick, *flags]
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's environment without settings of ours."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("RHAPSODE_")}
+    """This process's environment without settings of ours and of traces."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("RHAPSODE_", "OTEL_"))}

@@ -256,7 +256,7 @@ class AsyncClient:
         return exchange.transformed(await self._unary(self._images.TransformImages, request, timeout))
 
     def _call(self, timeout: float | None) -> Call:
-        return new_call(timeout, self._settings.retry, self._settings.resume)
+        return new_call(timeout, self._settings.retry, self._settings.resume, self._settings.metadata)
 
     async def _unary(
         self, method: "grpc.aio.UnaryUnaryMultiCallable[RequestT, ReplyT]", request: RequestT, timeout: float | None

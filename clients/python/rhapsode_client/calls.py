@@ -3,7 +3,7 @@
 import random
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rhapsode_client.retry import Attempts, RetryPolicy
@@ -11,6 +11,12 @@ from rhapsode_client.retry import Attempts, RetryPolicy
 LONGEST = 10 * 365 * 86_400.0  # seconds; gRPC's clock wraps around beyond some hundreds of years
 
 RequestMetadata = tuple[tuple[str, str | bytes], ...]
+MoreMetadata = Callable[[], Sequence[tuple[str, str | bytes]]]
+
+
+def no_more() -> RequestMetadata:
+    """What a caller adds to a call who adds nothing."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +27,14 @@ class Call:
     retry: RetryPolicy
     resume: RetryPolicy
     request_id: str
+    more: MoreMetadata = no_more
+    """What the caller adds to the metadata; asked anew by each attempt."""
     clock: Callable[[], float] = time.monotonic
 
     @property
     def metadata(self) -> RequestMetadata:
-        """The request's metadata: the id under which the server logs it."""
-        return (("x-request-id", self.request_id),)
+        """The request's metadata: the id under which the server logs it, and what the caller adds."""
+        return (("x-request-id", self.request_id), *self.more())
 
     def attempts(self) -> Attempts:
         """A fresh count of attempts, whose deadline runs from now on."""
@@ -34,6 +42,6 @@ class Call:
         return Attempts(self.retry, self.resume, deadline, random.SystemRandom().random)
 
 
-def new_call(timeout: float | None, retry: RetryPolicy, resume: RetryPolicy) -> Call:
+def new_call(timeout: float | None, retry: RetryPolicy, resume: RetryPolicy, more: MoreMetadata = no_more) -> Call:
     """A call with an id of its own. A timeout that nobody lives to see, such as infinity, is none."""
-    return Call(None if timeout is not None and timeout > LONGEST else timeout, retry, resume, uuid.uuid4().hex)
+    return Call(None if timeout is not None and timeout > LONGEST else timeout, retry, resume, uuid.uuid4().hex, more)

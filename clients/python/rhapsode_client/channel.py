@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import grpc
 import grpc.aio
 
+from rhapsode_client.calls import MoreMetadata, no_more
 from rhapsode_client.retry import RetryPolicy
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
@@ -33,7 +34,8 @@ class ChannelSettings:
     """How to talk to a server. `tls` absent means plain text; sizes in bytes, times in seconds.
 
     `retry` is for unary calls and for streams that have not begun; `resume` for streams that have: its default bridges
-    restarts of about 15 seconds each.
+    restarts of about 15 seconds each. `metadata` gives what goes with a call beside its request id, a `traceparent` for
+    instance, in lower-case names; every attempt of a call asks it, where the call is made.
     """
 
     tls: Tls | None = None
@@ -42,6 +44,7 @@ class ChannelSettings:
     max_message_bytes: int = 64 * 2**20
     keepalive: float = 30.0
     keepalive_timeout: float = 10.0
+    metadata: MoreMetadata = no_more
 
 
 DEFAULT_SETTINGS = ChannelSettings()

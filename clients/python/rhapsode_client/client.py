@@ -256,7 +256,7 @@ class Client:
         return exchange.transformed(self._unary(self._images.TransformImages, request, timeout))
 
     def _call(self, timeout: float | None) -> Call:
-        return new_call(timeout, self._settings.retry, self._settings.resume)
+        return new_call(timeout, self._settings.retry, self._settings.resume, self._settings.metadata)
 
     def _unary(
         self, method: "grpc.UnaryUnaryMultiCallable[RequestT, ReplyT]", request: RequestT, timeout: float | None

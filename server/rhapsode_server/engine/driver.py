@@ -10,9 +10,10 @@ from rhapsode_server.engine.job import Job
 from rhapsode_server.engine.outbox import Outbox, Pace
 from rhapsode_server.engine.scheduler import Limits, Place, Plan, Report, Scheduler
 from rhapsode_server.errors import DeadlineExpired, NonFiniteOutput, RhapsodeError, RunFailed, ShuttingDown
-from rhapsode_server.models.base import Model
+from rhapsode_server.models.base import Model, Outcome
 from rhapsode_server.observe.lanes import LaneMetrics
 from rhapsode_server.observe.trace_context import CURRENT, TraceContext
+from rhapsode_server.observe.traces import LaneSpans
 
 RowT = TypeVar("RowT")
 EventT = TypeVar("EventT")
@@ -28,10 +29,12 @@ class Driver(Generic[RowT, EventT]):
         limits: Limits,
         metrics: LaneMetrics,
         clock: Callable[[], float] = time.monotonic,
+        spans: LaneSpans | None = None,
     ) -> None:
         self._model = model
         self._metrics = metrics
         self._clock = clock
+        self._spans = spans
         self._scheduler: Scheduler[RowT, EventT] = Scheduler(model.max_batch, limits)
         self._outboxes: dict[Job[RowT], Outbox[RowT, EventT]] = {}
         self._changed = threading.Condition()  # guards the scheduler
@@ -99,6 +102,8 @@ class Driver(Generic[RowT, EventT]):
             stage = self._scheduler.cancel(job, self._clock())
             if stage is not None:
                 self._metrics.cancelled(stage)
+                if stage == "queued":
+                    self._tell_queued(job)
                 self._count_jobs()
                 self._changed.notify()
             elif job.complete and not told:
@@ -126,6 +131,7 @@ class Driver(Generic[RowT, EventT]):
                 if plan.batch or plan.expired:
                     for job in plan.started:
                         self._metrics.waited((job.started or job.arrived) - job.arrived, job.trace)
+                        self._tell_queued(job)
                     self._count_jobs()
                     return plan
                 self._changed.wait(self._patience())
@@ -138,6 +144,7 @@ class Driver(Generic[RowT, EventT]):
     def _run(self, batch: Sequence[Place[RowT]]) -> list[Report[RowT, EventT]]:
         began = self._clock()
         error: RhapsodeError | None = None
+        outcomes: Sequence[Outcome[EventT]] = ()
         try:
             outcomes = self._model.advance([place.row for place in batch])
         except RhapsodeError as failure:
@@ -147,6 +154,10 @@ class Driver(Generic[RowT, EventT]):
             error.__cause__ = failure
         ended = self._clock()
         self._metrics.ran(len(batch), ended - began, _sampled(batch))
+        if self._spans is not None:
+            steps = max((outcome.made for outcome in outcomes), default=0)
+            reason = error.reason if error else None
+            self._spans.ran((place.job.trace for place in batch), ended - began, len(batch), max(1, steps), reason)
         with self._changed:
             if error is not None:
                 reports = self._scheduler.fail(batch, error, ended)
@@ -163,6 +174,8 @@ class Driver(Generic[RowT, EventT]):
 
     def _publish(self, reports: Sequence[Report[RowT, EventT]]) -> None:
         for report in reports:
+            if report.closed and report.job.started is None:
+                self._tell_queued(report.job)
             if isinstance(report.error, NonFiniteOutput):
                 self._metrics.nonfinite()
             if isinstance(report.error, DeadlineExpired) and report.job.started is None:
@@ -170,6 +183,11 @@ class Driver(Generic[RowT, EventT]):
             outbox = self._outboxes.get(report.job)
             if outbox is not None:
                 outbox.put(report)
+
+    def _tell_queued(self, job: Job[RowT]) -> None:
+        """The job's wait for its first run is over, by the run or by its end."""
+        if self._spans is not None:
+            self._spans.queued(job.trace, (job.started or job.ended or self._clock()) - job.arrived)
 
     def _count_jobs(self) -> None:
         self._metrics.queue_changed(self._scheduler.queued, self._scheduler.active)

@@ -10,6 +10,7 @@ from typing import Generic, Protocol, Self, TypeVar
 from rhapsode_server.engine.job import Job, Timings
 from rhapsode_server.engine.scheduler import Delivery, Report
 from rhapsode_server.errors import RhapsodeError
+from rhapsode_server.observe.logs import note_wait
 
 RowT = TypeVar("RowT")
 EventT = TypeVar("EventT")
@@ -109,6 +110,9 @@ class Outbox(Generic[RowT, EventT]):
     ) -> None:
         self._cancel_timer()
         self._desk.leave(self._job, self._told)
+        timings = self.timings()
+        waited = timings.total_seconds if timings.queue_seconds is None else timings.queue_seconds
+        note_wait(waited or 0.0)
 
     def __aiter__(self) -> Self:
         return self

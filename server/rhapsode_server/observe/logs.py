@@ -73,6 +73,17 @@ def open_log(level: str, form: Format, version: str, stream: TextIO | None = Non
     return Log(target, logging.getLevelNamesMapping()[level.upper()], render)
 
 
+def notes() -> Mapping[str, object]:
+    """What has been noted for the rpc that is being handled."""
+    return _NOTES.get()
+
+
+def note_wait(seconds: float) -> None:
+    """Add to the time that the rpc has waited for its models, in the field `queue_ms`."""
+    before = _NOTES.get().get("queue_ms", 0.0)
+    note(queue_ms=round((before if isinstance(before, float) else 0.0) + seconds * 1000, 3))
+
+
 def note(**fields: str | int | float) -> None:
     """Add fields to the log lines of the rpc that is being handled; never text of a request."""
     _NOTES.set({**_NOTES.get(), **fields})

@@ -5,6 +5,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 TRACEPARENT = "traceparent"
+TRACESTATE = "tracestate"
 
 # Versions after 00 may append fields; version ff, and ids of zeros only, mean nothing.
 _FORM = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
@@ -19,6 +20,8 @@ class TraceContext:
     span_id: str
     sampled: bool
     """Whether whoever began the trace keeps it."""
+    state: str = ""
+    """What tracing systems say to each other of it (`tracestate`), passed on as it is."""
 
 
 CURRENT: ContextVar[TraceContext | None] = ContextVar("trace", default=None)

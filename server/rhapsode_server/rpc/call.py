@@ -4,6 +4,8 @@ from typing import Any
 
 import grpc
 
+from rhapsode_server.observe.traces import RpcSpan
+
 REQUEST_ID = "x-request-id"
 
 
@@ -19,10 +21,13 @@ class Call:
     reply; headers of their own would cost another operation of gRPC's core and another turn of the event loop.
     """
 
-    def __init__(self, context: "grpc.aio.ServicerContext[Any, Any]", request_id: str, unary: bool) -> None:
+    def __init__(
+        self, context: "grpc.aio.ServicerContext[Any, Any]", request_id: str, unary: bool, span: RpcSpan
+    ) -> None:
         self._context = context
         self._unary = unary
         self._begun = False
+        self._span = span
         self.request_id = request_id
 
     def time_remaining(self) -> float | None:
@@ -35,6 +40,7 @@ class Call:
         if self._begun:
             return
         self._begun = True
+        self._span.replied()
         told = ((REQUEST_ID, self.request_id),)
         if self._unary:
             self._context.set_trailing_metadata(told)

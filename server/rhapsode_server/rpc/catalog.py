@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from rhapsode_server.config import Config
 from rhapsode_server.engine.driver import Driver
 from rhapsode_server.engine.scheduler import Limits
 from rhapsode_server.models.attributes import Move
+from rhapsode_server.models.base import Model
 from rhapsode_server.models.critic import CriticRow, Judgement, Probabilities
 from rhapsode_server.models.decoder import ImageRow, Picture
 from rhapsode_server.models.denoiser import DenoiseRow
@@ -18,13 +19,16 @@ from rhapsode_server.models.row import TextRow
 from rhapsode_server.models.text import TextEvent
 from rhapsode_server.models.text_critic import TextCriticRow
 from rhapsode_server.models.transform import Transformed, TransformRow
-from rhapsode_server.observe.lanes import LaneMetrics, Role
+from rhapsode_server.observe.lanes import Role
 from rhapsode_server.observe.metrics import Metrics
+from rhapsode_server.observe.traces import NO_TRACES, Traces
 from rhapsode_server.repository.registry import LoadedModel, Registry
 from rhapsode_server.rpc.tokenizer import Tokenizer
 
 UNKNOWN = "_unknown"  # no model can bear this name
 
+RowT = TypeVar("RowT")
+EventT = TypeVar("EventT")
 TextDriver = Driver[TextRow, TextEvent]
 DecodeDriver = Driver[ImageRow, Picture]
 EncodeDriver = Driver[EncodeRow, Encoded]
@@ -84,9 +88,9 @@ class Served:
 class Catalog:
     """All models of the server."""
 
-    def __init__(self, registry: Registry, config: Config, metrics: Metrics) -> None:
+    def __init__(self, registry: Registry, config: Config, metrics: Metrics, traces: Traces = NO_TRACES) -> None:
         self._registry = registry
-        self._served = {id(loaded): _serve(loaded, config, metrics) for loaded in registry.models}
+        self._served = {id(loaded): _serve(loaded, config, metrics, traces) for loaded in registry.models}
         self._names = frozenset(loaded.bundle.name for loaded in registry.models)
 
     @property
@@ -118,24 +122,25 @@ class Catalog:
         return (driver for served in self._served.values() for driver in served.drivers)
 
 
-def _serve(loaded: LoadedModel, config: Config, metrics: Metrics) -> Served:
+def _serve(loaded: LoadedModel, config: Config, metrics: Metrics, traces: Traces) -> Served:
     bundle = loaded.bundle
     name = f"{bundle.name}@{bundle.version}"
     limits = Limits(config.slots, config.queue, config.batch_delay_ms / 1000, config.crowd_delay_ms / 1000)
     ordered = replace(limits, in_order=True)
 
-    def lane(role: Role) -> LaneMetrics:
-        return metrics.lane(bundle.name, bundle.version, role, config.slots)
+    def driver(model: Model[RowT, EventT], limits: Limits, role: Role) -> Driver[RowT, EventT]:
+        lane = metrics.lane(bundle.name, bundle.version, role, config.slots)
+        return Driver(name, model, limits, lane, spans=traces.lane(bundle.name, bundle.version, role))
 
     return Served(
         loaded=loaded,
-        text=Driver(name, loaded.stepper, limits, lane("step")) if loaded.stepper else None,
+        text=driver(loaded.stepper, limits, "step") if loaded.stepper else None,
         tokenizer=Tokenizer(bundle.sequence.vocabulary, loaded.cutter) if bundle.HasField("sequence") else None,
-        decode=Driver(name, loaded.decoder, limits, lane("decode")) if loaded.decoder else None,
-        encode=Driver(name, loaded.encoder, limits, lane("encode")) if loaded.encoder else None,
-        critic=Driver(name, loaded.critic, limits, lane("critic")) if loaded.critic else None,
-        text_critic=Driver(name, loaded.text_critic, limits, lane("critic")) if loaded.text_critic else None,
-        transform=Driver(name, loaded.transformer, limits, lane("transform")) if loaded.transformer else None,
-        denoise=Driver(name, loaded.denoiser, ordered, lane("denoise")) if loaded.denoiser else None,
-        gibbs=Driver(name, loaded.gibbs, ordered, lane("gibbs")) if loaded.gibbs else None,
+        decode=driver(loaded.decoder, limits, "decode") if loaded.decoder else None,
+        encode=driver(loaded.encoder, limits, "encode") if loaded.encoder else None,
+        critic=driver(loaded.critic, limits, "critic") if loaded.critic else None,
+        text_critic=driver(loaded.text_critic, limits, "critic") if loaded.text_critic else None,
+        transform=driver(loaded.transformer, limits, "transform") if loaded.transformer else None,
+        denoise=driver(loaded.denoiser, ordered, "denoise") if loaded.denoiser else None,
+        gibbs=driver(loaded.gibbs, ordered, "gibbs") if loaded.gibbs else None,
     )

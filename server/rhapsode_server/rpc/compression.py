@@ -5,6 +5,7 @@ from rhapsode_server.config import Config
 from rhapsode_server.errors import OutputTooLarge, Unsupported
 from rhapsode_server.models.codec import Codec
 from rhapsode_server.models.decoder import ImageRow
+from rhapsode_server.observe.logs import note
 from rhapsode_server.rpc.catalog import Served
 from rhapsode_server.rpc.convert_images import BYTES_BESIDE, ImageJob, check_pictures_fit, decoder, image_writer
 from rhapsode_server.rpc.darkroom import Darkroom
@@ -21,6 +22,7 @@ async def compress(
     if len(asked.images) > most:
         raise OutputTooLarge("images", f"must have at most {most} elements for this model", {"max_length": str(most)})
     readings = await darkroom.encode(driver, picture_fields(asked.images), served, until)
+    note(items=len(readings))
     payloads = await darkroom.in_turns(codec.compress, [reading.encoded.mean for reading in readings], until)
     return image_pb2.CompressImagesResponse(
         model=served.loaded.bundle.name,

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 from rhapsode_server.engine.driver import Driver
-from rhapsode_server.engine.job import Timings
 from rhapsode_server.engine.outbox import Pace
 from rhapsode_server.errors import DeadlineExpired
 from rhapsode_server.models.decoder import Pixels
@@ -15,6 +14,8 @@ from rhapsode_server.models.encoder import Encoded, EncodeRow
 from rhapsode_server.models.transform import Transformed, TransformRow
 from rhapsode_server.observe.logs import note
 from rhapsode_server.observe.metrics import Metrics
+from rhapsode_server.observe.trace_context import CURRENT
+from rhapsode_server.observe.traces import NO_TRACES, Traces
 from rhapsode_server.rpc.catalog import EncodeDriver, Served, TransformDriver
 from rhapsode_server.rpc.convert_images import ImageJob
 from rhapsode_server.rpc.image_reply import Developed, News
@@ -58,8 +59,9 @@ class Changed:
 class Darkroom:
     """Shared by all rpcs that have to do with pictures; `pace` is when news are worth a message."""
 
-    def __init__(self, pace: Pace, metrics: Metrics) -> None:
+    def __init__(self, pace: Pace, metrics: Metrics, traces: Traces = NO_TRACES) -> None:
         self._pace = pace
+        self._traces = traces
         self._paces: dict[int, Pace] = {}
         self._workers = metrics.pool("pictures", WORKERS)
         # A file of a client's may take a second to read, and cannot be interrupted: those of others are made meanwhile.
@@ -77,21 +79,26 @@ class Darkroom:
 
     async def develop(self, job: ImageJob, until: float, send: Send) -> None:
         """Have all pictures made, and hand them to `send` in order as they come. Ends at `until`, a monotonic time."""
+        made = 0
 
         async def developed(news: News) -> None:
-            await send(await self._develop(job, news))
+            nonlocal made
+            told = await self._develop(job, news)
+            await send(told)
+            made += len(told.pictures)
 
-        timings = await self.make(job, until, developed)
-        note(items=len(job.rows), queue_ms=round((timings.queue_seconds or 0.0) * 1000, 3))
+        try:
+            await self.make(job, until, developed)
+        finally:
+            note(items=made)
 
-    async def make(self, job: ImageJob, until: float, take: Take) -> Timings:
+    async def make(self, job: ImageJob, until: float, take: Take) -> None:
         """Have all pictures made, and hand what the engine tells of them to `take`, in order as it comes."""
         order = InOrder(job.rows[0].index)
         async with job.driver.submit(job.rows, until, self._pace_of(job)) as outbox:
             async for news in outbox:
                 if ready := order.ready(news):
                     await take(ready)
-        return outbox.timings()
 
     async def events(self, driver: Driver[RowT, EventT], rows: Sequence[RowT], until: float) -> list[EventT]:
         """Have rows of one step done: what came of each, in order. No rows are no work."""
@@ -126,8 +133,13 @@ class Darkroom:
 
     async def write(self, writer: Writer, pictures: Sequence[Pixels]) -> Sequence[bytes]:
         """Pictures as bytes, in order."""
-        inline = writer.raw and writer.most_bytes * len(pictures) <= INLINE_BYTES
-        return writer.write(pictures) if inline else await self._press.write(writer, pictures)
+        if writer.raw and writer.most_bytes * len(pictures) <= INLINE_BYTES:
+            return writer.write(pictures)
+        began = time.perf_counter()
+        try:
+            return await self._press.write(writer, pictures)
+        finally:
+            self._traces.encoded(CURRENT.get(), time.perf_counter() - began, writer.name, len(pictures))
 
     async def in_turns(self, work: Callable[[GivenT], T], given: Sequence[GivenT], until: float) -> Sequence[T]:
         """Do work on each, in order, outside of the event loop: in turns, so that a small request need not wait for

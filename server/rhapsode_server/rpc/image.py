@@ -85,6 +85,7 @@ class ImageService:
         driver = encoder(served)
         fields = fit_fields(request, served, self._config)
         readings = await self._darkroom.encode(driver, fields, served, deadline(call, self._config))
+        note(items=len(readings))
         means = [reading.encoded.mean for reading in readings]
         present = len(request.present)
         return fitted(await self._darkroom.outside(fit, means[:present], means[present:]), served)
@@ -96,6 +97,7 @@ class ImageService:
         check_encodings_fit(len(request.images), served, self._config)
         fields = picture_fields(request.images)
         readings = await self._darkroom.encode(driver, fields, served, deadline(call, self._config))
+        note(items=len(readings))
         return image_pb2.EncodeImagesResponse(
             model=served.loaded.bundle.name,
             version=served.loaded.bundle.version,
@@ -116,6 +118,7 @@ class ImageService:
         until = deadline(call, self._config)
         check_scores(len(request.images), served, self._config)
         pictures = await self._darkroom.read(picture_fields(request.images), served, until)
+        note(items=len(pictures))
         return image_pb2.ScoreImagesResponse(
             model=served.loaded.bundle.name,
             version=served.loaded.bundle.version,
@@ -150,7 +153,7 @@ class ImageService:
 
     def _find(self, reference: str) -> Served:
         served = self._catalog.find(reference)
-        note(model=served.loaded.bundle.name)
+        note(model=served.loaded.name, model_version=served.loaded.version)
         return served
 
     async def _read(self, asked: image_pb2.ImageGeneration, served: Served, until: float, one_reply: bool) -> ImageJob:

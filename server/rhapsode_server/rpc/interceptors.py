@@ -15,10 +15,11 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from rhapsode_server.errors import MalformedRequest, RequestError, ShuttingDown
-from rhapsode_server.observe.logs import Log
+from rhapsode_server.observe.logs import Log, note, notes
 from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.observe.rpcs import MethodMetrics, RpcMetrics
-from rhapsode_server.observe.trace_context import CURRENT, TRACEPARENT, read_traceparent
+from rhapsode_server.observe.trace_context import CURRENT
+from rhapsode_server.observe.traces import NO_TRACES, Metadata, RpcSpan, Traces, sent
 from rhapsode_server.rpc.bounds import BoundsChecker
 from rhapsode_server.rpc.call import REQUEST_ID, Call, ClientGone
 from rhapsode_server.rpc.catalog import Catalog
@@ -26,6 +27,7 @@ from rhapsode_server.rpc.routes import Behaviour, Service, metric_label
 from rhapsode_server.rpc.status import code_of, mask, status_of
 
 OURS = "rhapsode."
+OTHER = "_OTHER"  # OpenTelemetry's word for all methods that there are not
 LONGEST_REQUEST_ID = 128
 FLUSH = 0.05  # seconds that the line of an rpc may wait, so that those of many are written at once
 
@@ -54,11 +56,18 @@ class Guard(grpc.aio.ServerInterceptor):
     """Wraps every method of the given services."""
 
     def __init__(
-        self, services: Sequence[Service], catalog: Catalog, metrics: Metrics, rpc_metrics: RpcMetrics, log: Log
+        self,
+        services: Sequence[Service],
+        catalog: Catalog,
+        metrics: Metrics,
+        rpc_metrics: RpcMetrics,
+        log: Log,
+        traces: Traces = NO_TRACES,
     ) -> None:
         self._catalog = catalog
         self._metrics = metrics
         self._log = log
+        self._traces = traces
         self._bounds = BoundsChecker()
         self._stopping = False
         self._flushing: asyncio.TimerHandle | None = None
@@ -82,9 +91,12 @@ class Guard(grpc.aio.ServerInterceptor):
         continuation: "Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]]",
         handler_call_details: "grpc.HandlerCallDetails",
     ) -> "grpc.RpcMethodHandler[Any, Any] | None":
-        """Give the method's handler with the guard around it; unknown methods are left to gRPC."""
+        """Give the method's handler with the guard around it; refusing unknown methods is left to gRPC."""
         handler = self._handlers.get(handler_call_details.method)
-        return handler or await continuation(handler_call_details)
+        if handler is None:
+            self._tell_unknown(handler_call_details)
+            return await continuation(handler_call_details)
+        return handler
 
     def _guarded(self, handler: "grpc.RpcMethodHandler[Any, Any]", rpc: _Rpc) -> "grpc.RpcMethodHandler[Any, Any]":
         make, behaviour = _shape(handler)
@@ -95,8 +107,11 @@ class Guard(grpc.aio.ServerInterceptor):
         self, rpc: _Rpc, behaviour: Behaviour, request: object, context: "grpc.aio.ServicerContext[Any, Any]"
     ) -> object:
         began = time.perf_counter()
-        call = Call(context, _sent(context, REQUEST_ID)[:LONGEST_REQUEST_ID] or self._new_id(), rpc.unary)
-        CURRENT.set(read_traceparent(_sent(context, TRACEPARENT)))
+        metadata = tuple(context.invocation_metadata() or ())
+        traces = self._traces if rpc.ours else NO_TRACES  # a probe each second is no news
+        span = traces.rpc(rpc.path, metadata, context.peer())
+        call = Call(context, self._request_id(metadata), rpc.unary, span)
+        _enter(span, call.request_id)
         rpc.metrics.began(deadline=call.time_remaining() is not None)
         code = grpc.StatusCode.OK
         try:
@@ -107,10 +122,11 @@ class Guard(grpc.aio.ServerInterceptor):
             raise asyncio.CancelledError from end
         except Exception as error:  # whatever it is, it becomes a status here and nowhere else
             code = code_of(mask(error))
+            note(reason=mask(error).reason)
             if isinstance(error, RequestError):
                 self._count_refusal(request, error.reason)
             elif code is grpc.StatusCode.INTERNAL:
-                self._log.error("failed", request_id=call.request_id, exc_info=error)
+                self._log.error("failed", exc_info=error)
             status, trailing = status_of(mask(error))
             # gRPC keeps the exception that abort raises for a while, and with it what the frames below it hold: a
             # request of megabytes would stay.
@@ -118,11 +134,22 @@ class Guard(grpc.aio.ServerInterceptor):
             _clear_frames(error)
             await context.abort(code, status.message, (*trailing, (REQUEST_ID, call.request_id)))
         finally:
-            self._end(rpc, _NAMES[code], time.perf_counter() - began, call.request_id, context.peer())
+            span.end(code.name, notes())
+            self._end(rpc, _NAMES[code], time.perf_counter() - began, context.peer())
 
-    def _new_id(self) -> str:
-        """An id that no other request has, here or at another server; asking the system for each is slow."""
-        return f"{self._server_id}{next(self._count):012x}"
+    def _request_id(self, metadata: Metadata) -> str:
+        """The client's id, or one that no other request has, here or at another server; asking the system is slow."""
+        return sent(metadata, REQUEST_ID)[:LONGEST_REQUEST_ID] or f"{self._server_id}{next(self._count):012x}"
+
+    def _tell_unknown(self, details: "grpc.HandlerCallDetails") -> None:
+        """Tell of an rpc that gRPC is about to refuse, under one name for all that clients make up."""
+        metadata = tuple(details.invocation_metadata or ())
+        span = self._traces.unknown(details.method, metadata)
+        _enter(span, self._request_id(metadata))
+        code = grpc.StatusCode.UNIMPLEMENTED
+        span.end(code.name, notes())
+        self._log.keep("rpc", grpc_method=OTHER, grpc_code=_NAMES[code])
+        self._flush_soon()
 
     def _admit(self, rpc: _Rpc, request: object) -> None:
         if isinstance(request, _Malformed):
@@ -137,7 +164,7 @@ class Guard(grpc.aio.ServerInterceptor):
         """Count what never reached a model; a model's driver counts what it refuses itself."""
         self._metrics.rejected.labels(self._catalog.label(request), reason.lower()).inc()
 
-    def _end(self, rpc: _Rpc, code: str, seconds: float, request_id: str, peer: str) -> None:
+    def _end(self, rpc: _Rpc, code: str, seconds: float, peer: str) -> None:
         rpc.metrics.ended(code, seconds)
         say = self._log.keep if rpc.ours else self._log.debug
         say(
@@ -146,7 +173,6 @@ class Guard(grpc.aio.ServerInterceptor):
             grpc_code=code,
             duration_ms=round(seconds * 1000, 3),
             peer=peer,
-            request_id=request_id,
         )
         self._flush_soon()
 
@@ -213,12 +239,12 @@ def _counted(write: Callable[[Any], bytes] | None, rpc: _Rpc) -> Callable[[Any],
     return counted
 
 
-def _sent(context: "grpc.aio.ServicerContext[Any, Any]", name: str) -> str:
-    """The text that the client sent under a name of the metadata; empty if it sent none."""
-    for key, value in context.invocation_metadata() or ():
-        if key == name and isinstance(value, str):
-            return value
-    return ""
+def _enter(span: RpcSpan, request_id: str) -> None:
+    """Have all that is done and logged from here on belong to the rpc."""
+    CURRENT.set(span.context)
+    note(request_id=request_id)
+    if span.context is not None:
+        note(trace_id=span.context.trace_id, span_id=span.context.span_id)
 
 
 async def _answer(behaviour: Behaviour, request: object, call: Call) -> object:

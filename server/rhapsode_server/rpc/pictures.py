@@ -57,6 +57,11 @@ class Writer:
         return self.spec.height * self.spec.width * self.spec.channels
 
     @property
+    def name(self) -> str:
+        """The format's name: "png", "raw_uint8"."""
+        return image_pb2.ImageFormat.Name(self.format).removeprefix("IMAGE_FORMAT_").lower()
+
+    @property
     def raw(self) -> bool:
         """Whether values are sent as they are, without a file's encoder."""
         return self.format not in _FILES

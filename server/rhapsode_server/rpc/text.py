@@ -52,7 +52,7 @@ class TextService:
         reply = TextReply(job, served.loaded)
         async with self._submit(job, call, GATHERING) as outbox:
             messages = [message async for news in outbox for message in reply.messages(news, outbox.timings)]
-        _note(reply.generated, outbox)
+        note(items=reply.generated)
         return gather(messages, job)
 
     async def StreamText(self, request: text_pb2.StreamTextRequest, call: Call) -> None:
@@ -64,11 +64,13 @@ class TextService:
                 await call.write(message)
             return
         reply = TextReply(job, served.loaded)
-        async with self._submit(job, call, self._pace) as outbox:
-            async for news in outbox:
-                for message in reply.messages(news, outbox.timings):
-                    await call.write(message)
-        _note(reply.generated, outbox)
+        try:
+            async with self._submit(job, call, self._pace) as outbox:
+                async for news in outbox:
+                    for message in reply.messages(news, outbox.timings):
+                        await call.write(message)
+        finally:
+            note(items=reply.generated)
 
     async def ScoreText(self, request: text_pb2.ScoreTextRequest, call: Call) -> text_pb2.ScoreTextResponse:
         """Say how likely texts are, when all are scored."""
@@ -78,7 +80,7 @@ class TextService:
         async with self._submit(job, call, GATHERING) as outbox:
             async for news in outbox:
                 reply.take(news)
-        _note(reply.scored, outbox)
+        note(items=reply.scored)
         return reply.message()
 
     async def ClassifyText(self, request: text_pb2.ClassifyTextRequest, call: Call) -> text_pb2.ClassifyTextResponse:
@@ -114,7 +116,7 @@ class TextService:
         async with held.drawn.driver.submit(held.drawn.rows, until, GATHERING) as outbox:
             async for news in outbox:
                 harvest.take(news, outbox.timings)
-        _note(harvest.generated, outbox)
+        note(items=harvest.generated)
         scores = await held.scores(harvest.candidates, until)
         return best_messages(job, served.loaded, harvest.candidates, scores, self._packed_bytes)
 
@@ -130,13 +132,8 @@ class TextService:
 
     def _find(self, reference: str) -> Served:
         served = self._catalog.find(reference)
-        note(model=served.loaded.bundle.name)
+        note(model=served.loaded.name, model_version=served.loaded.version)
         return served
 
     def _submit(self, job: TextJob | ScoreJob, call: Call, pace: Pace) -> Outbox[TextRow, TextEvent]:
         return job.driver.submit(job.rows, deadline(call, self._config), pace)
-
-
-def _note(items: int, outbox: Outbox[TextRow, TextEvent]) -> None:
-    queued = outbox.timings().queue_seconds or 0.0
-    note(items=items, queue_ms=round(queued * 1000, 3))

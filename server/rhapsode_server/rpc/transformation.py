@@ -3,6 +3,7 @@
 from rhapsode.v1 import image_pb2
 from rhapsode_server.config import Config
 from rhapsode_server.errors import Unsupported
+from rhapsode_server.observe.logs import note
 from rhapsode_server.rpc.catalog import Served, TransformDriver
 from rhapsode_server.rpc.convert_images import check_pictures_fit, image_writer
 from rhapsode_server.rpc.darkroom import Darkroom
@@ -17,6 +18,7 @@ async def transform(
     driver, chosen = _transformer(served), image_writer(asked.format, served)
     check_pictures_fit(len(asked.images), "images", chosen, served, config)
     changed = await darkroom.transform(driver, picture_fields(asked.images), served, until)
+    note(items=len(changed))
     data = await darkroom.write(chosen, [one.transformed.values for one in changed])
     begun = image_pb2.ImagesStarted(
         model=served.loaded.bundle.name,

@@ -18,7 +18,10 @@ from rhapsode_server.errors import ConfigError
 from rhapsode_server.observe.endpoint import Endpoint, fresh_registry, open_endpoint
 from rhapsode_server.observe.logs import Log
 from rhapsode_server.observe.metrics import Metrics
+from rhapsode_server.observe.opening import open_traces
 from rhapsode_server.observe.rpcs import RpcMetrics
+from rhapsode_server.observe.traces import NO_TRACES, Traces
+from rhapsode_server.observe.traces_settings import TracesSettings
 from rhapsode_server.repository import registry
 from rhapsode_server.repository.registry import Batching, LoadedModel, Registry
 from rhapsode_server.rpc.catalog import Catalog
@@ -92,14 +95,17 @@ def _batching(config: Config, runtime: Runtime) -> Batching:
 class Server:
     """A server of loaded models. Lives in one event loop; starts once, stops once."""
 
-    def __init__(self, config: Config, runtime: Runtime, models: Registry, log: Log) -> None:
+    def __init__(
+        self, config: Config, runtime: Runtime, models: Registry, log: Log, traces: Traces = NO_TRACES
+    ) -> None:
         self._config = config
+        self._traces = traces
         self._log = log
         self.registry = fresh_registry()
         self._metrics = Metrics(self.registry)
         self._rpc_metrics = RpcMetrics(self.registry)
-        self._catalog = Catalog(models, config, self._metrics)
-        self._darkroom = Darkroom(Pace(config.flush_tokens, config.flush_interval_ms / 1000), self._metrics)
+        self._catalog = Catalog(models, config, self._metrics, traces)
+        self._darkroom = Darkroom(Pace(config.flush_tokens, config.flush_interval_ms / 1000), self._metrics, traces)
         self._ground = Ground(runtime.placement.provider, runtime.placement.fallback_reason, runtime.version)
         self._tls = read_tls(config)
         self._health: Health
@@ -113,10 +119,11 @@ class Server:
     async def start(self) -> None:
         """Drive the models and listen. Raises ConfigError where an address cannot be had."""
         services = self._services()
-        self._guard = Guard(services, self._catalog, self._metrics, self._rpc_metrics, self._log)
+        self._guard = Guard(services, self._catalog, self._metrics, self._rpc_metrics, self._log, self._traces)
         self._grpc = grpc.aio.server(interceptors=[self._guard], options=channel_arguments(self._config))
         self._grpc.add_generic_rpc_handlers([each.handler() for each in services])
         self.address = _bind(self._grpc, self._config.address, self._tls)
+        self._traces.listens(self.address)
         if self._config.metrics_address:
             self._endpoint = open_endpoint(self._config.metrics_address, self.registry)
             self.metrics_address = self._endpoint.address
@@ -149,6 +156,7 @@ class Server:
         self._lag.cancel()
         await asyncio.gather(self._lag, return_exceptions=True)
         self._darkroom.close()
+        await asyncio.to_thread(self._traces.close)
         if self._endpoint:
             await asyncio.to_thread(self._endpoint.close)
 
@@ -178,7 +186,9 @@ class Server:
             )
 
 
-async def serve(config: Config, runtime: Runtime, models: Registry, log: Log) -> None:
+async def serve(
+    config: Config, runtime: Runtime, models: Registry, log: Log, tracing: TracesSettings | None = None
+) -> None:
     """Serve until SIGTERM or SIGINT, then stop gracefully; a second signal ends the process at once."""
     loop = asyncio.get_running_loop()
     asked: asyncio.Future[float] = loop.create_future()  # when
@@ -192,7 +202,8 @@ async def serve(config: Config, runtime: Runtime, models: Registry, log: Log) ->
             os._exit(128 + number)
 
     with _signals(on_signal):
-        server = Server(config, runtime, models, log)
+        traces = open_traces(tracing, version("rhapsode"), log, loop.call_soon_threadsafe)
+        server = Server(config, runtime, models, log, traces)
         await server.start()
         await asked
         await server.stop()
