@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from rhapsode_client import AsyncClient, Client, ImageFormat
 
-TIMEOUT = 120.0  # seconds for a request, all attempts included
+TIMEOUT = 600.0  # seconds for a request, all attempts included
 RAW = ImageFormat.RAW_FLOAT32
 
 Take: TypeAlias = Callable[[Client, int], bytes]

@@ -11,14 +11,15 @@ import pytest
 
 from client.scripted import Script, ScriptedText
 from rhapsode.v1.text_pb2_grpc import add_TextServiceServicer_to_server
-from rhapsode_client import AsyncClient, Client
+from rhapsode_client import AsyncClient, ChannelSettings, Client, RetryPolicy
 from support import bundles
+from support.names import names
 from support.server import Process, process
 from support.tally import started_calls
 
 LONG = 20  # seconds of draining, far more than a test takes
 IN_A_ROW = 8  # calls that a server does not get, where two take turns
-CALLS, TOKENS = 40, 1500
+CALLS, TOKENS = 24, 1000
 
 
 @contextmanager
@@ -102,26 +103,38 @@ async def test_a_crowd_on_one_connection_outlives_its_server(texts: Path) -> Non
             assert got == list(await asyncio.gather(*(text(seed) for seed in range(CALLS))))
 
 
-def stop(server: grpc.Server) -> None:
-    server.stop(None).wait()
-
-
 @contextmanager
-def servers_without_health(*scripts: Script) -> Iterator[list[str]]:
-    """Servers that serve texts and nothing else, on free ports."""
-    with ExitStack() as stack:
-        addresses = []
-        for script in scripts:
-            server = grpc.server(stack.enter_context(futures.ThreadPoolExecutor(2)))
-            add_TextServiceServicer_to_server(ScriptedText(script), server)
-            addresses.append(f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}")
-            server.start()
-            stack.callback(stop, server)
-        yield addresses
+def simple_server(script: Script, address: str = "127.0.0.1:0") -> Iterator[str]:
+    """A server of texts and nothing else, without health; gives its address."""
+    with futures.ThreadPoolExecutor(2) as workers:
+        server = grpc.server(workers, options=[("grpc.so_reuseport", 0)])
+        add_TextServiceServicer_to_server(ScriptedText(script), server)
+        port = server.add_insecure_port(address)
+        server.start()
+        try:
+            yield f"{address.rpartition(':')[0]}:{port}"
+        finally:
+            server.stop(None).wait()
 
 
 def test_servers_without_health_are_taken_as_healthy() -> None:
-    scripts = Script(), Script()
-    with servers_without_health(*scripts) as addresses, Client(addresses) as client:
-        while not all(script.requests for script in scripts):
+    one, other = Script(), Script()
+    with simple_server(one) as first, simple_server(other) as second, Client([first, second]) as client:
+        while not (one.requests and other.requests):
             client.tokenize("m", ["a"])
+
+
+def test_a_server_that_comes_back_elsewhere_is_found_by_its_name() -> None:
+    """As in a rolling update of Kubernetes, where gRPC by itself would look once in half a minute only."""
+    one, other = Script(), Script()
+    patient = ChannelSettings(retry=RetryPolicy(attempts=5, initial_backoff=2.0, max_backoff=4.0))
+    with names("127.0.0.1") as known, ExitStack() as first:
+        port = first.enter_context(simple_server(one)).rpartition(":")[2]
+        address = f"dns://{known.server}/servers.test:{port}"
+        with simple_server(other, f"127.0.0.2:{port}"), Client(address, patient) as client:
+            client.tokenize("m", ["a"])
+            assert (len(one.requests), len(other.requests)) == (1, 0)
+            known.addresses[:] = ["127.0.0.2"]
+            first.close()
+            client.tokenize("m", ["a"], timeout=25)
+    assert (len(one.requests), len(other.requests)) == (1, 1)

@@ -92,6 +92,8 @@ def channel_options(settings: ChannelSettings, *, several: bool = False) -> tupl
         ("grpc.keepalive_timeout_ms", timeout),
         # Without it a ping waits a minute for its answer, whatever the keepalive timeout says.
         ("grpc.http2.ping_timeout_ms", timeout),
+        # A server that was replaced has another address: by itself gRPC looks a name up once in 30 seconds at most.
+        ("grpc.dns_min_time_between_resolutions_ms", 1000),
         # While gRPC waits to connect again, attempts fail without trying: it must not wait longer than they do.
         ("grpc.initial_reconnect_backoff_ms", int(settings.resume.initial_backoff * 1000)),
         ("grpc.max_reconnect_backoff_ms", int(settings.resume.max_backoff * 1000)),
