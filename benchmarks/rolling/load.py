@@ -14,8 +14,8 @@ from benchmarks.rolling.kinds import Items, Kinds, Take, TakeAsync
 from rhapsode_client import AsyncClient, Client, RhapsodeError
 from rhapsode_client.addresses import Address
 
-SEEDS = range(4)
-HELD = 4  # the seed of streams that are held
+SEEDS = range(2)
+HELD = 2  # the seed of streams that are held
 _PATIENCE = 120.0  # seconds until a stream that is to be held has begun
 
 Answers: TypeAlias = Mapping[tuple[str, int], bytes]  # by kind and seed
