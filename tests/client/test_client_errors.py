@@ -42,6 +42,7 @@ def trailing(reason: str, *, field: str = "", delay: float | None = None) -> lis
         (grpc.StatusCode.UNAVAILABLE, "SHUTTING_DOWN", errors.ServerStopping),
         (grpc.StatusCode.UNAVAILABLE, "SOMETHING_NEW", errors.Unavailable),
         (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXPIRED", errors.DeadlineExceeded),
+        (grpc.StatusCode.DEADLINE_EXCEEDED, "SHUTTING_DOWN", errors.DeadlineExceeded),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, "", errors.LimitExceeded),
         (grpc.StatusCode.INTERNAL, "NON_FINITE_OUTPUT", errors.NonFiniteOutput),
         (grpc.StatusCode.INTERNAL, "RUN_FAILED", errors.ServerFailure),

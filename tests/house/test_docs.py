@@ -44,8 +44,8 @@ PROGRAMS = (
     ("rhapsode", "morph"),
     ("rhapsode", "edit"),
 )
-# Flags of docker, pip and make that the documents show.
-FOREIGN_FLAGS = {"--build-arg", "--publish", "--read-only", "--tag"}
+# Flags of docker, pip, make and envoy that the documents show.
+FOREIGN_FLAGS = {"--build-arg", "--config-path", "--drain-time-s", "--publish", "--read-only", "--tag"}
 PROTOC_FLAG = re.compile(r"--[a-z_-]+_(out|opt)")
 # Variables that another program than the server reads.
 OTHER_VARIABLES = {"RHAPSODE_DATA"}
@@ -62,10 +62,12 @@ def known_flags() -> frozenset[str]:
         program = str(Path(sys.executable).with_name(name))
         done = subprocess.run([program, *command, "--help"], capture_output=True, text=True, check=True, env=wide)
         words |= set(FLAG.findall(done.stdout))
-    bench = subprocess.run(
-        [sys.executable, "-m", "benchmarks.bench", "--help"], capture_output=True, text=True, check=True, cwd=ROOT
-    )
-    return frozenset(words | set(FLAG.findall(bench.stdout)))
+    for bench in ("benchmarks.bench", "benchmarks.rolling"):
+        done = subprocess.run(
+            [sys.executable, "-m", bench, "--help"], capture_output=True, text=True, check=True, cwd=ROOT
+        )
+        words |= set(FLAG.findall(done.stdout))
+    return frozenset(words)
 
 
 @pages

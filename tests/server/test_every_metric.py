@@ -27,6 +27,7 @@ FACTS = {
     "rhapsode_pool_threads",
     "rhapsode_provider_fallback",
     "rhapsode_slots",
+    "rhapsode_tls_cert_expiry_timestamp_seconds",
 }
 ENDLESS = 1_000_000  # tokens: the request ends when its caller says so
 Values = Mapping[str, Mapping[str, float]]

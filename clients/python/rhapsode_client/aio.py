@@ -11,6 +11,7 @@ from rhapsode.v1 import image_pb2, model_pb2, text_pb2
 from rhapsode.v1.image_pb2_grpc import ImageServiceStub
 from rhapsode.v1.model_pb2_grpc import ModelServiceStub
 from rhapsode.v1.text_pb2_grpc import TextServiceStub
+from rhapsode_client.addresses import Address
 from rhapsode_client.aio_streams import AsyncImageStream, AsyncTextStream
 from rhapsode_client.calls import Call, new_call
 from rhapsode_client.channel import DEFAULT_ADDRESS, DEFAULT_SETTINGS, ChannelSettings, open_aio_channel
@@ -70,7 +71,7 @@ class AsyncClient:
     streaming ones give an asynchronous iterator at once. Make it inside a running event loop, which it is bound to.
     """
 
-    def __init__(self, address: str = DEFAULT_ADDRESS, settings: ChannelSettings = DEFAULT_SETTINGS) -> None:
+    def __init__(self, address: Address = DEFAULT_ADDRESS, settings: ChannelSettings = DEFAULT_SETTINGS) -> None:
         self.address = address
         self._settings = settings
         self._channel = open_aio_channel(address, settings)

@@ -1,4 +1,4 @@
-"""How a connection to a server is made: size limits, keepalive, retries and TLS."""
+"""How a connection to a server is made: size limits, keepalive, balancing, retries and TLS."""
 
 import json
 from dataclasses import dataclass, field
@@ -6,16 +6,30 @@ from dataclasses import dataclass, field
 import grpc
 import grpc.aio
 
+from rhapsode_client.addresses import Address, target_of
 from rhapsode_client.calls import MoreMetadata, no_more
 from rhapsode_client.retry import RetryPolicy
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 # Seconds. With waits of one or two milliseconds gRPC's core (1.85) never made the second attempt.
 _SHORTEST_BACKOFF = 0.01
+# A server that stops cancels, without a word, what has arrived and was not begun. Our own cancels gRPC does not retry.
+_RETRYABLE = ("UNAVAILABLE", "CANCELLED")
+# Failures in a row until gRPC stops to retry: twice as many tokens. A connection that breaks fails up to 100 calls at
+# once, which is no reason for doubt; each call that succeeds gives a tenth of a token back.
+_FAILURES_TO_DOUBT = 125
 # The unary methods; every one of them may be sent again, since none changes the server.
-_RETRIED = {
+RETRIED = {
     "rhapsode.v1.TextService": ("GenerateText", "ScoreText", "ClassifyText", "TokenizeText"),
-    "rhapsode.v1.ImageService": ("GenerateImages", "EncodeImages"),
+    "rhapsode.v1.ImageService": (
+        "GenerateImages",
+        "FitAttribute",
+        "EncodeImages",
+        "ScoreImages",
+        "CompressImages",
+        "DecompressImages",
+        "TransformImages",
+    ),
     "rhapsode.v1.ModelService": ("ListModels", "GetModel"),
 }
 
@@ -35,7 +49,9 @@ class ChannelSettings:
 
     `retry` is for unary calls and for streams that have not begun; `resume` for streams that have: its default bridges
     restarts of about 15 seconds each. `metadata` gives what goes with a call beside its request id, a `traceparent` for
-    instance, in lower-case names; every attempt of a call asks it, where the call is made.
+    instance, in lower-case names; every attempt of a call asks it, where the call is made. `health_service` is what
+    each of several servers is asked for, so that one which is about to stop is left while it still serves; None asks
+    for nothing.
     """
 
     tls: Tls | None = None
@@ -45,64 +61,75 @@ class ChannelSettings:
     keepalive: float = 30.0
     keepalive_timeout: float = 10.0
     metadata: MoreMetadata = no_more
+    health_service: str | None = "readiness"
 
 
 DEFAULT_SETTINGS = ChannelSettings()
 
 
-def open_channel(address: str, settings: ChannelSettings) -> grpc.Channel:
-    """A channel for the synchronous client; `address` as in "host:port", "dns:///host:port" or "unix:path"."""
-    options = channel_options(settings)
+def open_channel(address: Address, settings: ChannelSettings) -> grpc.Channel:
+    """A channel for the synchronous client."""
+    target = target_of(address)
+    options = channel_options(settings, several=target.several)
     if settings.tls is None:
-        return grpc.insecure_channel(address, options=options)
-    return grpc.secure_channel(address, _credentials(settings.tls), options=options)
+        return grpc.insecure_channel(target.name, options=options)
+    return grpc.secure_channel(target.name, _credentials(settings.tls), options=options)
 
 
-def open_aio_channel(address: str, settings: ChannelSettings) -> grpc.aio.Channel:
+def open_aio_channel(address: Address, settings: ChannelSettings) -> grpc.aio.Channel:
     """A channel for the asynchronous client, bound to the running event loop."""
-    options = channel_options(settings)
+    target = target_of(address)
+    options = channel_options(settings, several=target.several)
     if settings.tls is None:
-        return grpc.aio.insecure_channel(address, options=options)
-    return grpc.aio.secure_channel(address, _credentials(settings.tls), options=options)
+        return grpc.aio.insecure_channel(target.name, options=options)
+    return grpc.aio.secure_channel(target.name, _credentials(settings.tls), options=options)
 
 
-def channel_options(settings: ChannelSettings) -> tuple[tuple[str, str | int], ...]:
-    """GRPC's channel arguments for `settings`."""
+def channel_options(settings: ChannelSettings, *, several: bool = False) -> tuple[tuple[str, str | int], ...]:
+    """GRPC's channel arguments for `settings`; only of `several` servers is health asked, since one cannot be left."""
     timeout = int(settings.keepalive_timeout * 1000)
     return (
-        ("grpc.service_config", service_config(settings.retry)),
+        ("grpc.service_config", service_config(settings.retry, settings.health_service if several else None)),
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", settings.max_message_bytes),
         ("grpc.keepalive_time_ms", int(settings.keepalive * 1000)),
         ("grpc.keepalive_timeout_ms", timeout),
         # Without it a ping waits a minute for its answer, whatever the keepalive timeout says.
         ("grpc.http2.ping_timeout_ms", timeout),
+        # A server that was replaced has another address: by itself gRPC looks a name up once in 30 seconds at most.
+        ("grpc.dns_min_time_between_resolutions_ms", 1000),
         # While gRPC waits to connect again, attempts fail without trying: it must not wait longer than they do.
         ("grpc.initial_reconnect_backoff_ms", int(settings.resume.initial_backoff * 1000)),
         ("grpc.max_reconnect_backoff_ms", int(settings.resume.max_backoff * 1000)),
     )
 
 
-def service_config(retry: RetryPolicy) -> str:
-    """GRPC's service config: replicas in turn, and the unary methods retried on UNAVAILABLE, honouring pushback.
+def service_config(retry: RetryPolicy, health_service: str | None) -> str:
+    """GRPC's service config: replicas in turn, those left out that say that they are not ready, and the unary methods
+    sent again to the next one where the status allows it, honouring pushback.
 
     Streams are left out: they are resumed where they broke, which only this package can do.
     """
-    names = [{"service": service, "method": method} for service, methods in _RETRIED.items() for method in methods]
+    config: dict[str, object] = {
+        "loadBalancingConfig": [{"round_robin": {}}],
+        "methodConfig": [_retries(retry)] if retry.attempts > 1 else [],
+        "retryThrottling": {"maxTokens": 2 * _FAILURES_TO_DOUBT, "tokenRatio": 0.1},
+    }
+    if health_service is not None:
+        config["healthCheckConfig"] = {"serviceName": health_service}
+    return json.dumps(config)
+
+
+def _retries(retry: RetryPolicy) -> dict[str, object]:
     policy = {
         "maxAttempts": retry.attempts,
         "initialBackoff": f"{max(retry.initial_backoff, _SHORTEST_BACKOFF)}s",
         "maxBackoff": f"{max(retry.max_backoff, _SHORTEST_BACKOFF)}s",
         "backoffMultiplier": retry.multiplier,
-        "retryableStatusCodes": ["UNAVAILABLE"],
+        "retryableStatusCodes": _RETRYABLE,
     }
-    return json.dumps(
-        {
-            "loadBalancingConfig": [{"round_robin": {}}],
-            "methodConfig": [{"name": names, "retryPolicy": policy}] if retry.attempts > 1 else [],
-            "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
-        }
-    )
+    names = [{"service": service, "method": method} for service, methods in RETRIED.items() for method in methods]
+    return {"name": names, "retryPolicy": policy}
 
 
 def _credentials(tls: Tls) -> grpc.ChannelCredentials:

@@ -9,6 +9,7 @@ from rhapsode.v1 import image_pb2, model_pb2, text_pb2
 from rhapsode.v1.image_pb2_grpc import ImageServiceStub
 from rhapsode.v1.model_pb2_grpc import ModelServiceStub
 from rhapsode.v1.text_pb2_grpc import TextServiceStub
+from rhapsode_client.addresses import Address
 from rhapsode_client.calls import Call, new_call
 from rhapsode_client.channel import DEFAULT_ADDRESS, DEFAULT_SETTINGS, ChannelSettings, open_channel
 from rhapsode_client.convert import (
@@ -66,11 +67,12 @@ ReplyT = TypeVar("ReplyT")
 class Client:
     """A connection to one server, or to the replicas behind one name; may be used by many threads at a time.
 
-    `address` is "host:port", "dns:///host:port" or "unix:path"; nothing is sent before the first call. Every method
-    takes `timeout`, seconds for the whole call (None: the server's own limit), and raises RhapsodeError.
+    `address` is "host:port", "dns:///host:port", "unix:path" or several of "ip:port"; nothing is sent before the first
+    call. Every method takes `timeout`, seconds for the whole call (None: the server's own limit), and raises
+    RhapsodeError.
     """
 
-    def __init__(self, address: str = DEFAULT_ADDRESS, settings: ChannelSettings = DEFAULT_SETTINGS) -> None:
+    def __init__(self, address: Address = DEFAULT_ADDRESS, settings: ChannelSettings = DEFAULT_SETTINGS) -> None:
         self.address = address
         self._settings = settings
         self._channel = open_channel(address, settings)

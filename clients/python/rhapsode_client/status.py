@@ -52,7 +52,9 @@ def error_of(
 ) -> errors.RhapsodeError:
     """The error for a status that is not OK, as the server's program or gRPC's core on either side gave it."""
     details = details_of(trailing)
-    kind = _BY_REASON.get(details.reason) or _by_code(code, message, details)
+    # A deadline that passes before a server's last word is read comes with the details of that word.
+    reason = "" if code is grpc.StatusCode.DEADLINE_EXCEEDED else details.reason
+    kind = _BY_REASON.get(reason) or _by_code(code, message, details)
     return kind(
         message or code.name,
         code=code.name,

@@ -10,7 +10,7 @@ Address: TypeAlias = Annotated[
     typer.Option(
         "--address",
         envvar="RHAPSODE_ADDRESS",
-        help="The server: host:port, dns:///host:port or unix:path.",
+        help="The server: host:port, dns:///host:port or unix:path; several: ip:port,ip:port.",
         rich_help_panel="Connection",
     ),
 ]

@@ -1,0 +1,52 @@
+"""How a server is named, or several of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TypeAlias
+
+from rhapsode_client.errors import FieldViolation, InvalidRequest
+
+Address: TypeAlias = str | Sequence[str]
+"""A gRPC target ("host:port", "dns:///name:port", "unix:path"), or "ip:port" of several servers: a sequence of them, or
+one string with commas."""
+
+_LISTS = ("ipv4:", "ipv6:")
+_RULE = 'must be "ip:port" for each of several servers; servers with names are given one name, as in "dns:///name:port"'
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What gRPC connects to. `several` where it may be more than one server, each of which is told apart."""
+
+    name: str
+    several: bool
+
+
+def target_of(address: Address) -> Target:
+    """The target of an address. Raises InvalidRequest for a list that is not one of IP addresses of one kind."""
+    words = address.split(",") if isinstance(address, str) else list(address)
+    if isinstance(address, str) and (address.startswith(_LISTS) or len(words) == 1):
+        # A plain host:port may be a balancer's, behind which nobody can tell servers apart; dns:/// asks for all.
+        return Target(address, several=len(words) > 1 or address.startswith("dns:"))
+    if len(words) == 1:
+        return target_of(words[0])
+    kinds = {_version(word.strip()) for word in words}
+    if len(kinds) != 1:
+        raise _refusal()
+    return Target(f"ipv{kinds.pop()}:{','.join(word.strip() for word in words)}", several=True)
+
+
+def _version(word: str) -> int:
+    host, _, port = word.rpartition(":")
+    try:
+        version = ip_address(host.removeprefix("[").removesuffix("]")).version
+    except ValueError:
+        raise _refusal() from None
+    if not port.isdecimal() or host.startswith("[") != (version == 6):
+        raise _refusal()
+    return version
+
+
+def _refusal() -> InvalidRequest:
+    return InvalidRequest(f"address {_RULE}", field_violations=(FieldViolation("address", _RULE),))
