@@ -44,8 +44,17 @@ PROGRAMS = (
     ("rhapsode", "morph"),
     ("rhapsode", "edit"),
 )
-# Flags of docker, pip and make that the documents show.
-FOREIGN_FLAGS = {"--build-arg", "--publish", "--read-only", "--tag"}
+# Flags of docker, kubectl, pip, make and Prometheus that the documents show.
+FOREIGN_FLAGS = {
+    "--build-arg",
+    "--enable-feature",
+    "--filename",
+    "--kustomize",
+    "--namespace",
+    "--publish",
+    "--read-only",
+    "--tag",
+}
 PROTOC_FLAG = re.compile(r"--[a-z_-]+_out")
 # Variables that another program than the server reads.
 OTHER_VARIABLES = {"RHAPSODE_DATA"}
