@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from prometheus_client import CollectorRegistry
 
 from rhapsode.v1 import image_pb2
 from rhapsode.v1.bundle_pb2 import ImageSpec
+from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.rpc.pictures import Writer
 from rhapsode_server.rpc.press import TURN_VALUES, Press
 
@@ -50,7 +52,7 @@ def greys(files: list[bytes]) -> list[int]:
 
 
 async def test_each_request_gets_its_own_pictures_in_order(workers: Counting) -> None:
-    press = Press(workers, 2)
+    press = Press(workers, 2, Metrics(CollectorRegistry()))
     counts = (1, 200, 3, 1, 130)
     written = await asyncio.gather(*(press.write(PNG, pictures(count, first=count)) for count in counts))
     for count, files in zip(counts, written, strict=True):
@@ -58,7 +60,7 @@ async def test_each_request_gets_its_own_pictures_in_order(workers: Counting) ->
 
 
 async def test_what_comes_in_one_turn_of_the_loop_costs_few_turns_of_a_thread(workers: Counting) -> None:
-    press = Press(workers, 2)
+    press = Press(workers, 2, Metrics(CollectorRegistry()))
     count = TURN_VALUES // 256
     await asyncio.gather(*(press.write(PNG, pictures(1)) for _ in range(count)))
     assert workers.turns == 1
@@ -67,7 +69,7 @@ async def test_what_comes_in_one_turn_of_the_loop_costs_few_turns_of_a_thread(wo
 
 
 async def test_one_who_fails_or_leaves_does_not_touch_the_others(workers: Counting) -> None:
-    press = Press(workers, 2)
+    press = Press(workers, 2, Metrics(CollectorRegistry()))
     broken = [np.zeros((5, 16, 16), dtype=np.float32)]  # no file has five channels
     tasks = [asyncio.create_task(press.write(PNG, each)) for each in (pictures(2), broken, pictures(2), pictures(2, 7))]
     await asyncio.sleep(0)

@@ -27,7 +27,7 @@ class Desk:
         job.parked = False
         self.parked.remove(job)
 
-    def leave(self, job: Job[str]) -> None:
+    def leave(self, job: Job[str], told: bool) -> None:
         pass
 
     def taken(self, job: Job[str], first: bool, gap: float) -> None:

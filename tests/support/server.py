@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
+from prometheus_client import generate_latest
 
 from rhapsode.v1.image_pb2_grpc import ImageServiceStub
 from rhapsode.v1.model_pb2_grpc import ModelServiceStub
@@ -74,13 +74,8 @@ class Running:
         return ModelServiceStub(self.channel)
 
     async def page(self) -> str:
-        """What the metrics endpoint says now."""
-
-        def fetch() -> str:
-            with urllib.request.urlopen(f"http://{self.metrics_address}/metrics", timeout=10) as reply:
-                return str(reply.read(), "utf-8")
-
-        return await asyncio.to_thread(fetch)
+        """What the metrics endpoint would say, were it asked for the first time now."""
+        return str(await asyncio.to_thread(generate_latest, self.server.registry), "utf-8")
 
     def log_lines(self) -> list[LogLine]:
         """What it has logged so far."""

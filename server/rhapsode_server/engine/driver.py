@@ -11,8 +11,8 @@ from rhapsode_server.engine.outbox import Outbox, Pace
 from rhapsode_server.engine.scheduler import Limits, Place, Plan, Report, Scheduler
 from rhapsode_server.errors import DeadlineExpired, NonFiniteOutput, RhapsodeError, RunFailed, ShuttingDown
 from rhapsode_server.models.base import Model
-from rhapsode_server.observe.metrics import LaneMetrics
-from rhapsode_server.observe.trace_context import CURRENT
+from rhapsode_server.observe.lanes import LaneMetrics
+from rhapsode_server.observe.trace_context import CURRENT, TraceContext
 
 RowT = TypeVar("RowT")
 EventT = TypeVar("EventT")
@@ -92,8 +92,8 @@ class Driver(Generic[RowT, EventT]):
             self._scheduler.unpark(job)
             self._changed.notify()
 
-    def leave(self, job: Job[RowT]) -> None:
-        """The job's reader has gone: drop what is unfinished."""
+    def leave(self, job: Job[RowT], told: bool) -> None:
+        """The job's reader has gone: drop what is unfinished, and what it has not taken."""
         self._outboxes.pop(job, None)
         with self._changed:
             stage = self._scheduler.cancel(job, self._clock())
@@ -101,11 +101,13 @@ class Driver(Generic[RowT, EventT]):
                 self._metrics.cancelled(stage)
                 self._count_jobs()
                 self._changed.notify()
+            elif job.complete and not told:
+                self._metrics.cancelled("streaming")
 
     def taken(self, job: Job[RowT], first: bool, gap: float) -> None:
         """A reader has taken a message."""
         if first:
-            self._metrics.first_event(self._clock() - job.arrived)
+            self._metrics.first_event(self._clock() - job.arrived, job.trace)
         else:
             self._metrics.gap(gap)
 
@@ -123,7 +125,7 @@ class Driver(Generic[RowT, EventT]):
                 plan = self._scheduler.plan(self._clock())
                 if plan.batch or plan.expired:
                     for job in plan.started:
-                        self._metrics.waited((job.started or job.arrived) - job.arrived)
+                        self._metrics.waited((job.started or job.arrived) - job.arrived, job.trace)
                     self._count_jobs()
                     return plan
                 self._changed.wait(self._patience())
@@ -144,7 +146,7 @@ class Driver(Generic[RowT, EventT]):
             error = RunFailed(f"the run failed: {type(failure).__name__}")
             error.__cause__ = failure
         ended = self._clock()
-        self._metrics.ran(len(batch), ended - began)
+        self._metrics.ran(len(batch), ended - began, _sampled(batch))
         with self._changed:
             if error is not None:
                 reports = self._scheduler.fail(batch, error, ended)
@@ -171,3 +173,8 @@ class Driver(Generic[RowT, EventT]):
 
     def _count_jobs(self) -> None:
         self._metrics.queue_changed(self._scheduler.queued, self._scheduler.active)
+
+
+def _sampled(batch: Sequence[Place[RowT]]) -> TraceContext | None:
+    """The trace of the first in a batch that has one which somebody keeps."""
+    return next((place.job.trace for place in batch if place.job.trace and place.job.trace.sampled), None)

@@ -45,6 +45,8 @@ class Job(Generic[RowT]):
         self.arrived = arrived
         self.trace = trace
         """The trace of the request whose work it is."""
+        self.complete = False
+        """Whether its last row is done, and nothing went wrong."""
         self.started: float | None = None
         self.first_event: float | None = None
         self.ended: float | None = None

@@ -45,8 +45,8 @@ class Desk(Protocol[RowT]):
         """Step the job again."""
         ...
 
-    def leave(self, job: Job[RowT]) -> None:
-        """Nobody reads any more."""
+    def leave(self, job: Job[RowT], told: bool) -> None:
+        """Nobody reads any more; `told` says whether the reader had been told of the job's end."""
         ...
 
     def taken(self, job: Job[RowT], first: bool, gap: float) -> None:
@@ -72,6 +72,7 @@ class Outbox(Generic[RowT, EventT]):
         self._closed = False
         self._error: RhapsodeError | None = None
         self._handed = 0
+        self._told = False
         self._last_handed = clock()
         self._reader: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -107,7 +108,7 @@ class Outbox(Generic[RowT, EventT]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._cancel_timer()
-        self._desk.leave(self._job)
+        self._desk.leave(self._job, self._told)
 
     def __aiter__(self) -> Self:
         return self
@@ -123,6 +124,7 @@ class Outbox(Generic[RowT, EventT]):
         self._cancel_timer()
         if self._news:
             return self._hand_over()
+        self._told = True
         if self._error is not None:
             raise self._error
         raise StopAsyncIteration

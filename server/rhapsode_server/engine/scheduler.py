@@ -220,6 +220,7 @@ class Scheduler(Generic[RowT, EventT]):
                 returning.append(place)
         self._put_back(returning)
         if error or job.exhausted:
+            job.complete = error is None
             self._retire(job, now)
             return Report(job, deliveries, closed=True, error=error)
         self._list(job)

@@ -1,45 +1,153 @@
-"""The HTTP page from which Prometheus scrapes, in threads of its own so that a busy event loop cannot silence it."""
+"""The HTTP endpoint that Prometheus scrapes, in threads of its own so that a busy event loop cannot silence it."""
 
+import socket
+import socketserver
+import sys
+import threading
+import time
 from dataclasses import dataclass
-from threading import Thread
-from wsgiref.simple_server import WSGIServer
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import gzip_accepted
+from prometheus_client.registry import Collector
 
 from rhapsode_server.errors import ConfigError
+from rhapsode_server.observe.page import OPEN_METRICS, Form, Pages
+
+PATHS = ("/", "/metrics")
+MOST_CONNECTIONS = 16  # one more, and the oldest is cut: whoever is slow or hung cannot keep others from the page
+PATIENCE = 10.0  # seconds without a byte after which a connection is closed
+POLL = 0.1  # seconds until a wish to stop is noticed
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A running page; `address` is where it really listens."""
+    """A running endpoint; `address` is where it really listens."""
 
     address: str
-    _server: WSGIServer
-    _thread: Thread
+    _server: "_Server"
+    _thread: threading.Thread
 
     def close(self) -> None:
-        """Stop listening, and wait for the thread's end."""
+        """Stop listening, cut what is connected, and wait for the thread's end."""
         self._server.shutdown()
         self._server.server_close()
+        self._server.cut(0)
         self._thread.join()
 
 
 def fresh_registry() -> CollectorRegistry:
     """Make a registry that already reports on the process, Python and its garbage collector."""
+    # The _created series double the page and say little.
+    prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # no annotations upstream
     registry = CollectorRegistry()
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
     return registry
 
 
-def open_endpoint(address: str, registry: CollectorRegistry) -> Endpoint:
-    """Serve the page at "host:port" (port 0: any free one). Raises ConfigError where nothing can listen there."""
-    # The _created series double the page and say little.
-    prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # no annotations upstream
+def open_endpoint(address: str, registry: Collector) -> Endpoint:
+    """Serve what a registry collects at "host:port" (port 0: any free one).
+
+    Raises ConfigError where nothing can listen there.
+    """
     host, _, port = address.rpartition(":")
     try:
-        server, thread = prometheus_client.start_http_server(int(port), host.strip("[]"), registry)
-    except (OSError, ValueError) as error:
+        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, place = found[0]
+        server = _Server(family, place, Pages(registry))
+    except (OSError, OverflowError, ValueError) as error:
         raise ConfigError(f"metrics_address {address} cannot be listened on: {error}") from error
-    return Endpoint(f"{host}:{server.server_port}", server, thread)
+    thread = threading.Thread(target=server.serve_forever, args=(POLL,), name="metrics", daemon=True)
+    thread.start()
+    return Endpoint(f"{host}:{server.server_address[1]}", server, thread)
+
+
+class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    """A thread for each connection, and a bound on these."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, family: socket.AddressFamily, place: Any, pages: Pages) -> None:  # noqa: ANN401 - as they come
+        self.address_family = family
+        self.pages = pages
+        self._connections: dict[socket.socket, None] = {}  # the oldest first
+        self._changing = threading.Lock()
+        super().__init__(place, _Handler)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        try:
+            return super().get_request()
+        except OSError:  # no descriptor is left: to try again at once would only take the rpcs' time
+            time.sleep(POLL)
+            raise
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as upstream has it
+        self.cut(MOST_CONNECTIONS - 1)
+        with self._changing:
+            self._connections[request] = None
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - as upstream has it
+        with self._changing:
+            self._connections.pop(request, None)
+            super().shutdown_request(request)
+
+    def cut(self, left: int) -> None:
+        """End the oldest connections, until so many are left."""
+        with self._changing:
+            for oldest in list(self._connections)[: max(0, len(self._connections) - left)]:
+                del self._connections[oldest]
+                try:
+                    oldest.shutdown(socket.SHUT_RDWR)  # its thread, which waits for it, closes it
+                except OSError:
+                    continue  # its client has gone
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as upstream has it
+        """Say what went wrong on standard error, unless it is a client that has gone or is too slow."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers one request."""
+
+    server: _Server
+    timeout = PATIENCE
+    wbufsize = -1  # head and body in one piece
+    server_version = "rhapsode"
+    sys_version = ""
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def log_message(self, *_: object) -> None:
+        """Scrapes are no news."""
+
+    def _answer(self, body: bool) -> None:
+        if self.path.partition("?")[0] not in PATHS:
+            self.send_error(HTTPStatus.NOT_FOUND, explain=f"metrics are at {PATHS[-1]}")
+            return
+        form = Form(
+            OPEN_METRICS in self.headers.get("Accept", ""), gzip_accepted(self.headers.get("Accept-Encoding", ""))
+        )
+        page = self.server.pages.get(form)
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", page.content_type)
+        self.send_header("Content-Length", str(len(page.body)))
+        self.send_header("Vary", "Accept, Accept-Encoding")
+        self.send_header("Age", str(int(time.monotonic() - page.began)))
+        if form.packed:
+            self.send_header("Content-Encoding", "gzip")
+        self.end_headers()
+        if body:
+            self.wfile.write(page.body)

@@ -1,11 +1,15 @@
-"""Prometheus metrics of the rpcs, under the names of go-grpc-prometheus so that its dashboards work."""
+"""Prometheus metrics of the rpcs, under the names of go-grpc-prometheus where it has one, for its dashboards' sake."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-_METHOD = ("grpc_type", "grpc_service", "grpc_method")
+from rhapsode_server.observe.exemplars import exemplar
+from rhapsode_server.observe.trace_context import CURRENT
+
+_NAMES = ("grpc_service", "grpc_method")
+_METHOD = ("grpc_type", *_NAMES)
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60)
 
 
@@ -36,16 +40,21 @@ class RpcMetrics:
             buckets=_BUCKETS,
             registry=registry,
         )
+        self._open = Gauge("rhapsode_open_rpcs", "Rpcs that have started and not ended.", _NAMES, registry=registry)
+        self._no_deadline = counter("rhapsode_no_deadline_total", "Rpcs whose client named no deadline.", _NAMES)
 
     def method(self, method: Method, codes: Sequence[str]) -> "MethodMetrics":
         """Give the metrics of one rpc, with a series for each of `codes` ("OK", "NotFound") from the start."""
-        labels = (method.type, method.service, method.name)
+        names = (method.service, method.name)
+        labels = (method.type, *names)
         return MethodMetrics(
             started=self._started.labels(*labels),
             received=self._received.labels(*labels),
             sent=self._sent.labels(*labels),
             handling=self._handling.labels(*labels),
             handled={code: self._handled.labels(*labels, code) for code in codes},
+            open=self._open.labels(*names),
+            no_deadline=self._no_deadline.labels(*names),
         )
 
 
@@ -58,8 +67,18 @@ class MethodMetrics:
     sent: Counter
     handling: Histogram
     handled: dict[str, Counter]
+    open: Gauge
+    no_deadline: Counter
+
+    def began(self, deadline: bool) -> None:
+        """Report the start of an rpc, and whether its client named a deadline."""
+        self.started.inc()
+        self.open.inc()
+        if not deadline:
+            self.no_deadline.inc()
 
     def ended(self, code: str, seconds: float) -> None:
-        """Report the end of an rpc."""
+        """Report the end of an rpc, in its own context: its trace becomes an exemplar."""
+        self.open.dec()
         self.handled[code].inc()
-        self.handling.observe(seconds)
+        self.handling.observe(seconds, exemplar(CURRENT.get()))

@@ -18,7 +18,8 @@ from rhapsode_server.models.row import TextRow
 from rhapsode_server.models.text import TextEvent
 from rhapsode_server.models.text_critic import TextCriticRow
 from rhapsode_server.models.transform import Transformed, TransformRow
-from rhapsode_server.observe.metrics import LaneMetrics, Metrics, Role
+from rhapsode_server.observe.lanes import LaneMetrics, Role
+from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.repository.registry import LoadedModel, Registry
 from rhapsode_server.rpc.tokenizer import Tokenizer
 

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
@@ -15,6 +14,7 @@ from rhapsode_server.models.decoder import Pixels
 from rhapsode_server.models.encoder import Encoded, EncodeRow
 from rhapsode_server.models.transform import Transformed, TransformRow
 from rhapsode_server.observe.logs import note
+from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.rpc.catalog import EncodeDriver, Served, TransformDriver
 from rhapsode_server.rpc.convert_images import ImageJob
 from rhapsode_server.rpc.image_reply import Developed, News
@@ -58,13 +58,13 @@ class Changed:
 class Darkroom:
     """Shared by all rpcs that have to do with pictures; `pace` is when news are worth a message."""
 
-    def __init__(self, pace: Pace) -> None:
+    def __init__(self, pace: Pace, metrics: Metrics) -> None:
         self._pace = pace
         self._paces: dict[int, Pace] = {}
-        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="pictures")
+        self._workers = metrics.pool("pictures", WORKERS)
         # A file of a client's may take a second to read, and cannot be interrupted: those of others are made meanwhile.
-        self._readers = ThreadPoolExecutor(WORKERS, thread_name_prefix="reading")
-        self._press = Press(self._workers, WORKERS)
+        self._readers = metrics.pool("reading", WORKERS)
+        self._press = Press(self._workers, WORKERS, metrics)
 
     def close(self) -> None:
         """Let the threads end."""

@@ -95,9 +95,9 @@ class Guard(grpc.aio.ServerInterceptor):
         self, rpc: _Rpc, behaviour: Behaviour, request: object, context: "grpc.aio.ServicerContext[Any, Any]"
     ) -> object:
         began = time.perf_counter()
-        rpc.metrics.started.inc()
         call = Call(context, _sent(context, REQUEST_ID)[:LONGEST_REQUEST_ID] or self._new_id(), rpc.unary)
         CURRENT.set(read_traceparent(_sent(context, TRACEPARENT)))
+        rpc.metrics.began(deadline=call.time_remaining() is not None)
         code = grpc.StatusCode.OK
         try:
             self._admit(rpc, request)

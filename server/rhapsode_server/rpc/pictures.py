@@ -1,6 +1,7 @@
 """Pictures out of the server: a model's values → the bytes of a file, or raw values."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from types import MappingProxyType
@@ -15,6 +16,8 @@ from rhapsode.v1.bundle_pb2 import ImageSpec
 from rhapsode_server.models.decoder import Pixels
 
 Format: TypeAlias = image_pb2.ImageFormat.ValueType
+Timed: TypeAlias = Callable[[float], None]
+"""Is told the seconds that a file took."""
 
 JPEG_QUALITY = 95
 FILE_HEADER = 2048  # more than any of the formats spends besides the pixels
@@ -27,6 +30,8 @@ _FILES: Mapping[Format, tuple[str, Mapping[str, bool | int]]] = MappingProxyType
         image_pb2.IMAGE_FORMAT_JPEG: ("JPEG", {"quality": JPEG_QUALITY}),
     }
 )
+FILE_NAMES: Mapping[Format, str] = MappingProxyType({form: name for form, (name, _) in _FILES.items()})
+"""What the files of each format are called."""
 # Most bytes a pixel value can take. PNG stores what it cannot compress; a JPEG coefficient has at most 27 bits.
 _BYTES_OF_VALUE: Mapping[Format, float] = MappingProxyType(
     {
@@ -56,12 +61,12 @@ class Writer:
         """Whether values are sent as they are, without a file's encoder."""
         return self.format not in _FILES
 
-    def write(self, pictures: Sequence[Pixels]) -> list[bytes]:
+    def write(self, pictures: Sequence[Pixels], timed: Timed | None = None) -> list[bytes]:
         """Write pictures, all at once: float32 [channels, height, width] in the model's range → bytes, for each."""
         if self.format == image_pb2.IMAGE_FORMAT_RAW_FLOAT32:
             return [picture.transpose(1, 2, 0).astype("<f4", copy=False).tobytes() for picture in pictures]
         pixels = to_bytes(np.array(pictures).transpose(0, 2, 3, 1), self.spec)
-        return [each.tobytes() if self.raw else _write_file(each, self.format) for each in pixels]
+        return [each.tobytes() if self.raw else _write_file(each, self.format, timed) for each in pixels]
 
     @property
     def most_bytes(self) -> int:
@@ -84,9 +89,12 @@ def to_bytes(values: Pixels, spec: ImageSpec) -> NDArray[np.uint8]:
     return pixels
 
 
-def _write_file(pixels: NDArray[np.uint8], form: Format) -> bytes:
+def _write_file(pixels: NDArray[np.uint8], form: Format, timed: Timed | None) -> bytes:
+    began = time.perf_counter()
     name, settings = _FILES[form]
     file = BytesIO()
     grey = pixels.shape[2] == 1
     Image.fromarray(pixels[:, :, 0] if grey else pixels).save(file, name, **settings)
+    if timed:
+        timed(time.perf_counter() - began)
     return file.getvalue()

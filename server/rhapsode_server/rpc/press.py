@@ -7,7 +7,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from rhapsode_server.models.decoder import Pixels
-from rhapsode_server.rpc.pictures import Writer
+from rhapsode_server.observe.metrics import Metrics
+from rhapsode_server.rpc.pictures import FILE_NAMES, Writer
 
 TURN_VALUES = 1 << 14  # pixel values that a thread writes before it tells: one or two milliseconds of PNG
 
@@ -29,9 +30,10 @@ class _Sheet:
 class Press:
     """Shared by all rpcs. Lives in the event loop: what one turn of the loop brings costs one wake-up of a thread."""
 
-    def __init__(self, workers: Executor, width: int) -> None:
+    def __init__(self, workers: Executor, width: int, metrics: Metrics) -> None:
         self._workers = workers
         self._width = width
+        self._timed = {form: metrics.encoded(name.lower()) for form, name in FILE_NAMES.items()}
         self._waiting: deque[_Sheet] = deque()
         self._turns: set[asyncio.Task[None]] = set()
 
@@ -57,7 +59,7 @@ class Press:
         loop = asyncio.get_running_loop()
         while turn := self._take():
             loop.call_soon(self._start)
-            for sheet, result in zip(turn, await loop.run_in_executor(self._workers, _write, turn), strict=True):
+            for sheet, result in zip(turn, await loop.run_in_executor(self._workers, self._write, turn), strict=True):
                 if sheet.written.done():
                     continue
                 if isinstance(result, Exception):
@@ -76,13 +78,12 @@ class Press:
                 room -= sheet.values
         return turn
 
-
-def _write(turn: Sequence[_Sheet]) -> list[list[bytes] | Exception]:
-    """What became of each sheet; one that fails leaves the others alone."""
-    results: list[list[bytes] | Exception] = []
-    for sheet in turn:
-        try:
-            results.append(sheet.writer.write(sheet.pictures))
-        except Exception as error:  # whatever it is, it goes to the request whose pictures these are
-            results.append(error)
-    return results
+    def _write(self, turn: Sequence[_Sheet]) -> list[list[bytes] | Exception]:
+        """What became of each sheet; one that fails leaves the others alone. In a thread."""
+        results: list[list[bytes] | Exception] = []
+        for sheet in turn:
+            try:
+                results.append(sheet.writer.write(sheet.pictures, self._timed.get(sheet.writer.format)))
+            except Exception as error:  # whatever it is, it goes to the request whose pictures these are
+                results.append(error)
+        return results

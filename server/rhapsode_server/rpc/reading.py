@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
+
+from rhapsode_server.observe.metrics import Metrics
 
 ResultT = TypeVar("ResultT")
 AT_ONCE = 4096  # characters: a few milliseconds at the most
@@ -13,8 +14,8 @@ READERS = 2  # long texts at a time: a tokenizer may take a hundred times a text
 class Reading:
     """Threads that read long texts, a few at a time however many there are."""
 
-    def __init__(self) -> None:
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="texts")
+    def __init__(self, metrics: Metrics) -> None:
+        self._readers = metrics.pool("texts", READERS)
 
     async def read(self, characters: int, reading: Callable[[], ResultT]) -> ResultT:
         """What `reading` gives, which looks at so many characters; aside where these are many."""

@@ -10,6 +10,7 @@ from rhapsode_server.engine.outbox import Outbox, Pace
 from rhapsode_server.models.row import TextRow
 from rhapsode_server.models.text import TextEvent
 from rhapsode_server.observe.logs import note
+from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.rpc import classification, convert_score
 from rhapsode_server.rpc.call import Call
 from rhapsode_server.rpc.catalog import Catalog, Served
@@ -30,10 +31,10 @@ PACKED_BYTES = 65_536  # of a message of what was kept until the end
 class TextService:
     """Generates text, sent as it comes or gathered; judges it; cuts it into tokens."""
 
-    def __init__(self, catalog: Catalog, config: Config) -> None:
+    def __init__(self, catalog: Catalog, config: Config, metrics: Metrics) -> None:
         self._catalog = catalog
         self._config = config
-        self._reading = Reading()
+        self._reading = Reading(metrics)
         self._pace = Pace(config.flush_tokens, config.flush_interval_ms / 1000)
         self._packed_bytes = min(PACKED_BYTES, config.message_bytes // 4)
 

@@ -92,11 +92,11 @@ class Server:
     def __init__(self, config: Config, runtime: Runtime, models: Registry, log: Log) -> None:
         self._config = config
         self._log = log
-        self._page = fresh_registry()
-        self._metrics = Metrics(self._page)
-        self._rpc_metrics = RpcMetrics(self._page)
+        self.registry = fresh_registry()
+        self._metrics = Metrics(self.registry)
+        self._rpc_metrics = RpcMetrics(self.registry)
         self._catalog = Catalog(models, config, self._metrics)
-        self._darkroom = Darkroom(Pace(config.flush_tokens, config.flush_interval_ms / 1000))
+        self._darkroom = Darkroom(Pace(config.flush_tokens, config.flush_interval_ms / 1000), self._metrics)
         self._ground = Ground(runtime.placement.provider, runtime.placement.fallback_reason, runtime.version)
         self._health: Health
         self._guard: Guard
@@ -114,7 +114,7 @@ class Server:
         self._grpc.add_generic_rpc_handlers([each.handler() for each in services])
         self.address = _bind(self._grpc, self._config.address)
         if self._config.metrics_address:
-            self._endpoint = open_endpoint(self._config.metrics_address, self._page)
+            self._endpoint = open_endpoint(self._config.metrics_address, self.registry)
             self.metrics_address = self._endpoint.address
         self._describe()
         self._catalog.start()
@@ -150,7 +150,7 @@ class Server:
 
     def _services(self) -> Sequence[Service]:
         ours = [
-            TextService(self._catalog, self._config).service(),
+            TextService(self._catalog, self._config, self._metrics).service(),
             ImageService(self._catalog, self._config, self._darkroom).service(),
             ModelService(self._catalog, self._config, self._ground).service(),
         ]
