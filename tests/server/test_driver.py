@@ -114,6 +114,25 @@ async def test_a_reader_that_leaves_frees_its_slot_and_the_others_go_on() -> Non
         assert b.metric("rhapsode_active_slots") == 0
 
 
+async def test_a_reader_that_leaves_before_it_has_read_all_that_was_made_is_counted() -> None:
+    async with bench() as b:
+        left, read_to_its_end = b.submit(2, pace=Pace()), b.submit(2)
+        await read(read_to_its_end)
+        async with left:
+            await until(lambda: left._job.complete)
+        assert b.metric("rhapsode_requests_cancelled_total", stage="streaming") == 1
+        assert b.metric("rhapsode_requests_cancelled_total", stage="running") == 0
+
+
+async def test_a_reader_that_leaves_what_has_failed_is_not_counted() -> None:
+    async with bench() as b:
+        async with b.submit(0) as outbox:
+            await until(lambda: outbox._job.ended is not None)
+        assert (
+            sum(b.metric("rhapsode_requests_cancelled_total", stage=stage) for stage in ("running", "streaming")) == 0
+        )
+
+
 async def test_a_failed_run_fails_its_readers_and_the_driver_lives() -> None:
     async with bench() as b:
         b.model.fault = ZeroDivisionError("secret")

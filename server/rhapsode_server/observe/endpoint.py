@@ -59,7 +59,8 @@ def open_endpoint(address: str, registry: Collector) -> Endpoint:
     try:
         found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, place = found[0]
-        server = _Server(family, place, Pages(registry))
+        # The port as it was given: what getaddrinfo makes of one above 65535 is another one.
+        server = _Server(family, (place[0], int(port), *place[2:]), Pages(registry))
     except (OSError, OverflowError, ValueError) as error:
         raise ConfigError(f"metrics_address {address} cannot be listened on: {error}") from error
     thread = threading.Thread(target=server.serve_forever, args=(POLL,), name="metrics", daemon=True)
@@ -120,15 +121,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     server: _Server
     timeout = PATIENCE
-    wbufsize = -1  # head and body in one piece
-    server_version = "rhapsode"
-    sys_version = ""
+    disable_nagle_algorithm = True  # the page need not wait until the head has arrived
 
     def do_GET(self) -> None:
         self._answer(body=True)
 
     def do_HEAD(self) -> None:
         self._answer(body=False)
+
+    def version_string(self) -> str:
+        """Strangers need not know of which Python this is."""
+        return "rhapsode"
 
     def log_message(self, *_: object) -> None:
         """Scrapes are no news."""

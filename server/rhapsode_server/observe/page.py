@@ -65,9 +65,15 @@ class Budget:
 class Pages:
     """Makes the pages of a registry, one at a time however many ask; safe from any thread."""
 
-    def __init__(self, registry: Collector, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        registry: Collector,
+        clock: Callable[[], float] = time.monotonic,
+        worked: Callable[[], float] = time.thread_time,
+    ) -> None:
         self._registry = registry
         self._clock = clock
+        self._worked = worked
         self._budget = Budget(clock())
         self._made: dict[Form, Page] = {}
         self._making = threading.Lock()
@@ -79,9 +85,9 @@ class Pages:
             last = self._made.get(form)
             if last and (last.began >= asked or not self._budget.allows(self._clock())):
                 return last
-            began = time.thread_time()
+            began = self._worked()
             page = self._make(form)
-            self._budget.spend(time.thread_time() - began)
+            self._budget.spend(self._worked() - began)
             self._made[form] = page
             return page
 

@@ -1,0 +1,140 @@
+"""Every metric that the documents list moves when its cause occurs."""
+
+import asyncio
+import re
+import threading
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from rhapsode.v1 import image_pb2, text_pb2
+from rhapsode.v1.text_pb2 import LogitBias, Sampling
+from rhapsode_server.rpc.darkroom import WORKERS
+from support.requests import generate_images, generate_text, images, stream_text, text
+from support.server import Loaded, Running, running
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "observability.md"
+ROW = re.compile(r"^\| `(\w+)` \| (?:gauge|counter|histogram) \|", re.MULTILINE)
+# What is said once, when the server starts.
+FACTS = {
+    "rhapsode_build_info",
+    "rhapsode_model_info",
+    "rhapsode_model_load_seconds",
+    "rhapsode_pool_threads",
+    "rhapsode_provider_fallback",
+    "rhapsode_slots",
+}
+ENDLESS = 1_000_000  # tokens: the request ends when its caller says so
+Values = Mapping[str, Mapping[str, float]]
+"""By the name of a metric, as the documents have it: the value of each sample."""
+
+
+class Watched:
+    """A server, and what its page said from time to time."""
+
+    def __init__(self, server: Running) -> None:
+        self.server = server
+        self.seen: list[Values] = []
+
+    async def look(self) -> Values:
+        """What the page says now."""
+        families = text_string_to_metric_families(await self.server.page())
+        self.seen.append(
+            {
+                family.name + "_total" * (family.type == "counter"): {
+                    f"{sample.name}{sorted(sample.labels.items())}": sample.value for sample in family.samples
+                }
+                for family in families
+            }
+        )
+        return self.seen[-1]
+
+    async def until(self, name: str) -> None:
+        """Look until any sample of a metric has another value than at the first look."""
+        while (await self.look())[name] == self.seen[0][name]:
+            await asyncio.sleep(0)
+
+    @property
+    def moved(self) -> set[str]:
+        """The metrics of which a sample has had two values."""
+        return {name for values in self.seen for name in values if values[name] != self.seen[0][name]}
+
+
+@asynccontextmanager
+async def watched(loaded: Loaded, **settings: str | int | float) -> AsyncIterator[Watched]:
+    async with running(loaded, slots=1, queue=1, max_tokens=ENDLESS, **settings) as server:
+        made = Watched(server)
+        await made.look()
+        yield made
+
+
+async def work(seen: Watched) -> None:
+    """Text, pictures, and a model that fails."""
+    await stream_text(seen.server, text(300))
+    await generate_images(seen.server, images(1, format=image_pb2.IMAGE_FORMAT_PNG))
+    bias = Sampling(logit_bias=[LogitBias(token_id=27, bias=100)])
+    with pytest.raises(grpc.aio.AioRpcError):
+        await generate_text(seen.server, text(model="failing", sampling=bias))
+
+
+async def crowd(seen: Watched) -> None:
+    """One who is served, one who waits, one who is refused; then all leave."""
+    request = text_pb2.StreamTextRequest(generation=text(ENDLESS))
+    served = seen.server.text.StreamText(request)
+    await served.read()
+    waits = seen.server.text.StreamText(request)
+    waiting = asyncio.create_task(waits.read())
+    await seen.until("rhapsode_queue_depth")
+    with pytest.raises(grpc.aio.AioRpcError):
+        await generate_text(seen.server, text(3))
+    for call in (served, waits):
+        call.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await seen.until("rhapsode_requests_cancelled_total")
+
+
+async def slow_reader(seen: Watched) -> None:
+    """More pictures than gRPC takes for a client that does not read them."""
+    asked = images(100_000, format=image_pb2.IMAGE_FORMAT_RAW_FLOAT32)
+    call = seen.server.image.StreamImages(image_pb2.StreamImagesRequest(generation=asked))
+    await call.read()
+    await seen.until("rhapsode_streams_stalled_total")
+    call.cancel()
+
+
+async def full_pool(seen: Watched) -> None:
+    """More work than threads."""
+    go = threading.Event()
+    darkroom = seen.server.server._darkroom
+    done = [asyncio.create_task(darkroom.outside(go.wait, 60)) for _ in range(WORKERS + 1)]
+    await seen.until("rhapsode_pool_busy")
+    await seen.until("rhapsode_pool_queued")
+    go.set()
+    await asyncio.gather(*done)
+
+
+async def late(seen: Watched) -> None:
+    """One whose deadline passes while another is served."""
+    served = seen.server.text.StreamText(text_pb2.StreamTextRequest(generation=text(ENDLESS)), timeout=60)
+    await served.read()
+    with pytest.raises(grpc.aio.AioRpcError):
+        await generate_text(seen.server, text(3))  # names no deadline, so it gets the server's
+    served.cancel()
+
+
+async def test_every_metric_in_the_documents_moves(loaded: Loaded) -> None:
+    async with watched(loaded) as busy:
+        for cause in (work, crowd, slow_reader, full_pool):
+            await cause(busy)
+        await busy.until("rhapsode_event_loop_lag_seconds")
+    async with watched(loaded, default_deadline=0.05) as hurried:
+        await late(hurried)
+        await hurried.until("rhapsode_expired_in_queue_total")
+    documented = set(ROW.findall(DOCUMENT.read_text("utf-8")))
+    assert documented - FACTS - busy.moved - hurried.moved == set()
+    assert documented - busy.seen[-1].keys() == set()
+    assert [name for name in sorted(FACTS) if not busy.seen[-1][name]] == []
