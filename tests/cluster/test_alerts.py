@@ -4,25 +4,16 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import pytest
 import yaml
 
 from house.documents import broken_links
 from house.project import ROOT
-from support.scene import RULES, Scene, metrics_named
+from support.rules import RULES, rules
 
 TESTS = ROOT / "deploy/prometheus/rules_test.yaml"
 needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian's prometheus) is absent")
-
-Rule: TypeAlias = dict[str, Any]  # a rule as YAML has it
-
-
-def rules(kind: str) -> list[Rule]:
-    """The rules of one kind, "alert" or "record"."""
-    groups = yaml.safe_load(RULES.read_text("utf-8"))["groups"]
-    return [rule for group in groups for rule in group["rules"] if kind in rule]
 
 
 def promtool(*words: str) -> str:
@@ -69,18 +60,3 @@ def test_every_alert_says_how_bad_it_is_and_what_to_do() -> None:
 def test_every_paragraph_is_about_an_alert() -> None:
     page = (ROOT / "docs/observability.md").read_text("utf-8")
     assert re.findall(r"^### (Rhapsode\w+)$", page, re.MULTILINE) == [rule["alert"] for rule in rules("alert")]
-
-
-def test_metrics_that_rules_name_exist(scene: Scene) -> None:
-    named = {name for kind in ("alert", "record") for rule in rules(kind) for name in metrics_named(rule["expr"])}
-    assert named - scene.on_the_page() == set()
-
-
-def test_a_live_prometheus_evaluates_every_rule(scene: Scene) -> None:
-    found = scene.rules()
-    assert [(rule["name"], rule["lastError"]) for rule in found if rule["health"] != "ok"] == []
-    assert len(found) == len(rules("alert")) + len(rules("record"))
-
-
-def test_a_server_under_ordinary_load_fires_nothing(scene: Scene) -> None:
-    assert [rule["name"] for rule in scene.rules() if rule.get("state") == "firing"] == []

@@ -10,7 +10,6 @@ from typing import Any
 
 import grpc
 
-from house.project import ROOT
 from rhapsode.v1 import image_pb2
 from rhapsode.v1.image_pb2 import GenerateImagesRequest
 from rhapsode.v1.image_pb2_grpc import ImageServiceStub
@@ -19,9 +18,9 @@ from rhapsode.v1.text_pb2_grpc import TextServiceStub
 from support import bundles
 from support.prometheus import Prometheus, Sample, prometheus
 from support.requests import images, text
+from support.rules import RULES
 from support.server import process
 
-RULES = ROOT / "deploy/prometheus/rules.yaml"
 _METRIC = re.compile(r"\b(?:rhapsode|grpc_server|process)_\w+")
 _PART = re.compile(r"_(bucket|count|sum)$")
 _DONE = 'grpc_server_handled_total{{grpc_method="{method}", grpc_code="OK"}} >= {count}'
@@ -37,7 +36,7 @@ class Scene:
     """What the tests ask."""
 
     asked: Prometheus
-    _metrics_address: str
+    metrics_address: str
 
     def query(self, expression: str) -> Sequence[Sample]:
         """The value of each series that an expression gives now. Raises HTTPError for one that is none."""
@@ -45,7 +44,7 @@ class Scene:
 
     def on_the_page(self) -> set[str]:
         """The names of all metrics of the server."""
-        with urllib.request.urlopen(f"http://{self._metrics_address}/metrics", timeout=30) as reply:
+        with urllib.request.urlopen(f"http://{self.metrics_address}/metrics", timeout=30) as reply:
             return set(re.findall(r"^# TYPE (\w+) ", str(reply.read(), "utf-8"), re.MULTILINE))
 
     def rules(self) -> list[dict[str, Any]]:
