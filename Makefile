@@ -10,9 +10,14 @@ PROTOS := $(sort $(wildcard protos/rhapsode/v1/*.proto))
 SERVICES := $(shell grep -l '^service ' $(PROTOS))
 GENERATED := protos/rhapsode
 PROTO_OUT ?= protos
+NODE := tests/languages/node
+GO_PACKAGES := golang-go golang-google-grpc-dev golang-github-golang-protobuf-1-5-dev protoc-gen-go-1-5 protoc-gen-go-grpc
+# Fails where Debian's packages cannot be installed.
+apt = { test "$$(id -u)" = 0 && command -v apt-get && apt-get update -qq \
+	&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 $(1); } >/dev/null 2>&1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-gpu check format protos bench bench-rivals clean promtool
+.PHONY: help install demo serve test test-languages test-gpu check format protos bench bench-rivals clean promtool go-packages
 
 help: ## say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -26,7 +31,10 @@ serve: $(STAMP) ## serve the shipped models on 127.0.0.1:50051
 	$(BIN)/rhapsode-server --models models
 
 test: check promtool ## run all checks, then the tests
-	$(BIN)/python -m pytest --ignore=tests/house
+	$(BIN)/python -m pytest --ignore=tests/house -m 'not languages'
+
+test-languages: $(STAMP) go-packages $(NODE)/node_modules/.package-lock.json ## install Go and Node where they are absent, then test clients made from the protos
+	$(BIN)/python -m pytest -m languages tests/languages
 
 test-gpu: $(STAMP) ## on a machine with a CUDA GPU: add CUDA's libraries, then run the tests that need it
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable '.[dev,cuda]'
@@ -62,7 +70,7 @@ bench-rivals: $(STAMP) ## measure it beside PyTriton and MLServer, in environmen
 	$(BIN)/python -m benchmarks.bench --rivals
 
 clean: ## remove everything that was made here
-	rm -rf .venv .bench .data out runs dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .bench .data .languages $(NODE)/node_modules out runs dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): pyproject.toml constraints.txt
@@ -73,6 +81,15 @@ $(STAMP): pyproject.toml constraints.txt
 
 # One test asks promtool about a live metrics page; it comes with Debian's prometheus and is skipped where it cannot be had.
 promtool:
-	@command -v promtool >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
-		&& { apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus; } >/dev/null 2>&1; } \
+	@command -v promtool >/dev/null || $(call apt,prometheus) \
 		|| echo 'promtool is not here and cannot be installed: its test will be skipped'
+
+# The packages of protobuf 1.5 are named, since those of 1.3 know no optional fields in proto3.
+go-packages:
+	@{ command -v go && command -v protoc-gen-go && command -v protoc-gen-go-grpc && test -d /usr/share/gocode/src/google.golang.org/grpc; } >/dev/null \
+		|| $(call apt,$(GO_PACKAGES)) || echo 'Go and its gRPC are not here and cannot be installed: their tests will be skipped'
+
+# npm writes this file when it has installed what the lock says.
+$(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
+	@command -v npm >/dev/null || $(call apt,nodejs npm) || echo 'npm is not here and cannot be installed'
+	@cd $(NODE) && npm ci --silent && touch node_modules/.package-lock.json || echo 'npm cannot install: the tests of Node will be skipped'

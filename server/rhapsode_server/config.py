@@ -61,6 +61,17 @@ class Config(BaseModel):
         str, AfterValidator(_page), Field(description="where Prometheus scrapes over HTTP; empty for nowhere")
     ] = "127.0.0.1:9464"
 
+    tls_certificate: Annotated[
+        str, Field(description="PEM file of the server's certificate and what leads to its authority; empty: no TLS")
+    ] = ""
+    tls_key: Annotated[str, Field(description="PEM file of the certificate's private key, without a passphrase")] = ""
+    tls_client_ca: Annotated[
+        str,
+        Field(
+            description="PEM file of authorities; clients must show a certificate of theirs; empty: anybody may call"
+        ),
+    ] = ""
+
     provider: Annotated[
         Literal["auto", "cuda", "cpu", "tensorrt"],
         Field(description="execution provider; auto takes CUDA where a session really runs on it, else the CPU"),

@@ -55,7 +55,7 @@ FOREIGN_FLAGS = {
     "--read-only",
     "--tag",
 }
-PROTOC_FLAG = re.compile(r"--[a-z_-]+_out")
+PROTOC_FLAG = re.compile(r"--[a-z_-]+_(out|opt)")
 # Variables that another program than the server reads.
 OTHER_VARIABLES = {"RHAPSODE_DATA"}
 

@@ -37,6 +37,10 @@ class Metrics:
         self.provider_fallback = gauge(
             "rhapsode_provider_fallback", "1 where the preferred execution provider is not in use.", "provider"
         )
+        self.certificate_expiry = gauge(
+            "rhapsode_tls_cert_expiry_timestamp_seconds",
+            "When the server's certificate ceases to be valid, in seconds since 1970; 0 without TLS.",
+        )
         self.build_info = gauge("rhapsode_build_info", "1.", "version", "onnxruntime", "grpc", "python")
 
     def lane(self, model: str, version: int, role: Role, slots: int) -> LaneMetrics:

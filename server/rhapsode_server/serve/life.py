@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib.metadata import version
 
 import grpc
@@ -34,6 +35,7 @@ from rhapsode_server.runtime.providers import CPU, Runtime, RuntimeOptions
 from rhapsode_server.serve.arguments import channel_arguments
 from rhapsode_server.serve.lag import watch_lag
 from rhapsode_server.serve.processors import share
+from rhapsode_server.serve.tls import Tls, read_tls
 
 ECHO = 0.2  # seconds in which a signal that comes again is the same wish: timeout(1) tells the process and its group
 LAST_WORDS = 2.0  # seconds beyond the grace in which requests that are cut off still get their status
@@ -41,6 +43,7 @@ LAST_WORDS = 2.0  # seconds beyond the grace in which requests that are cut off 
 
 def load(config: Config, log: Log) -> tuple[Runtime, Registry]:
     """Choose where to run; read, verify and warm up every model. Raises StartupError."""
+    read_tls(config)  # what is wrong with it should not be said after a minute of loading
     options = RuntimeOptions(
         provider=config.provider,
         device=config.device,
@@ -98,6 +101,7 @@ class Server:
         self._catalog = Catalog(models, config, self._metrics)
         self._darkroom = Darkroom(Pace(config.flush_tokens, config.flush_interval_ms / 1000), self._metrics)
         self._ground = Ground(runtime.placement.provider, runtime.placement.fallback_reason, runtime.version)
+        self._tls = read_tls(config)
         self._health: Health
         self._guard: Guard
         self._grpc: grpc.aio.Server
@@ -112,7 +116,7 @@ class Server:
         self._guard = Guard(services, self._catalog, self._metrics, self._rpc_metrics, self._log)
         self._grpc = grpc.aio.server(interceptors=[self._guard], options=channel_arguments(self._config))
         self._grpc.add_generic_rpc_handlers([each.handler() for each in services])
-        self.address = _bind(self._grpc, self._config.address)
+        self.address = _bind(self._grpc, self._config.address, self._tls)
         if self._config.metrics_address:
             self._endpoint = open_endpoint(self._config.metrics_address, self.registry)
             self.metrics_address = self._endpoint.address
@@ -120,7 +124,7 @@ class Server:
         self._catalog.start()
         self._lag = asyncio.create_task(watch_lag(self._metrics.loop_lag.observe))
         await self._grpc.start()
-        self._log.info("ready", address=self.address, metrics_address=self.metrics_address)
+        self._log.info("ready", address=self.address, metrics_address=self.metrics_address, tls=self._tls is not None)
 
     async def stop(self) -> None:
         """Go without losing a request that can still be finished.
@@ -162,6 +166,10 @@ class Server:
     def _describe(self) -> None:
         ground = self._ground
         fallback = bool(ground.fallback_reason)
+        if self._tls:
+            self._metrics.certificate_expiry.set(self._tls.expires.timestamp())
+            if self._tls.expires < datetime.now(UTC):
+                self._log.warning("certificate has expired", expired=self._tls.expires.isoformat())
         self._metrics.started(version("rhapsode"), ground.onnxruntime, grpc.__version__, ground.provider, fallback)
         for served in self._catalog.models:
             model = served.loaded
@@ -203,12 +211,12 @@ def _signals(handler: Callable[[signal.Signals], None]) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-def _bind(server: grpc.aio.Server, address: str) -> str:
+def _bind(server: grpc.aio.Server, address: str, tls: Tls | None) -> str:
     """Listen, and say where: port 0 becomes the port that was found."""
     if _answers(address):
         raise ConfigError(f"address {address} cannot be listened on: another process does")
     try:
-        port = server.add_insecure_port(address)
+        port = server.add_secure_port(address, tls.credentials()) if tls else server.add_insecure_port(address)
     except RuntimeError as error:
         raise ConfigError(f"address {address} cannot be listened on") from error
     return address if address.startswith("unix") else f"{address.rpartition(':')[0]}:{port}"

@@ -1,0 +1,159 @@
+"""The server's certificate: shown to clients, asked of clients, and refused at the start where it is of no use."""
+
+import datetime
+import subprocess
+from pathlib import Path
+
+import grpc
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
+
+from rhapsode.v1.text_pb2 import GenerateTextRequest
+from rhapsode.v1.text_pb2_grpc import TextServiceStub
+from rhapsode_client import Client, errors
+from rhapsode_client.channel import ChannelSettings, Tls
+from rhapsode_client.retry import RetryPolicy
+from rhapsode_server.config import Config
+from rhapsode_server.errors import ConfigError
+from rhapsode_server.serve.tls import read_tls
+from support import server as servers
+from support.certificates import Authority, authority
+from support.requests import text
+from support.server import Loaded, Running, running
+
+ANYWHERE = "127.0.0.1:0"
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Authority:
+    return authority(tmp_path / "ours")
+
+
+@pytest.fixture
+def others(tmp_path: Path) -> Authority:
+    return authority(tmp_path / "others")
+
+
+def flags(chain: Path, key: Path) -> dict[str, str]:
+    return {"tls_certificate": str(chain), "tls_key": str(key)}
+
+
+async def code_of_a_call(server: Running, credentials: grpc.ChannelCredentials | None) -> grpc.StatusCode:
+    port = server.address.rpartition(":")[2]
+    address = f"localhost:{port}"
+    channel = (
+        grpc.aio.secure_channel(address, credentials) if credentials else grpc.aio.insecure_channel(server.address)
+    )
+    async with channel:
+        try:
+            await TextServiceStub(channel).GenerateText(GenerateTextRequest(generation=text(3)), timeout=30)
+        except grpc.aio.AioRpcError as error:
+            return error.code()
+    return grpc.StatusCode.OK
+
+
+async def test_clients_that_trust_the_authority_are_served_and_others_are_not(
+    loaded: Loaded, ours: Authority, others: Authority
+) -> None:
+    async with running(loaded, address=ANYWHERE, **flags(*ours.certificate("localhost"))) as server:
+        assert await code_of_a_call(server, ours.credentials()) == grpc.StatusCode.OK
+        assert await code_of_a_call(server, others.credentials()) == grpc.StatusCode.UNAVAILABLE
+        assert await code_of_a_call(server, None) == grpc.StatusCode.UNAVAILABLE
+        assert await code_of_a_call(server, ours.credentials()) == grpc.StatusCode.OK
+
+
+async def test_clients_must_show_a_certificate_where_authorities_are_named(
+    loaded: Loaded, ours: Authority, others: Authority
+) -> None:
+    mutual = {**flags(*ours.certificate("localhost")), "tls_client_ca": str(ours.roots)}
+    stranger = grpc.ssl_channel_credentials(
+        ours.roots.read_bytes(), *(path.read_bytes() for path in reversed(others.certificate("client")))
+    )
+    async with running(loaded, address=ANYWHERE, **mutual) as server:
+        assert await code_of_a_call(server, ours.credentials("client")) == grpc.StatusCode.OK
+        assert await code_of_a_call(server, ours.credentials()) == grpc.StatusCode.UNAVAILABLE
+        assert await code_of_a_call(server, stranger) == grpc.StatusCode.UNAVAILABLE
+
+
+def test_the_library_speaks_it(models_folder: Path, ours: Authority) -> None:
+    chain, key = ours.certificate("localhost")
+    client_chain, client_key = (path.read_bytes() for path in ours.certificate("client"))
+    words = ("--tls-certificate", str(chain), "--tls-key", str(key), "--tls-client-ca", str(ours.roots))
+    with servers.process(models_folder, *words) as server:
+        address = f"localhost:{server.address.rpartition(':')[2]}"
+        tls = Tls(ours.roots.read_bytes(), client_key, client_chain)
+        with Client(address, ChannelSettings(tls=tls)) as client:
+            assert client.models()
+        once = ChannelSettings(tls=Tls(ours.roots.read_bytes()), retry=RetryPolicy(attempts=1))
+        with Client(address, once) as client, pytest.raises(errors.ConnectionLost):
+            client.models()
+
+
+async def test_the_page_says_when_it_ends(loaded: Loaded, ours: Authority) -> None:
+    tls = read_tls(Config.model_validate(flags(*ours.certificate("localhost"))))
+    assert tls is not None
+    async with running(
+        loaded, address=ANYWHERE, metrics_address=ANYWHERE, **flags(*ours.certificate("localhost"))
+    ) as server:
+        found = [line for line in (await server.page()).splitlines() if line.startswith("rhapsode_tls_cert_expiry")]
+    assert float(found[0].split()[1]) == tls.expires.timestamp()
+
+
+async def test_a_certificate_that_has_expired_is_said_in_the_log(loaded: Loaded, ours: Authority) -> None:
+    past = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    issued = ours.authority.issue_cert("localhost", not_before=past - datetime.timedelta(days=9), not_after=past)
+    chain, key = ours.folder / "old.pem", ours.folder / "old.key"
+    chain.write_bytes(issued.cert_chain_pems[0].bytes())
+    key.write_bytes(issued.private_key_pem.bytes())
+    async with running(loaded, address=ANYWHERE, **flags(chain, key)) as server:
+        told = [line for line in server.log_lines() if line["msg"] == "certificate has expired"]
+    assert [(line["level"], line["expired"]) for line in told] == [("warning", "2020-01-01T00:00:00+00:00")]
+
+
+def refused(**files: Path | str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        read_tls(Config.model_validate({name: str(path) for name, path in files.items()}))
+    return caught.value.message
+
+
+def test_what_is_of_no_use_alone_is_refused(ours: Authority) -> None:
+    chain, key = ours.certificate("localhost")
+    assert refused(tls_certificate=chain).endswith("one is of no use without the other")
+    assert refused(tls_key=key).endswith("one is of no use without the other")
+    assert refused(tls_client_ca=ours.roots) == "--tls-client-ca: needs --tls-certificate and --tls-key"
+
+
+def test_files_that_are_not_what_they_should_be_are_refused(ours: Authority, tmp_path: Path) -> None:
+    chain, key = ours.certificate("localhost")
+    nonsense = tmp_path / "nonsense.pem"
+    nonsense.write_bytes(b"-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n")
+    empty = tmp_path / "empty.pem"
+    empty.touch()
+    for bad in (nonsense, empty, key):
+        assert refused(tls_certificate=bad, tls_key=key) == f"--tls-certificate: {bad} holds no certificates in PEM"
+        assert refused(tls_certificate=chain, tls_key=key, tls_client_ca=bad).startswith(f"--tls-client-ca: {bad} ")
+    for bad in (nonsense, empty, chain):
+        assert refused(tls_certificate=chain, tls_key=bad).startswith(f"--tls-key: {bad} holds no private key")
+    missing = tmp_path / "missing.pem"
+    assert refused(tls_certificate=missing, tls_key=key).endswith("cannot be read: No such file or directory")
+    assert refused(tls_certificate=tmp_path, tls_key=key).endswith("cannot be read: Is a directory")
+
+
+def test_a_key_of_another_certificate_or_with_a_passphrase_is_refused(ours: Authority, tmp_path: Path) -> None:
+    chain, _ = ours.certificate("localhost")
+    _, other = ours.certificate("elsewhere")
+    assert refused(tls_certificate=chain, tls_key=other).startswith("--tls-key: is not the key of the certificate")
+    locked = tmp_path / "locked.key"
+    made = generate_private_key(65537, 2048)
+    locked.write_bytes(
+        made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"not told to anybody"))
+    )
+    assert refused(tls_certificate=chain, tls_key=locked).endswith("can be used without a passphrase")
+
+
+def test_the_command_ends_with_two_before_it_loads_anything(tmp_path: Path) -> None:
+    words = servers.command("--models", str(tmp_path), "--tls-certificate", "no-such.pem", "--tls-key", "no-such.key")
+    ended = subprocess.run(words, capture_output=True, text=True, check=False, env=servers.clean_environment())
+    assert ended.returncode == 2
+    assert ended.stderr == "--tls-certificate: no-such.pem cannot be read: No such file or directory\n"
