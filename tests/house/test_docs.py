@@ -44,8 +44,19 @@ PROGRAMS = (
     ("rhapsode", "morph"),
     ("rhapsode", "edit"),
 )
-# Flags of docker, pip, make and envoy that the documents show.
-FOREIGN_FLAGS = {"--build-arg", "--config-path", "--drain-time-s", "--publish", "--read-only", "--tag"}
+# Flags of docker, kubectl, pip, make, envoy and Prometheus that the documents show.
+FOREIGN_FLAGS = {
+    "--build-arg",
+    "--config-path",
+    "--drain-time-s",
+    "--enable-feature",
+    "--filename",
+    "--kustomize",
+    "--namespace",
+    "--publish",
+    "--read-only",
+    "--tag",
+}
 PROTOC_FLAG = re.compile(r"--[a-z_-]+_(out|opt)")
 # Variables that another program than the server reads.
 OTHER_VARIABLES = {"RHAPSODE_DATA"}
