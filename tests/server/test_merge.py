@@ -149,6 +149,6 @@ def test_the_page_asks_first_and_is_written_in_both_formats() -> None:
     ledger.tell("first", Process(3, [0.5]).snapshot())
     ledger.tell("second", Process(4, [0.5]).snapshot())
     assert b'requests_total{model="a"} 7.0\n' in generate_latest(one_page(ledger))
-    text = openmetrics.generate_latest(one_page(ledger)).decode()
+    text = openmetrics.generate_latest(one_page(ledger)).decode()  # type: ignore[no-untyped-call]  # no annotations upstream
     assert 'requests_total{model="a"} 7.0 # {trace_id="4"} 4.0' in text
     assert len(asked) == 2

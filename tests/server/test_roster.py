@@ -17,11 +17,11 @@ def test_it_is_complete_when_all_serve() -> None:
     roster = Roster(2)
     roster.starts(0.0)
     roster.serves(1, 1.0)
-    assert not roster.complete
+    seen = [roster.complete]
     roster.serves(2, 1.0)
-    assert roster.complete
+    seen.append(roster.complete)
     roster.ended(1, 2.0)
-    assert not roster.complete
+    assert [*seen, roster.complete] == [False, True, False]
 
 
 def test_the_first_end_is_answered_at_once() -> None:

@@ -7,8 +7,6 @@ from pathlib import Path
 import grpc
 from prometheus_client.parser import text_string_to_metric_families
 
-from rhapsode.v1.model_pb2 import GetModelRequest
-from rhapsode.v1.model_pb2_grpc import ModelServiceStub
 from support.server import Process
 
 
@@ -42,7 +40,20 @@ def fresh_channel(address: str) -> grpc.Channel:
     return grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)])
 
 
-def fingerprint(address: str, model: str) -> str:
-    """What the worker that takes a fresh connection says of a model."""
-    with fresh_channel(address) as channel:
-        return ModelServiceStub(channel).GetModel(GetModelRequest(model=model)).model.fingerprint
+def handled(server: Process, method: str) -> float:
+    """How many rpcs of a method went well, on all workers together."""
+    wanted = f"grpc_server_handled_total{{OK,{method},"
+    return sum(value for name, value in samples(server).items() if name.startswith(wanted))
+
+
+def settled(server: Process, name: str, value: float) -> None:
+    """Wait until a sample has a value; the test's time limit ends it else."""
+    while samples(server).get(name) != value:
+        pass
+
+
+def restless(server: Process, method: str) -> None:
+    """Wait until more rpcs of a method have gone well than now."""
+    before = handled(server, method)
+    while handled(server, method) < before + 20:
+        pass

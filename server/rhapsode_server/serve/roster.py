@@ -8,7 +8,7 @@
 from dataclasses import dataclass
 
 STEADY = 60.0
-HOPELESS = 5
+HOPELESS = 4
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 
