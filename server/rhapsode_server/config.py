@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from rhapsode_server.errors import ConfigError
@@ -81,6 +81,10 @@ class Config(BaseModel):
     require_gpu: Annotated[bool, Field(description="end instead of falling back to the CPU")] = False
     threads: Annotated[int, Field(ge=0, le=1024, description="threads of a run; 0 for the cgroup's share")] = 0
 
+    workers: Annotated[
+        int, Field(ge=1, le=64, description="processes that serve, on a CPU: each holds the models and its own limits")
+    ] = 1
+
     max_batch: Annotated[int, Field(ge=1, le=4096, description="most rows in one run")] = 64
     run_steps: Annotated[int, Field(ge=1, le=1024, description="most tokens that one run makes for a row")] = 32
     run_budget_ms: Annotated[
@@ -142,6 +146,16 @@ class Config(BaseModel):
         "info"
     )
     log_format: Annotated[Literal["json", "console"], Field(description="for machines or for people")] = "json"
+
+    @field_validator("workers")
+    @classmethod
+    def _can_share(cls, workers: int, others: ValidationInfo) -> int:
+        """Refuse several processes where one port or one GPU is all there is; the fields above are read already."""
+        if workers > 1 and str(others.data.get("address")).startswith("unix:"):
+            raise PydanticCustomError("workers", "should be 1 on a unix socket, which processes cannot share as a port")
+        if workers > 1 and (others.data.get("provider") in ("cuda", "tensorrt") or others.data.get("require_gpu")):
+            raise PydanticCustomError("workers", "should be 1 on a GPU: run a server for each GPU instead")
+        return workers
 
     def lines(self) -> Iterator[str]:
         """Each setting as a line of a shell's environment file."""

@@ -12,6 +12,7 @@ from rhapsode.v1 import bundle_pb2
 from rhapsode_server import config
 from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.observe.rpcs import RpcMetrics
+from rhapsode_server.observe.workers import WorkerMetrics
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
@@ -41,6 +42,7 @@ def metric_rows() -> Iterator[str]:
     registry = CollectorRegistry()
     Metrics(registry)
     RpcMetrics(registry)
+    WorkerMetrics(registry)
     for family in registry.collect():
         name = f"{family.name}_total" if family.type == "counter" else family.name
         collector = registry._names_to_collectors[family.name]

