@@ -24,7 +24,7 @@ RATE = 50.0  # scrapes a second
 CASES = (Case("a picture", "images", DIGITS, requests=1, items=1), Case("a stream", "text", GRU, requests=1, items=64))
 AS_PROMETHEUS = {"Accept": "application/openmetrics-text;version=1.0.0", "Accept-Encoding": "gzip"}
 _PATIENCE = 10.0
-_WARM_UP = 50  # requests
+_WARM_UP = 10  # requests
 
 Way = Literal["quiet", "scraped"]
 
@@ -130,8 +130,18 @@ def lines(case: Case, rounds: Sequence[Round]) -> Iterator[tuple[str, str]]:
     yield f"{case.name}, quiet: p99, ms", str(spread([each.quiet.p99 * 1000 for each in rounds]))
     yield f"{case.name}, scraped: p99, ms", str(spread([each.scraped.p99 * 1000 for each in rounds]))
     yield f"{case.name}: p99, scraped / quiet", str(spread([each.scraped.p99 / each.quiet.p99 for each in rounds]))
+    for share in (0.5, 0.99):
+        quiet, scraped = (
+            _together(phases, share) for phases in zip(*((e.quiet, e.scraped) for e in rounds), strict=True)
+        )
+        yield f"{case.name}, all rounds together: p{share * 100:.0f}, ms", f"quiet {quiet:.2f}, scraped {scraped:.2f}"
     more = [each.scraped.cpu / each.scraped.wall - each.quiet.cpu / each.quiet.wall for each in rounds]
     yield f"{case.name}: more CPU of the server, % of a core", str(spread([each * 100 for each in more]))
+
+
+def _together(phases: Sequence[Phase], share: float) -> float:
+    """A percentile of what the requests of all phases took, in milliseconds."""
+    return percentile([end * 1000 for each in phases for end in each.ends], share)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -156,8 +166,8 @@ def _read_options(argv: Sequence[str] | None) -> Options:
     parser = argparse.ArgumentParser(description="Measures what requests notice of 50 scrapes a second.")
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of bundles (default: models)")
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the server's log (default: out)")
-    parser.add_argument("--rounds", type=int, default=15, help="rounds (default: 15)")
-    parser.add_argument("--requests", type=int, default=1000, help="requests a case, way and round (default: 1000)")
+    parser.add_argument("--rounds", type=int, default=40, help="rounds (default: 40)")
+    parser.add_argument("--requests", type=int, default=300, help="requests a case, way and round (default: 300)")
     return Options(**vars(parser.parse_args(argv)))
 
 
