@@ -10,9 +10,13 @@ PROTOS := $(sort $(wildcard protos/rhapsode/v1/*.proto))
 SERVICES := $(shell grep -l '^service ' $(PROTOS))
 GENERATED := protos/rhapsode
 PROTO_OUT ?= protos
+# Those of the two that pyproject.toml has: what the image runs with.
+IMAGE_EXTRAS := $(shell sed -nE 's/^(otel|server) = .*/--extra \1/p' pyproject.toml)
+LOCK = $(BIN)/uv pip compile --quiet --no-config --no-annotate --custom-compile-command 'make lock' --generate-hashes \
+	--python-version 3.11 --python-platform x86_64-manylinux_2_28 --constraints constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-gpu check format protos bench bench-rivals clean promtool
+.PHONY: help install demo serve test test-gpu test-image check format protos lock bench bench-rivals clean promtool buildah
 
 help: ## say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -33,10 +37,14 @@ test-gpu: $(STAMP) ## on a machine with a CUDA GPU: add CUDA's libraries, then r
 	$(BIN)/rhapsode-server --check --models models --require-gpu
 	$(BIN)/python -m pytest -m gpu
 
-check: $(STAMP) ## format, lint, types, protos, generated code, arrows between packages, size budgets
+test-image: $(STAMP) buildah ## build the container image for the CPU, run it and look it over (as root, on Debian)
+	$(BIN)/python -m pytest -m image -rP
+
+check: $(STAMP) ## format, lint, types, protos, Dockerfile, generated code, arrows between packages, size budgets
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy $(PACKAGES)
+	$(BIN)/hadolint Dockerfile
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code
 	@echo 'generated code is that of the .proto files'
@@ -55,6 +63,12 @@ protos: $(STAMP) ## generate the Python code of the .proto files
 	$(BIN)/python -m grpc_tools.protoc -Iprotos --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
 		--grpc_python_out=$(PROTO_OUT) --mypy_grpc_out=quiet:$(PROTO_OUT) $(SERVICES)
 
+lock: $(STAMP) ## write anew what the image installs, with the hashes of all files (deploy/image/requirements-*.txt)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
+	$(LOCK) pyproject.toml $(IMAGE_EXTRAS) --output-file deploy/image/requirements-cpu.txt
+	$(LOCK) pyproject.toml $(IMAGE_EXTRAS) --extra cuda --output-file deploy/image/requirements-cuda.txt
+	$(LOCK) --group image-build --output-file deploy/image/requirements-build.txt
+
 bench: $(STAMP) ## measure the server against ONNX Runtime alone (writes out/bench.json and plots)
 	$(BIN)/python -m benchmarks.bench
 
@@ -62,7 +76,7 @@ bench-rivals: $(STAMP) ## measure it beside PyTriton and MLServer, in environmen
 	$(BIN)/python -m benchmarks.bench --rivals
 
 clean: ## remove everything that was made here
-	rm -rf .venv .bench .data out runs dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .bench .data .image out runs dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): pyproject.toml constraints.txt
@@ -76,3 +90,9 @@ promtool:
 	@command -v promtool >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
 		&& { apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus; } >/dev/null 2>&1; } \
 		|| echo 'promtool is not here and cannot be installed: its test will be skipped'
+
+# The image is built by buildah on a base made by mmdebstrap: neither a container engine nor a registry of images is needed.
+buildah:
+	@command -v buildah >/dev/null && command -v mmdebstrap >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+		&& { apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends buildah mmdebstrap; } >/dev/null 2>&1; } \
+		|| { echo 'make test-image needs buildah and mmdebstrap, which it can install only as root on Debian' >&2; exit 1; }

@@ -45,7 +45,19 @@ PROGRAMS = (
     ("rhapsode", "edit"),
 )
 # Flags of docker, pip and make that the documents show.
-FOREIGN_FLAGS = {"--build-arg", "--publish", "--read-only", "--tag"}
+FOREIGN_FLAGS = {
+    "--build",
+    "--build-arg",
+    "--cap-drop",
+    "--file",
+    "--gpus",
+    "--publish",
+    "--read-only",
+    "--secret",
+    "--security-opt",
+    "--tag",
+    "--target",
+}
 PROTOC_FLAG = re.compile(r"--[a-z_-]+_out")
 # Variables that another program than the server reads.
 OTHER_VARIABLES = {"RHAPSODE_DATA"}

@@ -132,15 +132,20 @@ class Process:
 def process(models: Path, *flags: str) -> Iterator[Process]:
     """Start rhapsode-server on free ports, and wait until it is ready; killed at the end if it still runs."""
     words = command("--models", str(models), "--address", "127.0.0.1:0", "--metrics-address", "127.0.0.1:0", *flags)
+    with ready(words, clean_environment()) as server:
+        yield server
+
+
+@contextmanager
+def ready(words: list[str], environ: dict[str, str]) -> Iterator[Process]:
+    """Start these words, and wait until they have logged that they are ready; killed at the end if they still run."""
     lines: SimpleQueue[str | None] = SimpleQueue()
-    with subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=clean_environment()
-    ) as started:
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environ) as started:
         reader = threading.Thread(target=_read_all, args=(started, lines))
         reader.start()
         try:
-            ready = _until_logged(lines, "ready")
-            yield Process(started, lines, ready["address"], ready["metrics_address"])
+            said = _until_logged(lines, "ready")
+            yield Process(started, lines, said["address"], said["metrics_address"])
         finally:
             if started.poll() is None:
                 started.kill()
