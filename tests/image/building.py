@@ -16,6 +16,7 @@ WORK = ROOT / ".image"
 """What is kept between runs: the base, and the log of the last build."""
 
 BASE_PACKAGES = "python3-venv"
+BASE_LACKS = ("/usr/share/man/*", "/usr/share/locale/*")  # as in the slim images of Python
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,9 @@ def _base() -> Path:
     if not archive.exists():
         WORK.mkdir(exist_ok=True)
         fresh = archive.with_suffix(".fresh.tar")
-        words = ["--quiet", "--variant=minbase", f"--include={BASE_PACKAGES}", machine.codename(), str(fresh)]
-        subprocess.run(["mmdebstrap", *words, *machine.apt_sources()], check=True)
+        words = ["--quiet", "--variant=minbase", f"--include={BASE_PACKAGES}"]
+        words += [f"--dpkgopt=path-exclude={pattern}" for pattern in BASE_LACKS]
+        subprocess.run(["mmdebstrap", *words, machine.codename(), str(fresh), *machine.apt_sources()], check=True)
         fresh.rename(archive)
     return archive
 
