@@ -15,9 +15,13 @@ GO_PACKAGES := golang-go golang-google-grpc-dev golang-github-golang-protobuf-1-
 # Fails where Debian's packages cannot be installed.
 apt = { test "$$(id -u)" = 0 && command -v apt-get && apt-get update -qq \
 	&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 $(1); } >/dev/null 2>&1
+# Those of the two that pyproject.toml has: what the image runs with.
+IMAGE_EXTRAS := $(shell sed -nE 's/^(otel|server) = .*/--extra \1/p' pyproject.toml)
+LOCK = $(BIN)/uv pip compile --quiet --no-config --no-annotate --custom-compile-command 'make lock' --generate-hashes \
+	--python-version 3.11 --python-platform x86_64-manylinux_2_28 --constraints constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-languages test-gpu check format protos bench bench-rivals clean promtool go-packages
+.PHONY: help install demo serve test test-languages test-image test-gpu check format protos lock bench bench-rivals clean promtool go-packages buildah
 
 help: ## say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -31,7 +35,7 @@ serve: $(STAMP) ## serve the shipped models on 127.0.0.1:50051
 	$(BIN)/rhapsode-server --models models
 
 test: check promtool ## run all checks, then the tests
-	$(BIN)/python -m pytest --ignore=tests/house -m 'not languages'
+	$(BIN)/python -m pytest --ignore=tests/house
 
 test-languages: $(STAMP) go-packages $(NODE)/node_modules/.package-lock.json ## install Go and Node where they are absent, then test clients made from the protos
 	$(BIN)/python -m pytest -m languages tests/languages
@@ -41,10 +45,14 @@ test-gpu: $(STAMP) ## on a machine with a CUDA GPU: add CUDA's libraries, then r
 	$(BIN)/rhapsode-server --check --models models --require-gpu
 	$(BIN)/python -m pytest -m gpu
 
-check: $(STAMP) ## format, lint, types, protos, generated code, arrows between packages, size budgets
+test-image: $(STAMP) buildah ## build the container image for the CPU, run it and look it over (as root, on Debian)
+	$(BIN)/python -m pytest -m image -rP
+
+check: $(STAMP) ## format, lint, types, protos, Dockerfile, generated code, arrows between packages, size budgets
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy $(PACKAGES)
+	$(BIN)/hadolint Dockerfile
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code
 	@echo 'generated code is that of the .proto files'
@@ -63,6 +71,12 @@ protos: $(STAMP) ## generate the Python code of the .proto files
 	$(BIN)/python -m grpc_tools.protoc -Iprotos --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
 		--grpc_python_out=$(PROTO_OUT) --mypy_grpc_out=quiet:$(PROTO_OUT) $(SERVICES)
 
+lock: $(STAMP) ## write anew what the image installs, with the hashes of all files (deploy/image/requirements-*.txt)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
+	$(LOCK) pyproject.toml $(IMAGE_EXTRAS) --output-file deploy/image/requirements-cpu.txt
+	$(LOCK) pyproject.toml $(IMAGE_EXTRAS) --extra cuda --output-file deploy/image/requirements-cuda.txt
+	$(LOCK) --group image-build --output-file deploy/image/requirements-build.txt
+
 bench: $(STAMP) ## measure the server against ONNX Runtime alone (writes out/bench.json and plots)
 	$(BIN)/python -m benchmarks.bench
 
@@ -70,7 +84,7 @@ bench-rivals: $(STAMP) ## measure it beside PyTriton and MLServer, in environmen
 	$(BIN)/python -m benchmarks.bench --rivals
 
 clean: ## remove everything that was made here
-	rm -rf .venv .bench .data .languages $(NODE)/node_modules out runs dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .bench .data .languages .image $(NODE)/node_modules out runs dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): pyproject.toml constraints.txt
@@ -93,3 +107,8 @@ go-packages:
 $(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
 	@command -v npm >/dev/null || $(call apt,nodejs npm) || echo 'npm is not here and cannot be installed'
 	@cd $(NODE) && npm ci --silent && touch node_modules/.package-lock.json || echo 'npm cannot install: the tests of Node will be skipped'
+
+# The image is built by buildah on a base made by mmdebstrap: neither a container engine nor a registry of images is needed.
+buildah:
+	@test "$$(id -u)" = 0 && { { command -v buildah && command -v mmdebstrap; } >/dev/null || $(call apt,buildah mmdebstrap); } \
+		|| { echo 'make test-image needs root, and buildah and mmdebstrap, which it can install on Debian' >&2; exit 1; }

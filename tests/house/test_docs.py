@@ -46,16 +46,23 @@ PROGRAMS = (
 )
 # Flags of docker, kubectl, pip, make, envoy and Prometheus that the documents show.
 FOREIGN_FLAGS = {
+    "--build",
     "--build-arg",
+    "--cap-drop",
     "--config-path",
     "--drain-time-s",
     "--enable-feature",
+    "--file",
     "--filename",
+    "--gpus",
     "--kustomize",
     "--namespace",
     "--publish",
     "--read-only",
+    "--secret",
+    "--security-opt",
     "--tag",
+    "--target",
 }
 PROTOC_FLAG = re.compile(r"--[a-z_-]+_(out|opt)")
 # Variables that another program than the server reads.

@@ -139,15 +139,20 @@ def process(
     """
     words = command("--models", str(models), "--address", "127.0.0.1:0", "--metrics-address", "127.0.0.1:0", *flags)
     words[1 : 1 + len(MODULE)] = program
+    with ready(words, clean_environment() | dict(variables)) as server:
+        yield server
+
+
+@contextmanager
+def ready(words: list[str], environ: dict[str, str]) -> Iterator[Process]:
+    """Start these words, and wait until they have logged that they are ready; killed at the end if they still run."""
     lines: SimpleQueue[str | None] = SimpleQueue()
-    with subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=clean_environment() | dict(variables)
-    ) as started:
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environ) as started:
         reader = threading.Thread(target=_read_all, args=(started, lines))
         reader.start()
         try:
-            ready = _until_logged(lines, "ready")
-            yield Process(started, lines, ready["address"], ready["metrics_address"])
+            said = _until_logged(lines, "ready")
+            yield Process(started, lines, said["address"], said["metrics_address"])
         finally:
             if started.poll() is None:
                 started.kill()
