@@ -25,8 +25,11 @@ CASES = (Case("a picture", "images", DIGITS, requests=1, items=1), Case("a strea
 AS_PROMETHEUS = {"Accept": "application/openmetrics-text;version=1.0.0", "Accept-Encoding": "gzip"}
 _PATIENCE = 10.0
 _WARM_UP = 10  # requests
+SETTINGS = ("--provider=cpu", "--threads=1")
 
-Way = Literal["quiet", "scraped"]
+Way = Literal["quiet", "beside", "scraped"]
+Asked = Mapping[Way, Event]
+"""What is set while pages are wanted, for each way in which they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,26 +61,26 @@ class Round:
     """A case with and without scrapes, close to each other in time."""
 
     quiet: Phase
+    beside: Phase
+    """While a like server beside ours is scraped: what the scrapes take from the machine, and not from our process."""
     scraped: Phase
 
 
 def scrape(address: str, asked: Event, made: "multiprocessing.Queue[int]") -> None:
     """Scrape RATE times a second as long as it is asked for; each page's bytes go to `made`. Never returns."""
+    connection = HTTPConnection(address, timeout=_PATIENCE)  # kept, as Prometheus keeps it
     while asked.wait():
         due = time.perf_counter()
         while asked.is_set():
-            made.put(page_bytes(address))
+            made.put(page_bytes(connection))
             due += 1 / RATE
             time.sleep(max(0.0, due - time.perf_counter()))
 
 
-def page_bytes(address: str) -> int:
+def page_bytes(connection: HTTPConnection) -> int:
     """Bytes of the page, as Prometheus asks for it."""
-    connection = HTTPConnection(address, timeout=_PATIENCE)
     connection.request("GET", "/metrics", headers=AS_PROMETHEUS)
-    body = connection.getresponse().read()
-    connection.close()
-    return len(body)
+    return len(connection.getresponse().read())
 
 
 @contextmanager
@@ -104,19 +107,20 @@ async def phase(server: LocalServer, case: Case, requests: int, seed: int) -> Ph
         return Phase(tuple(ends), time.perf_counter() - begun, cpu_seconds(server.process_id) - cpu)
 
 
-async def take(server: LocalServer, asked: Event, case: Case, options: Options, number: int) -> Round:
-    """Both ways once, in another order each time."""
-    ways: tuple[Way, ...] = ("quiet", "scraped") if number % 2 else ("scraped", "quiet")
+async def take(server: LocalServer, asked: Asked, case: Case, options: Options, number: int) -> Round:
+    """All ways once, in another order each time."""
+    ways: tuple[Way, ...] = ("quiet", "beside", "scraped")
     taken: dict[Way, Phase] = {}
-    for way in ways:
-        if way == "scraped":
-            asked.set()
+    for way in (*ways[number % 3 :], *ways[: number % 3]):
+        if way in asked:
+            asked[way].set()
         taken[way] = await phase(server, case, options.requests, number)
-        asked.clear()
-    return Round(taken["quiet"], taken["scraped"])
+        if way in asked:
+            asked[way].clear()
+    return Round(taken["quiet"], taken["beside"], taken["scraped"])
 
 
-async def measure(server: LocalServer, asked: Event, options: Options) -> Mapping[Case, Sequence[Round]]:
+async def measure(server: LocalServer, asked: Asked, options: Options) -> Mapping[Case, Sequence[Round]]:
     """All rounds of all cases; the round before the first warms up and is thrown away."""
     rounds: dict[Case, list[Round]] = {case: [] for case in CASES}
     for number in range(options.rounds + 1):
@@ -127,14 +131,12 @@ async def measure(server: LocalServer, asked: Event, options: Options) -> Mappin
 
 def lines(case: Case, rounds: Sequence[Round]) -> Iterator[tuple[str, str]]:
     """What is told of a case."""
-    yield f"{case.name}, quiet: p99, ms", str(spread([each.quiet.p99 * 1000 for each in rounds]))
-    yield f"{case.name}, scraped: p99, ms", str(spread([each.scraped.p99 * 1000 for each in rounds]))
+    for way in ("quiet", "beside", "scraped"):
+        phases: list[Phase] = [getattr(each, way) for each in rounds]
+        yield f"{case.name}, {way}: p50, ms", f"{_together(phases, 0.5):.2f}"
+        yield f"{case.name}, {way}: p99, ms", str(spread([each.p99 * 1000 for each in phases]))
     yield f"{case.name}: p99, scraped / quiet", str(spread([each.scraped.p99 / each.quiet.p99 for each in rounds]))
-    for share in (0.5, 0.99):
-        quiet, scraped = (
-            _together(phases, share) for phases in zip(*((e.quiet, e.scraped) for e in rounds), strict=True)
-        )
-        yield f"{case.name}, all rounds together: p{share * 100:.0f}, ms", f"quiet {quiet:.2f}, scraped {scraped:.2f}"
+    yield f"{case.name}: p99, scraped / beside", str(spread([each.scraped.p99 / each.beside.p99 for each in rounds]))
     more = [each.scraped.cpu / each.scraped.wall - each.quiet.cpu / each.quiet.wall for each in rounds]
     yield f"{case.name}: more CPU of the server, % of a core", str(spread([each * 100 for each in more]))
 
@@ -150,10 +152,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     log = options.out / "bench-scraping.log"
     with (
-        running_server(options.models, log, "--provider=cpu", "--threads=1") as server,
+        running_server(options.models, log, *SETTINGS) as server,
+        running_server(options.models, log.with_stem(f"{log.stem}-beside"), *SETTINGS) as other,
         scraper(server.metrics_address) as (asked, made),
+        scraper(other.metrics_address) as (asked_beside, _),
     ):
-        rounds = uvloop.run(measure(server, asked, options))
+        rounds = uvloop.run(measure(server, {"scraped": asked, "beside": asked_beside}, options))
         sizes = [made.get() for _ in range(made.qsize())]
     told = [line for case in CASES for line in lines(case, rounds[case])]
     told.append(("bytes of a page, packed", str(spread(sizes))))

@@ -1,4 +1,4 @@
-"""The page that Prometheus scrapes: made in short slices, and not again and again, so that the rpcs notice nothing.
+"""The page that Prometheus scrapes: made in short slices, and not again and again, so that the rpcs notice little.
 
 All threads share the interpreter's lock, and whoever holds it is asked for it only after 5 ms: a page of many models,
 made in one go, would be a delay of some tens of milliseconds for whatever comes meanwhile. One that is asked for more
@@ -17,7 +17,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
-SHARE = 0.02  # of one core's time, in the long run
+SHARE = 0.005  # of one core's time, in the long run
 CREDIT = 0.5  # seconds of work that may be done at once after a rest
 SLICE = 0.0003  # seconds of work before others have a turn
 PAUSE = 0.001
