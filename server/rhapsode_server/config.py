@@ -26,8 +26,16 @@ Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 def _host_and_port(address: str) -> str:
     """Refuse what is no host:port; gRPC itself would take port 99999 for 34463."""
     host, _, port = address.rpartition(":")
-    if not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
-        raise PydanticCustomError("address", "should be host:port, the port from 0 to 65535")
+    if (
+        not host
+        or (":" in host and not host.startswith("["))
+        or not port.isascii()
+        or not port.isdigit()
+        or int(port) > 65_535
+    ):
+        raise PydanticCustomError(
+            "address", "should be host:port, the port from 0 to 65535, an IPv6 address in brackets"
+        )
     return address
 
 

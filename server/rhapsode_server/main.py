@@ -9,6 +9,7 @@ from rhapsode_server.config import Config
 from rhapsode_server.errors import ConfigError, StartupError
 from rhapsode_server.observe.logs import open_log
 from rhapsode_server.observe.traces_settings import TracesSettings, read_settings
+from rhapsode_server.serve.port import check_free
 from rhapsode_server.serve.process import leave, run_alone
 from rhapsode_server.serve.supervisor import supervise
 
@@ -44,6 +45,8 @@ def _serve(settings: Config, tracing: TracesSettings | None, check_only: bool) -
         return
     from rhapsode_server.serve import life  # only here: a supervisor has no use for gRPC and ONNX Runtime
 
+    if not check_only:
+        check_free(settings.address)  # again when all is loaded; but then the news would come late
     runtime, models = life.load(settings, log)
     if check_only:
         log.info("checked", models=len(models.models))

@@ -59,7 +59,9 @@ def test_seconds_are_finite_and_within_reason(value: str) -> None:
         read("--grace", value)
 
 
-@pytest.mark.parametrize("value", ["", "host", "127.0.0.1:", ":80", "127.0.0.1:65536", "127.0.0.1:-1", "h:²", "unix:"])
+@pytest.mark.parametrize(
+    "value", ["", "host", "127.0.0.1:", ":80", "127.0.0.1:65536", "127.0.0.1:-1", "h:²", "unix:", "::1:50051"]
+)
 def test_an_address_has_a_host_and_a_port(value: str) -> None:
     with pytest.raises(ConfigError, match="--address: should be host:port"):
         read("--address", value)

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -185,6 +186,20 @@ async def test_an_address_that_is_taken_is_a_wrong_option(loaded: Loaded, settin
         with pytest.raises(ConfigError, match=f"{setting} {taken} cannot be listened on"):
             async with running(loaded, **{setting: taken}):
                 pass
+
+
+async def test_a_port_that_is_free_on_one_of_the_hosts_addresses_only_is_taken(loaded: Loaded) -> None:
+    async with running(loaded, address="127.0.0.1:0") as other:
+        half = f"localhost:{other.address.rpartition(':')[2]}"
+        with pytest.raises(ConfigError, match=f"address {half} cannot be listened on: Address already in use"):
+            async with running(loaded, address=half):
+                pass
+
+
+def test_a_port_that_is_taken_is_said_before_models_are_loaded(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        assert main.run(["--models", str(tmp_path / "none"), "--address", address], {}) == 2
 
 
 async def test_a_socket_that_answers_is_not_taken_away(loaded: Loaded) -> None:

@@ -1,13 +1,28 @@
 """The server's certificate: shown to clients, asked of clients, and refused at the start where it is of no use."""
 
 import datetime
+import os
 import subprocess
+from codecs import BOM_UTF8
 from pathlib import Path
 
 import grpc
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256K1,
+    SECP256R1,
+    SECP384R1,
+    SECP521R1,
+    EllipticCurve,
+    EllipticCurvePrivateKey,
+)
+from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as generate_ec_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from rhapsode.v1.text_pb2 import GenerateTextRequest
 from rhapsode.v1.text_pb2_grpc import TextServiceStub
@@ -23,6 +38,7 @@ from support.requests import text
 from support.server import Loaded, Running, running
 
 ANYWHERE = "127.0.0.1:0"
+Key = EllipticCurvePrivateKey | Ed25519PrivateKey
 
 
 @pytest.fixture
@@ -107,8 +123,28 @@ async def test_a_certificate_that_has_expired_is_said_in_the_log(loaded: Loaded,
     chain.write_bytes(issued.cert_chain_pems[0].bytes())
     key.write_bytes(issued.private_key_pem.bytes())
     async with running(loaded, address=ANYWHERE, **flags(chain, key)) as server:
-        told = [line for line in server.log_lines() if line["msg"] == "certificate has expired"]
-    assert [(line["level"], line["expired"]) for line in told] == [("warning", "2020-01-01T00:00:00+00:00")]
+        assert doubts(server) == ["it has expired on 2020-01-01T00:00:00+00:00"]
+
+
+async def test_one_that_is_not_valid_yet_or_whose_chain_is_broken_is_said_too(
+    loaded: Loaded, ours: Authority, others: Authority
+) -> None:
+    soon = datetime.datetime(2100, 1, 1, tzinfo=datetime.UTC)
+    issued = ours.authority.issue_cert("localhost", not_before=soon, not_after=soon + datetime.timedelta(days=9))
+    chain, key = ours.folder / "early.pem", ours.folder / "early.key"
+    chain.write_bytes(issued.cert_chain_pems[0].bytes() + others.roots.read_bytes())
+    key.write_bytes(issued.private_key_pem.bytes())
+    async with running(loaded, address=ANYWHERE, **flags(chain, key)) as server:
+        assert doubts(server) == [
+            "it is not valid before 2100-01-01T00:00:00+00:00",
+            "its chain has a certificate that did not issue the one before it",
+        ]
+
+
+def doubts(server: Running) -> list[str]:
+    told = [line for line in server.log_lines() if line["msg"] == "certificate"]
+    assert all(line["level"] == "warning" for line in told)
+    return [line["reason"] for line in told]
 
 
 def refused(**files: Path | str) -> str:
@@ -137,19 +173,62 @@ def test_files_that_are_not_what_they_should_be_are_refused(ours: Authority, tmp
         assert refused(tls_certificate=chain, tls_key=bad).startswith(f"--tls-key: {bad} holds no private key")
     missing = tmp_path / "missing.pem"
     assert refused(tls_certificate=missing, tls_key=key).endswith("cannot be read: No such file or directory")
-    assert refused(tls_certificate=tmp_path, tls_key=key).endswith("cannot be read: Is a directory")
+    pipe, large = tmp_path / "pipe", tmp_path / "large.pem"
+    os.mkfifo(pipe)
+    with large.open("wb") as file:
+        file.truncate(1 << 30)
+    for odd in (tmp_path, pipe, large):
+        assert refused(tls_certificate=odd, tls_key=key).endswith(f"{odd} is no plain file of at most 1 MiB")
+    marked = tmp_path / "marked.pem"
+    marked.write_bytes(BOM_UTF8 + chain.read_bytes())
+    assert "begins with a byte order mark" in refused(tls_certificate=marked, tls_key=key)
 
 
 def test_a_key_of_another_certificate_or_with_a_passphrase_is_refused(ours: Authority, tmp_path: Path) -> None:
     chain, _ = ours.certificate("localhost")
     _, other = ours.certificate("elsewhere")
-    assert refused(tls_certificate=chain, tls_key=other).startswith("--tls-key: is not the key of the certificate")
+    assert refused(tls_certificate=chain, tls_key=other).startswith("--tls-key: is not that of the first certificate")
     locked = tmp_path / "locked.key"
     made = generate_private_key(65537, 2048)
     locked.write_bytes(
         made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"not told to anybody"))
     )
-    assert refused(tls_certificate=chain, tls_key=locked).endswith("can be used without a passphrase")
+    assert "holds no private key (PEM, without a passphrase" in refused(tls_certificate=chain, tls_key=locked)
+
+
+@pytest.mark.parametrize("curve", [SECP256R1(), SECP384R1()], ids=lambda curve: curve.name)
+async def test_clients_take_a_key_on_these_curves(loaded: Loaded, ours: Authority, curve: EllipticCurve) -> None:
+    chain, key = self_signed(ours.folder, generate_ec_key(curve))
+    async with running(loaded, address=ANYWHERE, **flags(chain, key)) as server:
+        credentials = grpc.ssl_channel_credentials(chain.read_bytes())
+        assert await code_of_a_call(server, credentials) == grpc.StatusCode.OK
+
+
+@pytest.mark.parametrize(
+    "key", [generate_ec_key(SECP521R1()), generate_ec_key(SECP256K1()), Ed25519PrivateKey.generate()]
+)
+def test_a_key_that_clients_refuse_is_refused(
+    ours: Authority, key: EllipticCurvePrivateKey | Ed25519PrivateKey
+) -> None:
+    chain, path = self_signed(ours.folder, key)
+    assert "RSA, or ECDSA on P-256 or P-384" in refused(tls_certificate=chain, tls_key=path)
+
+
+def self_signed(folder: Path, key: Key) -> tuple[Path, Path]:
+    """A certificate for localhost that is its own authority, and its key."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, None if isinstance(key, Ed25519PrivateKey) else SHA256())
+    )
+    chain, path = folder / "own.pem", folder / "own.key"
+    chain.write_bytes(certificate.public_bytes(Encoding.PEM))
+    path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return chain, path
 
 
 def test_the_command_ends_with_two_before_it_loads_anything(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ from rhapsode_server.rpc.text import TextService
 from rhapsode_server.runtime.providers import CPU, Runtime, RuntimeOptions
 from rhapsode_server.serve.arguments import channel_arguments
 from rhapsode_server.serve.lag import watch_lag
+from rhapsode_server.serve.port import check_free
 from rhapsode_server.serve.processors import share
 from rhapsode_server.serve.tls import Tls, read_tls
 from rhapsode_server.serve.wish import wish_to_stop
@@ -121,7 +122,7 @@ class Server:
         self._guard = Guard(services, self._catalog, self._metrics, self._rpc_metrics, self._log, self._traces)
         self._grpc = grpc.aio.server(interceptors=[self._guard], options=channel_arguments(self._config))
         self._grpc.add_generic_rpc_handlers([each.handler() for each in services])
-        self.address = _bind(self._grpc, self._config.address, self._tls)
+        self.address = _bind(self._grpc, self._config.address, self._tls, shared=self._config.workers > 1)
         self._traces.listens(self.address)
         if self._config.metrics_address:
             self._endpoint = open_endpoint(self._config.metrics_address, self.registry)
@@ -178,8 +179,8 @@ class Server:
         fallback = bool(ground.fallback_reason)
         if self._tls:
             self._metrics.certificate_expiry.set(self._tls.expires.timestamp())
-            if self._tls.expires < datetime.now(UTC):
-                self._log.warning("certificate has expired", expired=self._tls.expires.isoformat())
+            for doubt in self._tls.doubts(datetime.now(UTC)):
+                self._log.warning("certificate", reason=doubt)
         self._metrics.started(version("rhapsode"), ground.onnxruntime, grpc.__version__, ground.provider, fallback)
         for served in self._catalog.models:
             model = served.loaded
@@ -204,15 +205,24 @@ async def serve(
         await server.stop()
 
 
-def _bind(server: grpc.aio.Server, address: str, tls: Tls | None) -> str:
-    """Listen, and say where: port 0 becomes the port that was found."""
+def _bind(server: grpc.aio.Server, address: str, tls: Tls | None, *, shared: bool) -> str:
+    """Listen, and say where: port 0 becomes the port that was found. A `shared` port is held by the supervisor."""
     if _answers(address):
         raise ConfigError(f"address {address} cannot be listened on: another process does")
+    if not shared:
+        check_free(address)
     try:
-        port = server.add_secure_port(address, tls.credentials()) if tls else server.add_insecure_port(address)
+        port = server.add_secure_port(address, _credentials(tls)) if tls else server.add_insecure_port(address)
     except RuntimeError as error:
         raise ConfigError(f"address {address} cannot be listened on") from error
     return address if address.startswith("unix") else f"{address.rpartition(':')[0]}:{port}"
+
+
+def _credentials(tls: Tls) -> grpc.ServerCredentials:
+    """For gRPC: clients must show a certificate of their own where it is said whose (mutual TLS)."""
+    return grpc.ssl_server_credentials(
+        [(tls.key, tls.chain)], tls.client_ca, require_client_auth=tls.client_ca is not None
+    )
 
 
 def _answers(address: str) -> bool:

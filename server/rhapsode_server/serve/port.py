@@ -1,4 +1,4 @@
-"""A TCP port that several processes of ours share, and no other process gets."""
+"""A TCP port on every address of its host: free, or held for several processes of ours."""
 
 import errno
 import socket
@@ -35,6 +35,15 @@ class Reservation:
         self._sockets.close()
 
 
+def check_free(address: str) -> None:
+    """Raise ConfigError where somebody listens on any of the addresses: gRPC is content with one that is free.
+
+    Unix sockets are passed over.
+    """
+    if not address.startswith("unix:"):
+        Reservation(address).close()
+
+
 def _hold(stack: ExitStack, host: str, port: int) -> int:
     """Hold the port on every address of the host that this machine has, as gRPC listens on every one: the port."""
     missing: OSError | None = None
@@ -55,6 +64,8 @@ def _places(host: str) -> list[_Place]:
     """The addresses of a host; both wildcards are every address of both families, as they are to gRPC."""
     if host in _WILDCARDS:
         return [(socket.AF_INET6, "::") if socket.has_dualstack_ipv6() else (socket.AF_INET, "0.0.0.0")]  # noqa: S104
+    if host == "localhost":  # to gRPC it is both, whatever the machine's own files say
+        return [(socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.1")]
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     return [(family, str(place[0])) for family, _, _, _, place in found]
 

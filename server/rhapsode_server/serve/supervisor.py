@@ -18,6 +18,7 @@ from rhapsode_server.serve.messages import Order
 from rhapsode_server.serve.port import Reservation
 from rhapsode_server.serve.processors import share
 from rhapsode_server.serve.roster import Record, Roster
+from rhapsode_server.serve.tls import read_tls
 from rhapsode_server.serve.wish import SIGNALS, Wish, end_at_once
 
 ROUND = 2.0  # seconds between two looks at what the workers have counted, each about 14 ms of a worker's time
@@ -29,6 +30,7 @@ def supervise(config: Config, tracing: TracesSettings | None, log: Log) -> None:
 
     Raises ConfigError where an address cannot be had, StartupError where the workers cannot start, or cannot any more.
     """
+    read_tls(config)  # once, and at once, instead of by each worker
     with ExitStack() as stack:
         port = Reservation(config.address)
         stack.callback(port.close)

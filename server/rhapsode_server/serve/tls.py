@@ -1,15 +1,19 @@
-"""The server's certificate: read, checked as a whole, and handed to gRPC."""
+"""The server's certificate: read, and checked as a whole."""
 
-from collections.abc import Callable, Mapping
+from codecs import BOM_UTF8
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
+from stat import S_ISREG
 from types import MappingProxyType
 from typing import TypeVar
 
-import grpc
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -17,11 +21,13 @@ from rhapsode_server.config import Config
 from rhapsode_server.errors import ConfigError
 
 ReadT = TypeVar("ReadT")
+LARGEST = 1 << 20  # bytes of a file
+CURVES = ("secp256r1", "secp384r1")  # clients of gRPC refuse the larger P-521 and Ed25519
 _CERTIFICATES = "holds no certificates in PEM"
 _WANTED: Mapping[str, str] = MappingProxyType(
     {
         "--tls-certificate": _CERTIFICATES,
-        "--tls-key": "holds no private key in PEM that can be used without a passphrase",
+        "--tls-key": "holds no private key (PEM, without a passphrase; RSA, or ECDSA on P-256 or P-384)",
         "--tls-client-ca": _CERTIFICATES,
     }
 )
@@ -36,12 +42,18 @@ class Tls:
     client_ca: bytes | None
     expires: datetime
     """When the server's own certificate ceases to be valid, in UTC."""
+    begins: datetime
+    linked: bool
+    """Whether each certificate was issued by the one after it."""
 
-    def credentials(self) -> grpc.ServerCredentials:
-        """For gRPC: clients must show a certificate of their own where `client_ca` is there (mutual TLS)."""
-        return grpc.ssl_server_credentials(
-            [(self.key, self.chain)], self.client_ca, require_client_auth=self.client_ca is not None
-        )
+    def doubts(self, now: datetime) -> Iterator[str]:
+        """Say why clients will not trust what a server shows that starts all the same."""
+        if self.expires < now:
+            yield f"it has expired on {self.expires.isoformat()}"
+        if self.begins > now:
+            yield f"it is not valid before {self.begins.isoformat()}"
+        if not self.linked:
+            yield "its chain has a certificate that did not issue the one before it"
 
 
 def read_tls(config: Config) -> Tls | None:
@@ -57,10 +69,12 @@ def read_tls(config: Config) -> Tls | None:
         raise ConfigError("--tls-certificate and --tls-key: one is of no use without the other")
     chain, certificates = _read("--tls-certificate", config.tls_certificate, x509.load_pem_x509_certificates)
     key, private = _read("--tls-key", config.tls_key, _private_key)
-    if private.public_key() != certificates[0].public_key():
-        raise ConfigError("--tls-key: is not the key of the certificate in --tls-certificate")
+    own = certificates[0]
+    if private.public_key() != own.public_key():
+        raise ConfigError("--tls-key: is not that of the first certificate in --tls-certificate, the server's own")
+    linked = all(one.issuer == other.subject for one, other in pairwise(certificates))
     client_ca = _client_ca(config.tls_client_ca)
-    return Tls(chain, key, client_ca, certificates[0].not_valid_after_utc)
+    return Tls(chain, key, client_ca, own.not_valid_after_utc, own.not_valid_before_utc, linked)
 
 
 def _client_ca(path: str) -> bytes | None:
@@ -69,15 +83,31 @@ def _client_ca(path: str) -> bytes | None:
 
 def _read(flag: str, path: str, parse: Callable[[bytes], ReadT]) -> tuple[bytes, ReadT]:
     """A file's bytes and what they mean; never a word of what is in it, since it may be a key."""
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{flag}: {path} cannot be read: {error.strerror}") from error
+    data = _contents(flag, path)
     try:
         return data, parse(data)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise ConfigError(f"{flag}: {path} {_WANTED[flag]}") from error
 
 
+def _contents(flag: str, path: str) -> bytes:
+    """The bytes of a plain file of a size within reason: a pipe would hold up the start."""
+    try:
+        about = Path(path).stat()
+        if not S_ISREG(about.st_mode) or about.st_size > LARGEST:
+            raise ConfigError(f"{flag}: {path} is no plain file of at most {LARGEST >> 20} MiB")
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{flag}: {path} cannot be read: {error.strerror}") from error
+    if data.startswith(BOM_UTF8):
+        raise ConfigError(f"{flag}: {path} begins with a byte order mark, with which gRPC cannot read it")
+    return data
+
+
 def _private_key(data: bytes) -> PrivateKeyTypes:
-    return load_pem_private_key(data, password=None)
+    key = load_pem_private_key(data, password=None)
+    if not isinstance(key, RSAPrivateKey) and not (
+        isinstance(key, EllipticCurvePrivateKey) and key.curve.name in CURVES
+    ):
+        raise ValueError("no client of gRPC would take it")
+    return key
