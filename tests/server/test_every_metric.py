@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from rhapsode.v1 import image_pb2, text_pb2
 from rhapsode.v1.text_pb2 import LogitBias, Sampling
 from rhapsode_server.rpc.darkroom import WORKERS
-from support.requests import generate_images, generate_text, images, stream_text, text
+from support.requests import ENDLESS, generate_images, generate_text, images, stream_text, text
 from support.server import Loaded, Running, running
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "observability.md"
@@ -31,7 +31,6 @@ FACTS = {
     "rhapsode_workers",
 }
 OF_SEVERAL = {"rhapsode_worker_restarts_total"}  # moves where there are workers: test_workers.py
-ENDLESS = 1_000_000  # tokens: the request ends when its caller says so
 Values = Mapping[str, Mapping[str, float]]
 """By the name of a metric, as the documents have it: the value of each sample."""
 

@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.span import TraceState
 
+from rhapsode_server.observe.rpcs import OTHER
 from rhapsode_server.observe.span_export import Outlet
 from rhapsode_server.observe.span_records import SpanRecord, SpanWriter
 from rhapsode_server.observe.trace_context import TRACEPARENT, TRACESTATE, TraceContext, read_traceparent
@@ -20,7 +21,6 @@ from rhapsode_server.observe.traces import LaneSpans, Metadata, RpcSpan, Untrace
 SCOPE = "rhapsode_server"
 # What a server's span counts as a failure (semantic conventions for gRPC); the other codes are the client's business.
 FAILURES = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
-OTHER = "_OTHER"  # the conventions' word for all methods that there are not
 LONGEST_NAME = 128
 LONGEST_STATE = 512  # W3C asks for no more to be passed on; to read one of kilobytes could take a good part of a second
 TOLD = ("request_id", "model", "model_version", "items", "queue_ms", "reason")
