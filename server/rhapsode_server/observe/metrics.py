@@ -5,11 +5,10 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
-from rhapsode_server.observe.lanes import LaneMetrics, Lanes, Role
+from rhapsode_server.observe.lanes import SHORT, LaneMetrics, Lanes, Role
 from rhapsode_server.observe.pools import Pool, PoolMetrics
 
 _FILES = ("png", "webp", "jpeg")
-_SHORT = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 
 class Metrics:
@@ -20,7 +19,7 @@ class Metrics:
             return Gauge(name, text, labels, registry=registry)
 
         def histogram(name: str, text: str, *labels: str) -> Histogram:
-            return Histogram(name, text, labels, buckets=_SHORT, registry=registry)
+            return Histogram(name, text, labels, buckets=SHORT, registry=registry)
 
         self._lanes = Lanes(registry)
         self._pools = PoolMetrics(registry)
