@@ -16,7 +16,7 @@ from rhapsode_server.observe.otel import OpenTelemetryTraces
 from rhapsode_server.observe.span_export import QUIET, GivenIds, LastWords, Outlet, TellingExporter
 from rhapsode_server.observe.span_records import BOUND, SpanRecord, SpanWriter
 from rhapsode_server.observe.trace_context import TraceContext
-from support.requests import generate_text, text
+from support.requests import ENDLESS, generate_text, text
 from support.server import Loaded, running
 
 STREAM = "rhapsode.v1.TextService/StreamText"
@@ -51,9 +51,9 @@ def by_name(spans: Sequence[ReadableSpan]) -> dict[str, list[ReadableSpan]]:
 
 async def test_a_job_that_never_ran_has_a_wait_and_no_run(loaded: Loaded) -> None:
     memory = Memory()
-    async with running(loaded, memory.traces, slots=1, metrics_address="127.0.0.1:0") as server:
-        first = server.text.StreamText(text_pb2.StreamTextRequest(generation=text(8000)))
-        await first.read()  # and no more: it keeps its slot
+    async with running(loaded, memory.traces, slots=1, max_tokens=ENDLESS) as server:
+        first = server.text.StreamText(text_pb2.StreamTextRequest(generation=text(ENDLESS)))
+        await first.read()
         second = server.text.GenerateText(text_pb2.GenerateTextRequest(generation=text(3)))
         while WAITS not in await server.page():
             await asyncio.sleep(0)
@@ -73,8 +73,8 @@ async def test_a_job_that_never_ran_has_a_wait_and_no_run(loaded: Loaded) -> Non
 
 async def test_a_stream_that_the_server_cuts_off_ends_its_span_once(loaded: Loaded) -> None:
     memory = Memory()
-    async with running(loaded, memory.traces, grace=0) as server:
-        call = server.text.StreamText(text_pb2.StreamTextRequest(generation=text(8000)))
+    async with running(loaded, memory.traces, grace=0, max_tokens=ENDLESS) as server:
+        call = server.text.StreamText(text_pb2.StreamTextRequest(generation=text(ENDLESS)))
         await call.read()
     (served,) = by_name(memory.spans())[STREAM]
     assert served.status.status_code in (StatusCode.ERROR, StatusCode.UNSET)
