@@ -1,6 +1,8 @@
 """A real server exports its spans to a real receiver."""
 
+import re
 import secrets
+import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -222,6 +224,15 @@ def answered(server: Process, metadata: tuple[tuple[str, str], ...] = ()) -> boo
         return bool(TextServiceStub(channel).GenerateText(generate(), metadata=metadata).candidates)
 
 
+def lost_spans(server: Process) -> float:
+    """What its page says of exports that failed."""
+    with urllib.request.urlopen(f"http://{server.metrics_address}/metrics", timeout=60) as page:
+        (value,) = re.findall(
+            r'^rhapsode_spans_dropped_total{reason="export_failed"} (\S+)$', str(page.read(), "utf-8"), re.MULTILINE
+        )
+    return float(value)
+
+
 def rest_of(server: Process) -> str:
     """What the server has said, once it has ended."""
     return "".join(iter(lambda: server.lines.get(timeout=60) or "", ""))
@@ -256,6 +267,7 @@ def test_a_collector_that_is_not_there_costs_spans_and_a_line(models: Path, prot
         told = server.until_logged("traces cannot be exported")
         assert told["level"] == "warning"
         assert told["reason"]
+        assert lost_spans(server) >= told["spans"] > 0
         assert answered(server)
         assert server.stop() == 0
         assert "cannot be exported" not in rest_of(server)

@@ -32,6 +32,8 @@ class TracesSettings:
     continues: bool
     named: bool
     """Whether the operator has named the service."""
+    queue_size: int
+    """Spans that may wait for an exporter."""
 
 
 def read_settings(environ: Mapping[str, str]) -> TracesSettings | None:
@@ -49,6 +51,7 @@ def read_settings(environ: Mapping[str, str]) -> TracesSettings | None:
         protocol=cast("Protocol", _first(given, _PROTOCOLS) or "grpc"),
         compressed=_first(given, _COMPRESSIONS) == "gzip",
         continues="tracecontext" in _words(given.get("OTEL_PROPAGATORS", "tracecontext")),
+        queue_size=int(given.get(_QUEUE, _QUEUE_SIZE)),
         named="OTEL_SERVICE_NAME" in given or "service.name=" in given.get("OTEL_RESOURCE_ATTRIBUTES", ""),
     )
 
