@@ -273,6 +273,23 @@ def test_a_collector_that_is_not_there_costs_spans_and_a_line(models: Path, prot
         assert "cannot be exported" not in rest_of(server)
 
 
+def test_what_is_meant_for_others_is_ignored_and_a_limit_may_be_none_at_all(models: Path) -> None:
+    who = caller()
+    with collector.over_grpc() as received:
+        variables = QUICK | {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint,
+            "OTEL_PROPAGATORS": "tracecontext,b3,jaeger",
+            "OTEL_SPAN_LINK_COUNT_LIMIT": "0",
+            "OTEL_SPAN_EVENT_COUNT_LIMIT": "0",
+        }
+        with process(models, variables=variables) as server:
+            assert answered(server, who.metadata)
+            spans = received.trace(who.trace_id, GENERATE, "run")
+            assert server.stop() == 0
+    served, run = named(spans, GENERATE), named(spans, "run")
+    assert (served.parent_id, served.events, run.links) == (who.span_id, (), ())
+
+
 @pytest.mark.parametrize("variables", [{}, {"OTEL_TRACES_EXPORTER": "otlp"}], ids=["not asked for", "asked for"])
 def test_without_the_extra_the_server_serves_on(models: Path, variables: Mapping[str, str]) -> None:
     with process(models, variables=variables, program=WITHOUT_EXTRA) as server:

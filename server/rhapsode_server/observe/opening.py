@@ -35,5 +35,7 @@ def open_traces(
         )
     except Exception as error:
         raise ConfigError(f"the OTEL_ variables cannot be followed: {error}") from error
+    if settings.unknown_propagators:
+        log.warning("propagators ignored", names=",".join(settings.unknown_propagators), continues=settings.continues)
     log.info("traces", exporters=",".join(settings.exporters), protocol=settings.protocol)
     return OpenTelemetryTraces(outlet, version, settings.continues, FOR_LAST_SPANS)
