@@ -110,6 +110,15 @@ def test_losses_are_told_of_once_a_minute_and_at_the_end() -> None:
     ]
 
 
+def test_a_line_that_comes_too_late_for_the_log_ends_no_thread() -> None:
+    def over(event: str, fields: Mapping[str, object]) -> None:
+        raise RuntimeError("Event loop is closed")
+
+    losses = SpanLosses(over)
+    losses.drop("behind")
+    losses.tell()
+
+
 class Slow(SpanExporter):
     """Takes spans when it may."""
 

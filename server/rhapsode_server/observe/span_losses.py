@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from threading import Lock
 
 from rhapsode_server.observe.traces import CountLoss, Loss
@@ -13,7 +14,7 @@ QUIET = 60.0  # seconds after news of losses was told in which no more is
 
 
 class SpanLosses:
-    """What is lost of one server's spans. Safe from any thread, but one and the same has to call `tell`."""
+    """What is lost of one server's spans. Safe from any thread; `tell` is for one of them."""
 
     def __init__(self, warn: Tell, clock: Callable[[], float] = time.monotonic) -> None:
         self._warn = warn
@@ -37,5 +38,6 @@ class SpanLosses:
         self._quiet_until = self._clock() + QUIET
         with self._lock:
             untold, self._untold = self._untold, Counter()
-        for loss, spans in untold.items():
-            self._warn("spans are dropped", {"reason": loss, "spans": spans})
+        with suppress(RuntimeError):  # the event loop whose thread logs may be over
+            for loss, spans in untold.items():
+                self._warn("spans are dropped", {"reason": loss, "spans": spans})
