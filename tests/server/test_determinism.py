@@ -10,7 +10,16 @@ import pytest
 from rhapsode.v1 import image_pb2, text_pb2
 from rhapsode.v1.image_pb2_grpc import ImageServiceStub
 from rhapsode.v1.text_pb2_grpc import TextServiceStub
-from support.requests import generate_images, generate_text, images, pixels, stream_images, stream_text, text
+from support.requests import (
+    ENDLESS,
+    generate_images,
+    generate_text,
+    images,
+    pixels,
+    stream_images,
+    stream_text,
+    text,
+)
 from support.server import Loaded, Running, process, running
 
 SAMPLING = text_pb2.Sampling(temperature=0.8, top_k=20, top_p=0.95, min_p=0.01, repetition_penalty=1.1)
@@ -47,11 +56,11 @@ async def test_text_and_pictures_are_the_same_while_32_others_run(server: Runnin
 
 
 async def test_one_who_leaves_in_mid_batch_changes_nothing_for_the_others(loaded: Loaded) -> None:
-    async with running(loaded, metrics_address="127.0.0.1:0") as server:
+    async with running(loaded, max_tokens=ENDLESS) as server:
         alone = (await generate_text(server, text(400, sampling=SAMPLING))).candidates[0].token_ids
         mates = [asyncio.create_task(stream_text(server, text(400, sampling=SAMPLING))) for _ in range(4)]
         async with grpc.aio.insecure_channel(server.address) as channel:
-            request = text_pb2.StreamTextRequest(generation=text(8000, seed=99))
+            request = text_pb2.StreamTextRequest(generation=text(ENDLESS, seed=99))
             leaving = TextServiceStub(channel).StreamText(request)
             await leaving.read()  # it is under way; its socket closes with the channel
         assert [tokens(messages) for messages in await asyncio.gather(*mates)] == [alone] * 4

@@ -14,13 +14,13 @@ from rhapsode.v1.model_pb2_grpc import ModelServiceStub
 from rhapsode_server.errors import QueueFull
 from rhapsode_server.rpc.models import ModelService
 from support.refusals import refusal
-from support.requests import generate_text, images, text
+from support.requests import ENDLESS, generate_text, images, text
 from support.server import Loaded, LogLine, Running, running
 
 
 @pytest.fixture
 async def server(loaded: Loaded) -> AsyncIterator[Running]:
-    async with running(loaded, metrics_address="127.0.0.1:0") as started:
+    async with running(loaded, max_tokens=ENDLESS) as started:
         yield started
 
 
@@ -126,7 +126,7 @@ async def test_a_refusal_has_its_id_in_the_trailers(server: Running) -> None:
 
 
 async def test_a_client_that_leaves_is_an_ordinary_event(server: Running) -> None:
-    call = server.text.StreamText(text_pb2.StreamTextRequest(generation=text(8000)))
+    call = server.text.StreamText(text_pb2.StreamTextRequest(generation=text(ENDLESS)))
     await call.read()
     call.cancel()
     assert (await access_line(server))["grpc_code"] == "Canceled"

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import grpc
 import pytest
@@ -14,10 +15,9 @@ from rhapsode.v1.image_pb2 import InputImage, KeepBest, ScoreImagesRequest
 from rhapsode.v1.model_pb2 import GetModelRequest
 from rhapsode.v1.text_pb2 import LogitBias, Sampling
 from support.refusals import refusal
-from support.requests import generate_images, generate_text, images, stream_text, text
+from support.requests import ENDLESS, generate_images, generate_text, images, stream_text, text
 from support.server import Loaded, Running, running
 
-ENDLESS = 1_000_000  # tokens: the request ends when its caller says so
 Samples = Mapping[str, float]
 
 
@@ -95,6 +95,22 @@ async def test_rpcs_are_counted_as_go_does(server: Running) -> None:
     assert after[f"grpc_server_handling_seconds_count{{{stream}}}"] == 1
     assert after[f"grpc_server_handled_total{{InvalidArgument,{unary}}}"] == 1
     assert after[f"grpc_server_handled_total{{OK,{unary}}}"] == 0  # there before it happens
+
+
+async def test_methods_that_there_are_not_are_counted_under_one_name(server: Running) -> None:
+    names = (
+        "grpc_server_started_total{_OTHER,_OTHER,_OTHER}",
+        "grpc_server_handled_total{Unimplemented,_OTHER,_OTHER,_OTHER}",
+    )
+    before = await samples(server)
+    assert [before[name] for name in names] == [0, 0]
+    for method in ("/made.Up/Name", "/rhapsode.v1.TextService/Nothing", "/grpc.health.v1.Health/Nothing", "nonsense"):
+        call: Any = server.channel.unary_unary(method)
+        with pytest.raises(grpc.aio.AioRpcError):
+            await call(b"")
+    after = await samples(server)
+    assert [after[name] for name in names] == [4, 4]
+    assert after.keys() == before.keys()
 
 
 async def test_a_full_queue_shows_and_refuses(server: Running) -> None:

@@ -1,6 +1,7 @@
 """The page is made in slices, one at a time, and not more often than it may cost."""
 
 import gzip
+import itertools
 import threading
 import time
 from collections.abc import Iterator
@@ -10,14 +11,17 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge, Metric
 from prometheus_client.exposition import choose_encoder
 
-from rhapsode_server.observe.page import CREDIT, OPEN_METRICS, PAUSE, SHARE, Form, Page, Pages
+from rhapsode_server.observe.page import CREDIT, OPEN_METRICS, PAUSE, SHARE, Form, Pages
 
 COST = CREDIT / 3.5  # of a page
 EVERY_FORM = [Form(open_metrics, packed) for open_metrics in (False, True) for packed in (False, True)]
 
 
 class Slow:
-    """A registry that says how often it has been read, and how many readers it had at most; each reading costs COST."""
+    """A registry that says how often it has been read, and how many readers it had at most.
+
+    Each reading costs COST, and waits until it may go on.
+    """
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -25,14 +29,20 @@ class Slow:
         self.read = 0
         self.readers = 0
         self.most_readers = 0
+        self.being_read = threading.Event()
+        self.go = threading.Event()
+        self.go.set()
 
     def collect(self) -> Iterator[Metric]:
         self.readers += 1
         self.most_readers = max(self.most_readers, self.readers)
         self.read += 1
         self.worked += COST
+        number = self.read
+        self.being_read.set()
+        assert self.go.wait(60)
         family = Metric("read", "Times.", "gauge")
-        family.add_sample("read", {}, self.read)
+        family.add_sample("read", {}, number)
         yield family
         self.readers -= 1
 
@@ -81,19 +91,23 @@ def test_all_forms_share_the_credit() -> None:
 
 def test_pages_are_made_one_at_a_time_and_asked_for_before_they_are_begun() -> None:
     slow = Slow()
-    pages = Pages(slow, worked=lambda: 0.0)
-    everybody = threading.Barrier(8)
+    slow.go.clear()
+    moments = itertools.count()
 
-    def get() -> tuple[float, Page]:
-        everybody.wait(30)
-        asked = time.monotonic()
-        return asked, pages.get(Form())
+    def clock() -> float:
+        now = next(moments)
+        if now == 2 + 7:  # the first page was asked for and begun, and seven have asked since
+            slow.go.set()
+        return now
 
+    pages = Pages(slow, clock, worked=lambda: 0.0)
     with ThreadPoolExecutor(8) as threads:
-        got = [each.result() for each in [threads.submit(get) for _ in range(8)]]
-    assert all(page.began >= asked for asked, page in got)
+        first = threads.submit(pages.get, Form())
+        assert slow.being_read.wait(60)
+        others = [threads.submit(pages.get, Form()) for _ in range(7)]
+        got = [int(float(each.result(60).body.split()[-1])) for each in (first, *others)]
+    assert got == [1] + 7 * [2]
     assert slow.most_readers == 1
-    assert slow.read <= 8
 
 
 @pytest.mark.parametrize("form", EVERY_FORM, ids=str)

@@ -1,28 +1,31 @@
 """Spans, seen in memory: whatever becomes of an rpc, its spans end, once, and say how."""
 
 import asyncio
-import threading
 from collections.abc import Mapping, Sequence
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, DEFAULT_ON, Sampler
 from opentelemetry.trace import StatusCode
 
 from rhapsode.v1 import text_pb2
 from rhapsode_server.observe.otel import OpenTelemetryTraces
-from rhapsode_server.observe.span_export import QUIET, GivenIds, LastWords, Outlet, TellingExporter
-from rhapsode_server.observe.span_records import BOUND, SpanRecord, SpanWriter
+from rhapsode_server.observe.span_export import GivenIds, Outlet
+from rhapsode_server.observe.span_losses import SpanLosses
 from rhapsode_server.observe.trace_context import TraceContext
-from support.requests import generate_text, text
+from support.requests import ENDLESS, generate_text, text
 from support.server import Loaded, running
 
 STREAM = "rhapsode.v1.TextService/StreamText"
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 WAITS = 'rhapsode_queue_depth{model="tiny-text",role="step",version="1"} 1.0'
 PARENT = TraceContext(TRACE, SPAN, sampled=True)
+
+
+def no_news(event: str, fields: Mapping[str, object]) -> None:
+    """Nobody listens."""
 
 
 class Memory:
@@ -33,7 +36,7 @@ class Memory:
         ids = GivenIds()
         provider = TracerProvider(sampler=sampler, shutdown_on_exit=False, id_generator=ids)
         provider.add_span_processor(SimpleSpanProcessor(self._exporter))
-        self.traces = OpenTelemetryTraces(Outlet(provider, ids), "0", continues, grace=60)
+        self.traces = OpenTelemetryTraces(Outlet(provider, ids, SpanLosses(no_news)), "0", continues, grace=60)
 
     def spans(self) -> Sequence[ReadableSpan]:
         """All spans, after the last one."""
@@ -51,9 +54,9 @@ def by_name(spans: Sequence[ReadableSpan]) -> dict[str, list[ReadableSpan]]:
 
 async def test_a_job_that_never_ran_has_a_wait_and_no_run(loaded: Loaded) -> None:
     memory = Memory()
-    async with running(loaded, memory.traces, slots=1, metrics_address="127.0.0.1:0") as server:
-        first = server.text.StreamText(text_pb2.StreamTextRequest(generation=text(8000)))
-        await first.read()  # and no more: it keeps its slot
+    async with running(loaded, memory.traces, slots=1, max_tokens=ENDLESS) as server:
+        first = server.text.StreamText(text_pb2.StreamTextRequest(generation=text(ENDLESS)))
+        await first.read()
         second = server.text.GenerateText(text_pb2.GenerateTextRequest(generation=text(3)))
         while WAITS not in await server.page():
             await asyncio.sleep(0)
@@ -73,8 +76,8 @@ async def test_a_job_that_never_ran_has_a_wait_and_no_run(loaded: Loaded) -> Non
 
 async def test_a_stream_that_the_server_cuts_off_ends_its_span_once(loaded: Loaded) -> None:
     memory = Memory()
-    async with running(loaded, memory.traces, grace=0) as server:
-        call = server.text.StreamText(text_pb2.StreamTextRequest(generation=text(8000)))
+    async with running(loaded, memory.traces, grace=0, max_tokens=ENDLESS) as server:
+        call = server.text.StreamText(text_pb2.StreamTextRequest(generation=text(ENDLESS)))
         await call.read()
     (served,) = by_name(memory.spans())[STREAM]
     assert served.status.status_code in (StatusCode.ERROR, StatusCode.UNSET)
@@ -145,80 +148,3 @@ def test_a_state_is_kept_where_it_is_one_and_short(state: str, kept: dict[str, s
     assert span.context is not None
     assert dict(span.context.trace_state) == kept
     assert span.parent is not None
-
-
-def test_too_many_records_are_dropped_and_nobody_waits() -> None:
-    made: list[str] = []
-    closing = threading.Event()
-
-    def make(record: SpanRecord) -> None:
-        closing.wait()
-        made.append(record.name)
-
-    writer = SpanWriter(make, lambda: None, lambda: None, grace=60)
-    for number in range(2 * BOUND):
-        writer.add(SpanRecord(str(number), PARENT, 0, 0.0, {}))
-    closing.set()
-    writer.close()
-    assert BOUND <= len(made) <= BOUND + 1  # one may have been in its hands
-
-
-def test_what_cannot_be_made_does_not_cost_the_rest() -> None:
-    made: list[str] = []
-
-    def make(record: SpanRecord) -> None:
-        made.append(record.name)
-        raise ValueError(record.name)
-
-    writer = SpanWriter(make, lambda: None, lambda: None, grace=60)
-    for name in "ab":
-        writer.add(SpanRecord(name, PARENT, 0, 0.0, {}))
-    writer.close()
-    assert made == ["a", "b"]
-
-
-def test_an_end_that_lasts_too_long_is_given_up() -> None:
-    given_up = threading.Event()
-    finished = threading.Event()
-
-    def finish() -> None:
-        given_up.wait()
-        finished.set()
-
-    SpanWriter(lambda _: None, finish, given_up.set, grace=0.01).close()
-    assert finished.wait(60)
-
-
-class Moody(SpanExporter):
-    """Does what it is told."""
-
-    def __init__(self) -> None:
-        self.answers: list[SpanExportResult | Exception] = []
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-
-def test_a_failing_export_is_told_once_and_its_return_too() -> None:
-    lines: list[tuple[str, Mapping[str, object]]] = []
-    moments = iter([0.0, 1.0, QUIET, QUIET + 1])
-    inner, last_words = Moody(), LastWords()
-
-    def tell(event: str, fields: Mapping[str, object]) -> None:
-        lines.append((event, fields))
-
-    exporter = TellingExporter(inner, last_words, tell, tell, clock=lambda: next(moments))
-    last_words.text = "nobody there"
-    good, bad = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
-    inner.answers = [good, bad, bad, good, good, OSError("broken")]
-    results = [exporter.export([]) for _ in range(6)]
-    assert results == [good, bad, bad, good, good, bad]
-    assert [event for event, _ in lines] == [
-        "traces cannot be exported",
-        "traces are exported again",
-        "traces cannot be exported",
-    ]
-    assert [fields.get("reason") for _, fields in lines] == ["nobody there", None, "OSError: broken"]

@@ -1,7 +1,8 @@
 """A real server exports its spans to a real receiver."""
 
-import itertools
+import re
 import secrets
+import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from rhapsode.v1.image_pb2_grpc import ImageServiceStub
 from rhapsode.v1.text_pb2_grpc import TextServiceStub
 from support import bundles, collector
 from support.collector import Collector, Seen
-from support.requests import images, text
+from support.requests import ENDLESS, images, text
 from support.server import Process, process
 
 QUICK = {"OTEL_BSP_SCHEDULE_DELAY": "20"}
@@ -75,7 +76,7 @@ def traced(models: Path) -> Iterator[Traced]:
     with collector.over_grpc() as received:
         variables = QUICK | {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint, "OTEL_SERVICE_NAME": "muse"}
         with (
-            process(models, variables=variables) as server,
+            process(models, "--max-tokens", str(ENDLESS), variables=variables) as server,
             grpc.insecure_channel(server.address) as channel,
         ):
             yield Traced(server, received, channel)
@@ -152,16 +153,16 @@ def test_pictures_have_a_span_for_their_files(traced: Traced) -> None:
 
 def test_a_run_is_linked_to_all_who_share_it(traced: Traced) -> None:
     callers = (caller(), caller())
-    asked = text_pb2.StreamTextRequest(generation=text(8000))
+    asked = text_pb2.StreamTextRequest(generation=text(ENDLESS))
     first = traced.text.StreamText(asked, metadata=callers[0].metadata)
-    next(first)  # and read no more of it until the other has begun too: it waits for its reader
     second = traced.text.StreamText(asked, metadata=callers[1].metadata)
-    for _ in zip(first, second, strict=False):
-        pass
-    list(itertools.chain(first, second))
+    for _ in zip(first, second, strict=True):
+        if any(len(span.links) == 2 for span in traced.collector.so_far()):
+            break
+    first.cancel()
+    second.cancel()
     served = [named(traced.collector.trace(who.trace_id, STREAM), STREAM).span_id for who in callers]
-    spans = traced.collector.until(lambda seen: any({*span.links} == {*served} for span in seen))
-    shared = next(span for span in spans if {*span.links} == {*served})
+    shared = next(span for span in traced.collector.spans if {*span.links} == {*served})
     assert (shared.name, shared.told["rhapsode.rows"]) == ("run", 2)
     assert shared.parent_id == shared.links[0]
 
@@ -182,7 +183,7 @@ def test_an_error_of_the_callers_is_no_failure_and_one_of_ours_is(traced: Traced
 
 def test_a_cancelled_stream_ends_its_span(traced: Traced) -> None:
     who = caller()
-    stream = traced.text.StreamText(text_pb2.StreamTextRequest(generation=text(8000)), metadata=who.metadata)
+    stream = traced.text.StreamText(text_pb2.StreamTextRequest(generation=text(ENDLESS)), metadata=who.metadata)
     next(stream)
     stream.cancel()
     served = named(traced.collector.trace(who.trace_id, STREAM), STREAM)
@@ -223,6 +224,15 @@ def answered(server: Process, metadata: tuple[tuple[str, str], ...] = ()) -> boo
         return bool(TextServiceStub(channel).GenerateText(generate(), metadata=metadata).candidates)
 
 
+def lost_spans(server: Process) -> float:
+    """What its page says of exports that failed."""
+    with urllib.request.urlopen(f"http://{server.metrics_address}/metrics", timeout=60) as page:
+        (value,) = re.findall(
+            r'^rhapsode_spans_dropped_total{reason="export_failed"} (\S+)$', str(page.read(), "utf-8"), re.MULTILINE
+        )
+    return float(value)
+
+
 def rest_of(server: Process) -> str:
     """What the server has said, once it has ended."""
     return "".join(iter(lambda: server.lines.get(timeout=60) or "", ""))
@@ -257,9 +267,27 @@ def test_a_collector_that_is_not_there_costs_spans_and_a_line(models: Path, prot
         told = server.until_logged("traces cannot be exported")
         assert told["level"] == "warning"
         assert told["reason"]
+        assert lost_spans(server) >= told["spans"] > 0
         assert answered(server)
         assert server.stop() == 0
         assert "cannot be exported" not in rest_of(server)
+
+
+def test_what_is_meant_for_others_is_ignored_and_a_limit_may_be_none_at_all(models: Path) -> None:
+    who = caller()
+    with collector.over_grpc() as received:
+        variables = QUICK | {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint,
+            "OTEL_PROPAGATORS": "tracecontext,b3,jaeger",
+            "OTEL_SPAN_LINK_COUNT_LIMIT": "0",
+            "OTEL_SPAN_EVENT_COUNT_LIMIT": "0",
+        }
+        with process(models, variables=variables) as server:
+            assert answered(server, who.metadata)
+            spans = received.trace(who.trace_id, GENERATE, "run")
+            assert server.stop() == 0
+    served, run = named(spans, GENERATE), named(spans, "run")
+    assert (served.parent_id, served.events, run.links) == (who.span_id, (), ())
 
 
 @pytest.mark.parametrize("variables", [{}, {"OTEL_TRACES_EXPORTER": "otlp"}], ids=["not asked for", "asked for"])

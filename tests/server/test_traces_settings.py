@@ -1,6 +1,8 @@
 """What the standard variables of OpenTelemetry mean to the server, and what is wrong with wrong ones."""
 
 import io
+import json
+import logging
 import sys
 from collections.abc import Callable
 
@@ -57,7 +59,17 @@ def test_traces_are_asked_for(environ: dict[str, str], exporters: tuple[str, ...
 
 @pytest.mark.parametrize(
     ("propagators", "continues"),
-    [("", True), ("tracecontext", True), ("baggage,tracecontext", True), ("baggage", False), ("none", False)],
+    [
+        ("", True),
+        (",", True),
+        ("tracecontext", True),
+        ("baggage,tracecontext", True),
+        ("tracecontext,b3", True),
+        ("baggage", False),
+        ("b3", False),
+        ("none", False),
+        ("none,tracecontext", False),
+    ],
 )
 def test_a_callers_trace_is_gone_on_with_where_propagators_say_so(propagators: str, continues: bool) -> None:
     settings = read_settings(ON | {"OTEL_PROPAGATORS": propagators})
@@ -81,12 +93,12 @@ def test_a_callers_trace_is_gone_on_with_where_propagators_say_so(propagators: s
         ("OTEL_EXPORTER_OTLP_HEADERS", "secret", "name=value"),
         ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere.pem", "cannot be read"),
         ("OTEL_TRACES_SAMPLER", "sometimes", "parentbased_traceidratio"),
-        ("OTEL_PROPAGATORS", "b3", "tracecontext"),
         ("OTEL_RESOURCE_ATTRIBUTES", "name", "name=value"),
         ("OTEL_BSP_SCHEDULE_DELAY", "-1", "above 0"),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "many", "above 0"),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4096", "no larger than OTEL_BSP_MAX_QUEUE_SIZE"),
-        ("OTEL_SPAN_LINK_COUNT_LIMIT", "x", "above 0"),
+        ("OTEL_SPAN_LINK_COUNT_LIMIT", "x", "whole number"),
+        ("OTEL_SPAN_LINK_COUNT_LIMIT", "-1", "whole number"),
     ],
 )
 def test_a_wrong_value_is_named(name: str, value: str, words: str) -> None:
@@ -104,8 +116,15 @@ def test_a_ratio_is_a_share() -> None:
         read_settings(asked | {"OTEL_TRACES_SAMPLER_ARG": "25"})
 
 
+def test_the_queue_is_as_long_as_it_is_said_to_be() -> None:
+    default, given = read_settings(ON), read_settings(ON | {"OTEL_BSP_MAX_QUEUE_SIZE": "600"})
+    assert default is not None
+    assert given is not None
+    assert (default.queue_size, given.queue_size) == (2048, 600)
+
+
 def test_everything_wrong_is_told_at_once() -> None:
-    wrong = {"OTEL_TRACES_EXPORTER": "x", "OTEL_TRACES_SAMPLER": "y", "OTEL_PROPAGATORS": "z"}
+    wrong = {"OTEL_TRACES_EXPORTER": "x", "OTEL_TRACES_SAMPLER": "y", "OTEL_BSP_MAX_QUEUE_SIZE": "z"}
     with pytest.raises(ConfigError) as caught:
         read_settings(wrong)
     assert [line.partition(":")[0] for line in caught.value.message.splitlines()] == list(wrong)
@@ -116,15 +135,27 @@ def test_the_server_ends_before_it_loads_anything(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().err.startswith("OTEL_TRACES_EXPORTER: should be")
 
 
+def at_once(work: Callable[[], None]) -> None:
+    work()
+
+
+def test_propagators_that_are_not_known_are_named_in_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    sdk = logging.getLogger("opentelemetry")  # its lines are led elsewhere, for good
+    monkeypatch.setattr(sdk, "handlers", [])
+    monkeypatch.setattr(sdk, "propagate", True)
+    asked = {"OTEL_TRACES_EXPORTER": "console", "OTEL_PROPAGATORS": "b3,tracecontext,jaeger"}
+    log = io.StringIO()
+    open_traces(read_settings(asked), "0", open_log("info", "json", "0", log), at_once).close()
+    warned = json.loads(log.getvalue().splitlines()[0])
+    assert (warned["level"], warned["msg"]) == ("warning", "propagators ignored")
+    assert (warned["names"], warned["continues"]) == ("b3,jaeger", True)
+
+
 def test_a_missing_extra_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith("rhapsode_server.observe.otel")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
     log = io.StringIO()
-
-    def at_once(work: Callable[[], None]) -> None:
-        work()
-
     traces = open_traces(read_settings(ON), "0", open_log("info", "json", "0", log), at_once)
     assert traces is NO_TRACES
     (line,) = log.getvalue().splitlines()

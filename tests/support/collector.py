@@ -55,6 +55,12 @@ class Collector:
             self.spans.append(self.arriving.get(timeout=PATIENCE))
         return self.spans
 
+    def so_far(self) -> list[Seen]:
+        """All spans that have come, without waiting."""
+        while not self.arriving.empty():
+            self.spans.append(self.arriving.get())
+        return self.spans
+
     def trace(self, trace_id: str, *names: str) -> list[Seen]:
         """Wait until a trace has spans of these names: all that it has."""
 

@@ -5,6 +5,9 @@ from typing import Any
 from rhapsode.v1 import image_pb2, text_pb2
 from support.server import Running
 
+ENDLESS = 1_000_000
+"""Tokens that nobody awaits: the request ends when its caller says so. The server needs max_tokens of as many."""
+
 
 def text(tokens: int = 24, **fields: Any) -> text_pb2.TextGeneration:
     """A seeded text of so many tokens."""

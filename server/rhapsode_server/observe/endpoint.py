@@ -20,7 +20,7 @@ from rhapsode_server.observe.page import OPEN_METRICS, Form, Pages
 
 PATHS = ("/", "/metrics")
 MOST_CONNECTIONS = 16  # one more, and the oldest is cut: whoever is slow or hung cannot keep others from the page
-PATIENCE = 75.0  # seconds without a byte after which a connection is closed: scrapes of one a minute keep theirs
+LONGEST_SILENCE = 75.0  # seconds without a byte after which a connection is closed: scrapes of one a minute keep theirs
 POLL = 0.1  # seconds until a wish to stop is noticed
 
 
@@ -121,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     server: _Server
     protocol_version = "HTTP/1.1"  # a scraper keeps its connection, which spares us a thread for each scrape
-    timeout = PATIENCE
+    timeout = LONGEST_SILENCE
     disable_nagle_algorithm = True  # the page need not wait until the head has arrived
 
     def do_GET(self) -> None:

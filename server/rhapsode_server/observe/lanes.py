@@ -13,6 +13,9 @@ Role = Literal["step", "decode", "encode", "critic", "transform", "denoise", "gi
 Left = Literal["queued", "running", "streaming"]
 """Where a job stood when its reader left: never run, under way, or all made and not all read."""
 
+SHORT = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+"""Bounds of the buckets for what should take a moment, in seconds."""
+
 _ITEM_OF_ROLE: Mapping[Role, str] = MappingProxyType(
     {
         "step": "token",
@@ -27,7 +30,6 @@ _ITEM_OF_ROLE: Mapping[Role, str] = MappingProxyType(
 _STAGES: tuple[Left, ...] = ("queued", "running", "streaming")
 _REJECTIONS = ("queue_full", "shutting_down", "deadline_expired")
 _LANE = ("model", "version", "role")
-_SHORT = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _LONG = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
@@ -50,11 +52,11 @@ class Lanes:
         self.slots = gauge("rhapsode_slots", "Jobs that may hold a slot at a time.")
         self.queue_wait = histogram("rhapsode_queue_wait_seconds", "From a job's arrival to its first run.", _LONG)
         self.rows_per_run = histogram("rhapsode_rows_per_run", "Rows advanced by one run of ONNX Runtime.", _ROWS)
-        self.run_seconds = histogram("rhapsode_run_seconds", "Time of one run, sampling included.", _SHORT)
+        self.run_seconds = histogram("rhapsode_run_seconds", "Time of one run, sampling included.", SHORT)
         self.first_message = histogram(
             "rhapsode_time_to_first_message_seconds", "From a job's arrival to its first event for the reader.", _LONG
         )
-        self.gaps = histogram("rhapsode_inter_message_seconds", "Between two messages of one job.", _SHORT)
+        self.gaps = histogram("rhapsode_inter_message_seconds", "Between two messages of one job.", SHORT)
         self.items = counter(
             "rhapsode_items_generated_total", "Tokens, images, latents and judgements made.", ("model", "kind")
         )

@@ -2,14 +2,15 @@
 
 import platform
 from collections.abc import Callable
+from typing import get_args
 
-from prometheus_client import CollectorRegistry, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from rhapsode_server.observe.lanes import LaneMetrics, Lanes, Role
+from rhapsode_server.observe.lanes import SHORT, LaneMetrics, Lanes, Role
 from rhapsode_server.observe.pools import Pool, PoolMetrics
+from rhapsode_server.observe.traces import Loss
 
 _FILES = ("png", "webp", "jpeg")
-_SHORT = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 
 class Metrics:
@@ -20,7 +21,7 @@ class Metrics:
             return Gauge(name, text, labels, registry=registry)
 
         def histogram(name: str, text: str, *labels: str) -> Histogram:
-            return Histogram(name, text, labels, buckets=_SHORT, registry=registry)
+            return Histogram(name, text, labels, buckets=SHORT, registry=registry)
 
         self._lanes = Lanes(registry)
         self._pools = PoolMetrics(registry)
@@ -41,6 +42,10 @@ class Metrics:
             "rhapsode_tls_cert_expiry_timestamp_seconds",
             "When the server's certificate ceases to be valid, in seconds since 1970; 0 without TLS.",
         )
+        spans_dropped = Counter(
+            "rhapsode_spans_dropped_total", "Spans that no exporter could hand over.", ["reason"], registry=registry
+        )
+        self._spans_dropped = {loss: spans_dropped.labels(loss) for loss in get_args(Loss)}
         self.build_info = gauge("rhapsode_build_info", "1.", "version", "onnxruntime", "grpc", "python")
 
     def lane(self, model: str, version: int, role: Role, slots: int) -> LaneMetrics:
@@ -54,6 +59,10 @@ class Metrics:
     def encoded(self, form: str) -> Callable[[float], None]:
         """Give what is told the seconds that writing a file took: a "png", a "webp" or a "jpeg"."""
         return self._encoders[form].observe
+
+    def spans_lost(self, loss: Loss, spans: int) -> None:
+        """Report spans that are lost, and why."""
+        self._spans_dropped[loss].inc(spans)
 
     def loaded(self, model: str, version: int, digest: str, fingerprint: str, provider: str, seconds: float) -> None:
         """Report a model that is ready."""

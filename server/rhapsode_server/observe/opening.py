@@ -7,7 +7,7 @@ from rhapsode_server.observe.logs import Log
 from rhapsode_server.observe.traces import NO_TRACES, Traces
 from rhapsode_server.observe.traces_settings import TracesSettings
 
-GRACE = 3.0  # seconds that the last spans have at the end
+FOR_LAST_SPANS = 3.0  # seconds that they have at the end
 EXTRA = "pip install 'rhapsode[server,otel]'"
 
 
@@ -35,5 +35,7 @@ def open_traces(
         )
     except Exception as error:
         raise ConfigError(f"the OTEL_ variables cannot be followed: {error}") from error
+    if settings.unknown_propagators:
+        log.warning("propagators ignored", names=",".join(settings.unknown_propagators), continues=settings.continues)
     log.info("traces", exporters=",".join(settings.exporters), protocol=settings.protocol)
-    return OpenTelemetryTraces(outlet, version, settings.continues, GRACE)
+    return OpenTelemetryTraces(outlet, version, settings.continues, FOR_LAST_SPANS)

@@ -12,15 +12,15 @@ from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.span import TraceState
 
+from rhapsode_server.observe.rpcs import OTHER
 from rhapsode_server.observe.span_export import Outlet
 from rhapsode_server.observe.span_records import SpanRecord, SpanWriter
 from rhapsode_server.observe.trace_context import TRACEPARENT, TRACESTATE, TraceContext, read_traceparent
-from rhapsode_server.observe.traces import LaneSpans, Metadata, RpcSpan, Untraced, Value, sent
+from rhapsode_server.observe.traces import CountLoss, LaneSpans, Metadata, RpcSpan, Untraced, Value, sent
 
 SCOPE = "rhapsode_server"
 # What a server's span counts as a failure (semantic conventions for gRPC); the other codes are the client's business.
 FAILURES = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
-OTHER = "_OTHER"  # the conventions' word for all methods that there are not
 LONGEST_NAME = 128
 LONGEST_STATE = 512  # W3C asks for no more to be passed on; to read one of kilobytes could take a good part of a second
 TOLD = ("request_id", "model", "model_version", "items", "queue_ms", "reason")
@@ -35,7 +35,8 @@ class OpenTelemetryTraces:
         self._sampler = outlet.provider.sampler
         self._ids = outlet.ids
         self._new_ids = RandomIdGenerator()
-        self._writer = SpanWriter(self._make, outlet.close, outlet.abort, grace)
+        self._losses = outlet.losses
+        self._writer = SpanWriter(self._make, outlet.close, outlet.abort, grace, outlet.losses)
         self._continues = continues
         self._server: dict[str, Value] = {}
 
@@ -65,6 +66,10 @@ class OpenTelemetryTraces:
         else:
             host, _, port = address.rpartition(":")
             self._server = {"server.address": host.strip("[]"), "server.port": int(port)}
+
+    def count_losses(self, count: CountLoss) -> None:
+        """Have spans that are lost counted there."""
+        self._losses.count = count
 
     def close(self) -> None:
         """Hand over what there is, for `grace` seconds at most."""

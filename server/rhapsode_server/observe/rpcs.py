@@ -8,6 +8,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from rhapsode_server.observe.exemplars import exemplar
 from rhapsode_server.observe.trace_context import CURRENT
 
+OTHER = "_OTHER"  # OpenTelemetry's word for all methods that there are not
+
 _NAMES = ("grpc_service", "grpc_method")
 _METHOD = ("grpc_type", *_NAMES)
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60)
@@ -42,6 +44,10 @@ class RpcMetrics:
         )
         self._open = Gauge("rhapsode_open_rpcs", "Rpcs that have started and not ended.", _NAMES, registry=registry)
         self._no_deadline = counter("rhapsode_no_deadline_total", "Rpcs whose client named no deadline.", _NAMES)
+        self._unknown = (
+            self._started.labels(OTHER, OTHER, OTHER),
+            self._handled.labels(OTHER, OTHER, OTHER, "Unimplemented"),
+        )
 
     def method(self, method: Method, codes: Sequence[str]) -> "MethodMetrics":
         """Give the metrics of one rpc, with a series for each of `codes` ("OK", "NotFound") from the start."""
@@ -56,6 +62,11 @@ class RpcMetrics:
             open=self._open.labels(*names),
             no_deadline=self._no_deadline.labels(*names),
         )
+
+    def refused_unknown(self) -> None:
+        """Report an rpc of a method that there is not, under one name for all that clients make up."""
+        for each in self._unknown:
+            each.inc()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 
+from rhapsode_server.observe.span_losses import SpanLosses
 from rhapsode_server.observe.trace_context import TraceContext
 from rhapsode_server.observe.traces import Value
 
 PERIOD = 0.2  # seconds between two looks at what there is
-LAST_WORDS = 1.0  # seconds in which an export that was given up may say why
-BOUND = 8192  # records that may wait; what would exceed it is dropped
+AFTER_ABORT = 1.0  # seconds in which an export that was given up may say why
+BOUND = 8192  # records that may wait; what would exceed it is lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,13 @@ class SpanWriter:
         finish: Callable[[], None],
         abort: Callable[[], None],
         grace: float,
+        losses: SpanLosses,
     ) -> None:
         self._make = make
         self._finish = finish
         self._abort = abort
         self._grace = grace
+        self._losses = losses
         self._waiting: deque[SpanRecord] = deque()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="traces", daemon=True)
@@ -58,6 +60,8 @@ class SpanWriter:
         """Take a record, unless too many wait. Safe from any thread."""
         if len(self._waiting) < BOUND:
             self._waiting.append(record)
+        else:
+            self._losses.drop("behind")
 
     def close(self) -> None:
         """Make what waits, then finish: all of it within the grace, or what is left is lost."""
@@ -65,16 +69,21 @@ class SpanWriter:
         self._thread.join(self._grace)
         if self._thread.is_alive():
             self._abort()
-            self._thread.join(LAST_WORDS)
+            self._thread.join(AFTER_ABORT)
 
     def _run(self) -> None:
         while not self._closing.wait(PERIOD):
             self._drain()
+            self._losses.tell()
         self._drain()
         self._finish()
+        self._losses.tell(last=True)
 
     def _drain(self) -> None:
         while self._waiting:
-            with suppress(Exception):  # one that cannot be made must not cost those to come
+            try:
                 self._make(self._waiting.popleft())
+            except Exception:  # one that cannot be made must not cost those to come
+                self._losses.drop("broken")
+            self._losses.tell()
             time.sleep(0)  # let go of the interpreter: those who answer requests wait for it

@@ -2,14 +2,17 @@
 
 # ruff: noqa: ARG002 - those who have no traces need no arguments
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from rhapsode_server.observe.trace_context import TRACEPARENT, TraceContext, read_traceparent
 
 Metadata = Sequence[tuple[str, str | bytes]]
 Value = str | int | float
+Loss = Literal["behind", "broken", "queue_full", "export_failed"]
+"""Why spans are lost: the thread that makes them is behind, they cannot be made, the exporter is behind, it failed."""
+CountLoss = Callable[[Loss, int], object]  # why, and how many spans
 
 
 class RpcSpan(Protocol):
@@ -66,6 +69,10 @@ class Traces(Protocol):
         """Where the server can be reached, for spans to come."""
         ...
 
+    def count_losses(self, count: CountLoss) -> None:
+        """Have spans that are lost counted there."""
+        ...
+
     def close(self) -> None:
         """Hand over what there is, for some seconds at most."""
         ...
@@ -104,6 +111,9 @@ class NoTraces:
 
     def listens(self, address: str) -> None:
         """Nothing to note."""
+
+    def count_losses(self, count: CountLoss) -> None:
+        """Nothing to lose."""
 
     def close(self) -> None:
         """Nothing to hand over."""

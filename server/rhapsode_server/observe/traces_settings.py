@@ -18,6 +18,7 @@ _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL
 _COMPRESSIONS = ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION")
 _RATIO_SAMPLERS = ("traceidratio", "parentbased_traceidratio")
 _SAMPLERS = ("always_on", "always_off", "parentbased_always_on", "parentbased_always_off", *_RATIO_SAMPLERS)
+_DEFAULT_PROPAGATORS = ("tracecontext", "baggage")
 _QUEUE, _BATCH = "OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"
 _QUEUE_SIZE, _BATCH_SIZE = 2048, 512  # the SDK's own
 
@@ -32,6 +33,10 @@ class TracesSettings:
     continues: bool
     named: bool
     """Whether the operator has named the service."""
+    unknown_propagators: tuple[str, ...]
+    """What else a client's trace was to be read from."""
+    queue_size: int
+    """Spans that may wait for an exporter."""
 
 
 def read_settings(environ: Mapping[str, str]) -> TracesSettings | None:
@@ -44,11 +49,14 @@ def read_settings(environ: Mapping[str, str]) -> TracesSettings | None:
     wrong += [f"{name}: {fault}" for name, fault in _faults(given)]
     if wrong:
         raise ConfigError("\n".join(wrong))
+    propagators = _words(given.get("OTEL_PROPAGATORS", "")) or _DEFAULT_PROPAGATORS
     return TracesSettings(
         exporters=tuple(cast("Exporter", name) for name in exporters if name != "none"),
         protocol=cast("Protocol", _first(given, _PROTOCOLS) or "grpc"),
         compressed=_first(given, _COMPRESSIONS) == "gzip",
-        continues="tracecontext" in _words(given.get("OTEL_PROPAGATORS", "tracecontext")),
+        continues="tracecontext" in propagators and "none" not in propagators,
+        unknown_propagators=tuple(name for name in propagators if name not in (*_DEFAULT_PROPAGATORS, "none")),
+        queue_size=int(given.get(_QUEUE, _QUEUE_SIZE)),
         named="OTEL_SERVICE_NAME" in given or "service.name=" in given.get("OTEL_RESOURCE_ATTRIBUTES", ""),
     )
 
@@ -96,9 +104,13 @@ def _switch(text: str) -> str | None:
     return None if text.lower() in ("true", "false") else "should be true or false"
 
 
+def _whole(text: str) -> str | None:
+    whole = text.isascii() and text.isdigit() and int(text) <= 1_000_000_000
+    return None if whole else "should be a whole number"
+
+
 def _positive(text: str) -> str | None:
-    whole = text.isascii() and text.isdigit() and 0 < int(text) <= 1_000_000_000
-    return None if whole else "should be a whole number above 0"
+    return "should be a whole number above 0" if _whole(text) or int(text) == 0 else None
 
 
 def _seconds(text: str) -> str | None:
@@ -161,14 +173,13 @@ _CHECKS: Mapping[str, Callable[[str], str | None]] = MappingProxyType(
         **_of_otlp("CLIENT_KEY", _file),
         **_of_otlp("CLIENT_CERTIFICATE", _file),
         "OTEL_TRACES_SAMPLER": _choice(*_SAMPLERS),
-        "OTEL_PROPAGATORS": _list("tracecontext", "baggage", "none"),
         "OTEL_RESOURCE_ATTRIBUTES": _pairs,
         "OTEL_BSP_SCHEDULE_DELAY": _positive,
         "OTEL_BSP_EXPORT_TIMEOUT": _positive,
         _QUEUE: _positive,
         _BATCH: _positive,
         **{
-            f"OTEL_{name}_LIMIT": _positive
+            f"OTEL_{name}_LIMIT": _whole
             for name in ("SPAN_LINK_COUNT", "SPAN_EVENT_COUNT", "SPAN_ATTRIBUTE_COUNT", "ATTRIBUTE_COUNT")
         },
     }

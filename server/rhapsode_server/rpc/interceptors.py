@@ -5,51 +5,27 @@ import secrets
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
 from itertools import count
 from typing import Any
 
 import grpc
-from google.protobuf.descriptor import MethodDescriptor
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
 from rhapsode_server.errors import MalformedRequest, RequestError, ShuttingDown
 from rhapsode_server.observe.logs import Log, note, notes
 from rhapsode_server.observe.metrics import Metrics
-from rhapsode_server.observe.rpcs import MethodMetrics, RpcMetrics
+from rhapsode_server.observe.rpcs import OTHER, RpcMetrics
 from rhapsode_server.observe.trace_context import CURRENT
 from rhapsode_server.observe.traces import NO_TRACES, Metadata, RpcSpan, Traces, sent
 from rhapsode_server.rpc.bounds import BoundsChecker
 from rhapsode_server.rpc.call import REQUEST_ID, Call, ClientGone
 from rhapsode_server.rpc.catalog import Catalog
-from rhapsode_server.rpc.routes import Behaviour, Service, metric_label
+from rhapsode_server.rpc.guarded import CODES, Malformed, Rpc, guarded, rpc_of
+from rhapsode_server.rpc.routes import Behaviour, Service
 from rhapsode_server.rpc.status import code_of, mask, status_of
 
-OURS = "rhapsode."
-OTHER = "_OTHER"  # OpenTelemetry's word for all methods that there are not
 LONGEST_REQUEST_ID = 128
 FLUSH = 0.05  # seconds that the line of an rpc may wait, so that those of many are written at once
-
-_NAMES = {code: code.name.title().replace("_", "") for code in grpc.StatusCode} | {
-    grpc.StatusCode.OK: "OK",
-    grpc.StatusCode.CANCELLED: "Canceled",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Rpc:
-    """What the guard knows of a method. `ours` are checked against their bounds and refused while the server stops."""
-
-    path: str
-    ours: bool
-    unary: bool
-    """Whether it has one reply."""
-    metrics: MethodMetrics
-
-
-class _Malformed:
-    """Stands for a request that is not a message of its type; reading it must not fail before the guard is there."""
 
 
 class Guard(grpc.aio.ServerInterceptor):
@@ -66,6 +42,7 @@ class Guard(grpc.aio.ServerInterceptor):
     ) -> None:
         self._catalog = catalog
         self._metrics = metrics
+        self._rpc_metrics = rpc_metrics
         self._log = log
         self._traces = traces
         self._bounds = BoundsChecker()
@@ -75,7 +52,9 @@ class Guard(grpc.aio.ServerInterceptor):
         self._count = count()
         # Made once: an rpc that comes only looks its handler up.
         self._handlers = {
-            f"/{each.name}/{method.name}": self._guarded(handlers[method.name], _rpc(each.name, method, rpc_metrics))
+            f"/{each.name}/{method.name}": guarded(
+                handlers[method.name], rpc_of(each.name, method, rpc_metrics), self._run
+            )
             for each in services
             for handlers in (each.handlers(),)
             for method in each.methods
@@ -98,13 +77,8 @@ class Guard(grpc.aio.ServerInterceptor):
             return await continuation(handler_call_details)
         return handler
 
-    def _guarded(self, handler: "grpc.RpcMethodHandler[Any, Any]", rpc: _Rpc) -> "grpc.RpcMethodHandler[Any, Any]":
-        make, behaviour = _shape(handler)
-        guarded = partial(self._run, rpc, behaviour)
-        return make(guarded, _tolerant(handler.request_deserializer, rpc), _counted(handler.response_serializer, rpc))
-
     async def _run(
-        self, rpc: _Rpc, behaviour: Behaviour, request: object, context: "grpc.aio.ServicerContext[Any, Any]"
+        self, rpc: Rpc, behaviour: Behaviour, request: object, context: "grpc.aio.ServicerContext[Any, Any]"
     ) -> object:
         began = time.perf_counter()
         metadata = tuple(context.invocation_metadata() or ())
@@ -135,7 +109,7 @@ class Guard(grpc.aio.ServerInterceptor):
             await context.abort(code, status.message, (*trailing, (REQUEST_ID, call.request_id)))
         finally:
             span.end(code.name, notes())
-            self._end(rpc, _NAMES[code], time.perf_counter() - began, context.peer())
+            self._end(rpc, CODES[code], time.perf_counter() - began, context.peer())
 
     def _request_id(self, metadata: Metadata) -> str:
         """The client's id, or one that no other request has, here or at another server; asking the system is slow."""
@@ -147,12 +121,13 @@ class Guard(grpc.aio.ServerInterceptor):
         span = self._traces.unknown(details.method, metadata)
         _enter(span, self._request_id(metadata))
         code = grpc.StatusCode.UNIMPLEMENTED
+        self._rpc_metrics.refused_unknown()
         span.end(code.name, notes())
-        self._log.keep("rpc", grpc_method=OTHER, grpc_code=_NAMES[code])
+        self._log.keep("rpc", grpc_method=OTHER, grpc_code=CODES[code])
         self._flush_soon()
 
-    def _admit(self, rpc: _Rpc, request: object) -> None:
-        if isinstance(request, _Malformed):
+    def _admit(self, rpc: Rpc, request: object) -> None:
+        if isinstance(request, Malformed):
             raise MalformedRequest("the bytes are not a message of the expected type, or a string in it is not UTF-8")
         if rpc.ours and isinstance(request, Message):
             if self._stopping:
@@ -164,7 +139,7 @@ class Guard(grpc.aio.ServerInterceptor):
         """Count what never reached a model; a model's driver counts what it refuses itself."""
         self._metrics.rejected.labels(self._catalog.label(request), reason.lower()).inc()
 
-    def _end(self, rpc: _Rpc, code: str, seconds: float, peer: str) -> None:
+    def _end(self, rpc: Rpc, code: str, seconds: float, peer: str) -> None:
         rpc.metrics.ended(code, seconds)
         say = self._log.keep if rpc.ours else self._log.debug
         say(
@@ -193,50 +168,6 @@ def _clear_frames(error: BaseException | None) -> None:
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__
-
-
-def _rpc(service: str, method: MethodDescriptor, metrics: RpcMetrics) -> _Rpc:
-    return _Rpc(
-        path=f"{service}/{method.name}",
-        ours=service.startswith(OURS),
-        unary=not method.server_streaming,
-        metrics=metrics.method(metric_label(service, method), list(_NAMES.values())),
-    )
-
-
-def _shape(
-    handler: "grpc.RpcMethodHandler[Any, Any]",
-) -> "tuple[Callable[..., grpc.RpcMethodHandler[Any, Any]], Behaviour]":
-    """How to make a handler of the same kind, and what it does."""
-    kinds = (
-        (grpc.unary_unary_rpc_method_handler, handler.unary_unary),
-        (grpc.unary_stream_rpc_method_handler, handler.unary_stream),
-        (grpc.stream_stream_rpc_method_handler, handler.stream_stream),
-    )
-    return next((make, behaviour) for make, behaviour in kinds if behaviour is not None)
-
-
-def _tolerant(parse: Callable[[bytes], Any] | None, rpc: _Rpc) -> Callable[[bytes], Any]:
-    """Parse a request, or give what stands for one that cannot be parsed."""
-
-    def tolerant(data: bytes) -> object:
-        rpc.metrics.received.inc()
-        try:
-            return parse(data) if parse else data
-        except DecodeError:
-            return _Malformed()
-
-    return tolerant
-
-
-def _counted(write: Callable[[Any], bytes] | None, rpc: _Rpc) -> Callable[[Any], bytes]:
-    """Serialise a reply, and count it."""
-
-    def counted(message: Any) -> bytes:  # noqa: ANN401 - any method's reply
-        rpc.metrics.sent.inc()
-        return write(message) if write else message
-
-    return counted
 
 
 def _enter(span: RpcSpan, request_id: str) -> None:

@@ -102,6 +102,7 @@ class Server:
         self._log = log
         self.registry = fresh_registry()
         self._metrics = Metrics(self.registry)
+        traces.count_losses(self._metrics.spans_lost)
         self._rpc_metrics = RpcMetrics(self.registry)
         WorkerMetrics(self.registry).workers.set(1)
         self._catalog = Catalog(models, config, self._metrics, traces)

@@ -1,0 +1,91 @@
+"""Handlers with a guard around them, which sees every request, even what is no message of its type."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import DecodeError
+
+from rhapsode_server.observe.rpcs import MethodMetrics, RpcMetrics
+from rhapsode_server.rpc.routes import Behaviour, metric_label
+
+OURS = "rhapsode."
+CODES = {code: code.name.title().replace("_", "") for code in grpc.StatusCode} | {
+    grpc.StatusCode.OK: "OK",
+    grpc.StatusCode.CANCELLED: "Canceled",
+}
+"""The statuses as metrics and logs name them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rpc:
+    """What the guard knows of a method. `ours` are checked against their bounds and refused while the server stops."""
+
+    path: str
+    ours: bool
+    unary: bool
+    """Whether it has one reply."""
+    metrics: MethodMetrics
+
+
+class Malformed:
+    """Stands for a request that is not a message of its type; reading it must not fail before the guard is there."""
+
+
+Guarding = Callable[[Rpc, Behaviour, object, "grpc.aio.ServicerContext[Any, Any]"], Awaitable[object]]
+"""What a guard does: the method, what its handler does, and what gRPC hands a handler."""
+
+
+def rpc_of(service: str, method: MethodDescriptor, metrics: RpcMetrics) -> Rpc:
+    """Describe a method of a service, which is served under the given name."""
+    return Rpc(
+        path=f"{service}/{method.name}",
+        ours=service.startswith(OURS),
+        unary=not method.server_streaming,
+        metrics=metrics.method(metric_label(service, method), list(CODES.values())),
+    )
+
+
+def guarded(handler: "grpc.RpcMethodHandler[Any, Any]", rpc: Rpc, guard: Guarding) -> "grpc.RpcMethodHandler[Any, Any]":
+    """Give a handler of the same kind that has the guard called instead."""
+    make, behaviour = _shape(handler)
+    run = partial(guard, rpc, behaviour)
+    return make(run, _tolerant(handler.request_deserializer, rpc), _counted(handler.response_serializer, rpc))
+
+
+def _shape(
+    handler: "grpc.RpcMethodHandler[Any, Any]",
+) -> "tuple[Callable[..., grpc.RpcMethodHandler[Any, Any]], Behaviour]":
+    """How to make a handler of the same kind, and what it does."""
+    kinds = (
+        (grpc.unary_unary_rpc_method_handler, handler.unary_unary),
+        (grpc.unary_stream_rpc_method_handler, handler.unary_stream),
+        (grpc.stream_stream_rpc_method_handler, handler.stream_stream),
+    )
+    return next((make, behaviour) for make, behaviour in kinds if behaviour is not None)
+
+
+def _tolerant(parse: Callable[[bytes], Any] | None, rpc: Rpc) -> Callable[[bytes], Any]:
+    """Parse a request, or give what stands for one that cannot be parsed."""
+
+    def tolerant(data: bytes) -> object:
+        rpc.metrics.received.inc()
+        try:
+            return parse(data) if parse else data
+        except DecodeError:
+            return Malformed()
+
+    return tolerant
+
+
+def _counted(write: Callable[[Any], bytes] | None, rpc: Rpc) -> Callable[[Any], bytes]:
+    """Serialise a reply, and count it."""
+
+    def counted(message: Any) -> bytes:  # noqa: ANN401 - any method's reply
+        rpc.metrics.sent.inc()
+        return write(message) if write else message
+
+    return counted
