@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from benchmarks.rolling.children import Child, child
+from deploy.child import Child, child
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "envoy.yaml"
 HERE = "127.0.0.1"

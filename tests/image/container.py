@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.cost import children
+
 from image.building import Image
 from support.server import Process, ready
 
@@ -47,9 +49,8 @@ def serving(image: Image, **environ: str) -> Iterator[Container]:
     """Run the image's entry point on free ports, with further variables."""
     ports = {"RHAPSODE_ADDRESS": "0.0.0.0:0", "RHAPSODE_METRICS_ADDRESS": "0.0.0.0:0"}
     with ready(_words(image, *image.settings.entrypoint), image.settings.environ | ports | environ) as server:
-        parent = server.process.pid
-        children = Path(f"/proc/{parent}/task/{parent}/children").read_text("ascii").split()
-        yield Container(server, int(children[0]))
+        (first,) = children(server.process.pid)
+        yield Container(server, first)
 
 
 def run(image: Image, *words: str) -> subprocess.CompletedProcess[str]:
