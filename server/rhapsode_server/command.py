@@ -1,4 +1,4 @@
-"""Where rhapsode-server begins: says what to install where a library is missing, as in an install of the client alone."""
+"""Where rhapsode-server begins: a library that is not installed, as in an install of the client alone, is named."""
 
 import sys
 
