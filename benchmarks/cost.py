@@ -1,4 +1,4 @@
-"""What processes cost: CPU time and memory, from the kernel's own account."""
+"""What processes cost, from the kernel's own account: CPU time, memory, and the processes that they started."""
 
 import os
 import re
@@ -19,6 +19,12 @@ def resident_bytes(process_id: int) -> int:
     status = Path(f"/proc/{process_id}/status").read_text(encoding="utf-8")
     found = re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
+
+
+def children(process_id: int) -> list[int]:
+    """The processes that the first thread of a process has started."""
+    started = Path(f"/proc/{process_id}/task/{process_id}/children").read_text(encoding="ascii")
+    return [int(word) for word in started.split()]
 
 
 def processor() -> str:

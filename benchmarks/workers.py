@@ -22,7 +22,7 @@ from pathlib import Path
 import grpc
 import uvloop
 from benchmarks.cases import Case
-from benchmarks.cost import cpu_seconds, processor
+from benchmarks.cost import children, cpu_seconds, processor
 from benchmarks.report import Sheet
 from benchmarks.requests import send
 from benchmarks.spread import spread
@@ -79,11 +79,6 @@ async def measure(server: LocalServer, workers: int, case: Case, seconds: float,
         requests = await _repeat(channels, case, seconds)
         after = time.perf_counter(), sum(map(cpu_seconds, processes)), time.process_time(), idle_seconds(cores)
     return Taken(workers, requests * case.items, *(late - early for early, late in zip(before, after, strict=True)))
-
-
-def children(process_id: int) -> list[int]:
-    """The processes that a process has started."""
-    return [int(word) for word in Path(f"/proc/{process_id}/task/{process_id}/children").read_text().split()]
 
 
 def idle_seconds(cores: set[int]) -> float:

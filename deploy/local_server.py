@@ -36,8 +36,8 @@ def program(name: str) -> str:
 
 
 def environment() -> dict[str, str]:
-    """Give this process's environment without settings of ours, which flags say here."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("RHAPSODE_")}
+    """Give this process's environment without settings of ours, which flags say here, and of traces."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("RHAPSODE_", "OTEL_"))}
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from benchmarks.rolling.children import Child, child
+from deploy.child import Child, child, saying
 
 SERVERS = 3
 STOPS = 60.0  # seconds that a stop may take
@@ -33,7 +33,7 @@ class Fleet:
         self._gone: list[Child] = []
         self._members = [self._start(address) for address in self.addresses]
         for member in self._members:
-            member.until(is_ready)
+            member.until(saying("ready"))
 
     def restart(self, number: int, how: signal.Signals, connections: int) -> int:
         """End a server, and start another one at its address. Returns when that one has served requests on so many
@@ -66,11 +66,6 @@ def running_fleet(models: Path, *flags: str) -> Iterator[Fleet]:
     with ExitStack() as stack:
         addresses = [_reserved(stack.enter_context(socket.socket())) for _ in range(SERVERS)]
         yield Fleet(models, flags, addresses, stack)
-
-
-def is_ready(line: str) -> bool:
-    """Whether a server says that it is ready."""
-    return '"msg": "ready"' in line
 
 
 def is_request(line: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from benchmarks.rolling.children import Child, child
+from deploy.child import Child, child
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "envoy.yaml"
 HERE = "127.0.0.1"
@@ -20,11 +20,11 @@ def envoy_program() -> str | None:
     return shutil.which("envoy")
 
 
-def local_config(servers: Sequence[str], health_interval: str | None = None) -> dict[str, Any]:
-    """The shipped configuration, for servers on this machine and free ports. Only addresses differ, and how often
-    health is asked where that is said.
+def local_config(servers: Sequence[str], health_interval: str | None = None, text: str | None = None) -> dict[str, Any]:
+    """The shipped configuration, or what was made of its text, for servers on this machine and free ports. Only
+    addresses differ, and how often health is asked where that is said.
     """
-    config: dict[str, Any] = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
+    config: dict[str, Any] = yaml.safe_load(text or SHIPPED.read_text(encoding="utf-8"))
     (listener,) = config["static_resources"]["listeners"]
     (cluster,) = config["static_resources"]["clusters"]
     listener["address"] = config["admin"]["address"] = _socket_address(HERE, 0)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
@@ -15,7 +16,7 @@ from rhapsode_client import AsyncClient, ChannelSettings, Client, RetryPolicy
 from support import bundles
 from support.names import names
 from support.server import Process, process
-from support.tally import started_calls
+from support.tally import answered, started_calls
 
 LONG = 100  # seconds of draining, far more than a test takes
 IN_A_ROW = 8  # calls that a server does not get, where two take turns
@@ -41,38 +42,56 @@ def drain(server: Process) -> None:
     server.until_logged("draining")
 
 
-def served(server: Process) -> int:
-    return started_calls(server.metrics_address, "ListModels")
+@dataclass(frozen=True)
+class Calls:
+    """Calls for the list of models, of which each goes to one of two servers."""
 
+    servers: tuple[Process, Process]
+    call: Callable[[], object]
 
-def until_left(server: Process, call: Callable[[], object]) -> None:
-    """Call until the server gets nothing of it any more; it ends with its drain at the latest."""
-    spared = 0
-    while spared < IN_A_ROW:
-        before = served(server)
-        call()
-        spared = spared + 1 if served(server) == before else 0
+    def served(self) -> tuple[int, int]:
+        """Call some times: how many calls came to each server, as their logs tell."""
+        before = self._told()
+        for _ in range(IN_A_ROW):
+            self.call()
+        while sum(after := self._told()) < sum(before) + IN_A_ROW:
+            pass  # lines are written a little later
+        return after[0] - before[0], after[1] - before[1]
+
+    def until_left(self) -> None:
+        """Call until the first server gets none of them any more; it ends with its drain at the latest."""
+        while self.served() != (0, IN_A_ROW):
+            pass
+
+    def _told(self) -> tuple[int, int]:
+        one, other = (answered(server, "ListModels") for server in self.servers)
+        return one, other
 
 
 def test_a_server_that_is_about_to_stop_is_left_while_it_serves(texts: Path) -> None:
     with two(texts, "--drain-delay", str(LONG)) as (one, other), Client([one.address, other.address]) as client:
-        while not served(one):
-            client.models()
+        calls = Calls((one, other), client.models)
+        while not all(calls.served()):
+            pass
         drain(one)
-        until_left(one, client.models)
+        calls.until_left()
         assert one.process.poll() is None
+
+
+def from_a_thread(client: AsyncClient) -> Callable[[], object]:
+    """Asks for the list of models when it is called in a thread beside this event loop."""
+    loop = asyncio.get_running_loop()
+    return lambda: asyncio.run_coroutine_threadsafe(client.models(), loop).result()
 
 
 async def test_so_does_the_asynchronous_client(texts: Path) -> None:
     with two(texts, "--drain-delay", str(LONG)) as (one, other):
         async with AsyncClient(f"{one.address},{other.address}") as client:
-            loop = asyncio.get_running_loop()
+            calls = Calls((one, other), from_a_thread(client))
+            while not all(await asyncio.to_thread(calls.served)):
+                pass
             await asyncio.to_thread(drain, one)
-
-            def call() -> None:
-                asyncio.run_coroutine_threadsafe(client.models(), loop).result()
-
-            await asyncio.to_thread(until_left, one, call)
+            await asyncio.to_thread(calls.until_left)
             assert one.process.poll() is None
 
 
@@ -82,7 +101,7 @@ def test_the_only_server_is_not_left(texts: Path) -> None:
         drain(server)
         for _ in range(IN_A_ROW):
             client.models()
-        assert started_calls(server.metrics_address, "Watch") == 0
+        assert started_calls(server, "Watch") == 0
 
 
 async def test_a_crowd_on_one_connection_outlives_its_server(texts: Path) -> None:
@@ -92,14 +111,16 @@ async def test_a_crowd_on_one_connection_outlives_its_server(texts: Path) -> Non
             async def text(seed: int) -> str:
                 return (await client.generate_text("tiny-text", seed=seed, max_tokens=TOKENS)).text
 
-            while not all([await asyncio.to_thread(served, server) for server in (one, other)]):
-                await client.models()
+            calls = Calls((one, other), from_a_thread(client))
+            while not all(await asyncio.to_thread(calls.served)):
+                pass
             crowd = [asyncio.create_task(text(seed)) for seed in range(CALLS)]
-            while await asyncio.to_thread(started_calls, one.metrics_address, "GenerateText") < CALLS // 2:
+            while await asyncio.to_thread(started_calls, one, "GenerateText") < CALLS // 2:
+                await client.models()  # so that pages are asked for less often
                 assert not any(call.done() for call in crowd)
             one.process.kill()
             got = await asyncio.gather(*crowd)
-            assert started_calls(other.metrics_address, "GenerateText") == CALLS
+            assert started_calls(other, "GenerateText") == CALLS
             assert got == list(await asyncio.gather(*(text(seed) for seed in range(CALLS))))
 
 

@@ -37,6 +37,8 @@ def test_every_unary_method_is_retried() -> None:
     [
         ("localhost:50051", Target("localhost:50051", several=False)),
         ("unix:/run/s", Target("unix:/run/s", several=False)),
+        ("unix:/run/a,b", Target("unix:/run/a,b", several=False)),
+        (["unix-abstract:a,b"], Target("unix-abstract:a,b", several=False)),
         ("ipv4:10.0.0.1:1", Target("ipv4:10.0.0.1:1", several=False)),
         ("dns:///rhapsode:50051", Target("dns:///rhapsode:50051", several=True)),
         ("ipv4:10.0.0.1:1,10.0.0.2:1", Target("ipv4:10.0.0.1:1,10.0.0.2:1", several=True)),

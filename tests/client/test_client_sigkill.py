@@ -49,8 +49,8 @@ def kill_when_all_have_got_on(
 ) -> None:
     """Wait until every reader has had something from this server, which serves them all, and kill it."""
     seen.wait_beyond(before)
-    while started_calls(server.metrics_address, "StreamText") < READERS:
-        pass  # what a reader had was still from the server before
+    while started_calls(server, "StreamText") < READERS:
+        seen.wait_beyond(seen.now())  # what a reader had was still from the server before
     assert [text.result() for text in texts if text.done()] == []
     server.process.kill()
     server.process.wait()

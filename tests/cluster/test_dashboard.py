@@ -14,8 +14,8 @@ from support.scene import metrics_named
 
 ROWS = [panel for panel in BOARD["panels"] if panel["type"] == "row"]
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
-# Grafana's types do not model the title of an annotation from Prometheus.
-UNKNOWN_TO_THE_TYPES = {".annotations.list[0].titleFormat"}
+# Grafana's types do not model what an annotation from Prometheus has of its own.
+UNKNOWN_TO_THE_TYPES = {f".annotations.list[0].{key}" for key in ("titleFormat", "useValueForTime")}
 
 
 def test_grafanas_own_types_know_every_key() -> None:

@@ -1,5 +1,6 @@
 """What the rules and the dashboard ask of Prometheus, it can answer about a live server."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -82,6 +83,8 @@ def test_choices_are_found(scene: Scene) -> None:
     assert [each["name"] for each in variables] == ["instance", "model"]
 
 
-def test_marks_of_starts_can_be_asked_for(scene: Scene) -> None:
+def test_a_start_is_marked_when_it_was(scene: Scene) -> None:
     (mark,) = BOARD["annotations"]["list"]
-    assert list(scene.query(filled(mark["expr"]))) == []
+    assert mark["useValueForTime"]  # then the value is the mark's time, in milliseconds
+    (start,) = scene.query(filled(mark["expr"]))
+    assert 0 <= time.time() - start.value / 1000 < 3600

@@ -15,6 +15,7 @@ from rhapsode_server import config
 from rhapsode_server.config import Config
 from rhapsode_server.rpc.call import Call
 from rhapsode_server.rpc.health import NOT_SERVING, SERVING, Health
+from support.ending import longest_stop
 from support.manifests import KUBERNETES, VERSIONS, Object, complaints, needs_kubectl, only, rendered
 
 pytestmark = needs_kubectl
@@ -85,8 +86,12 @@ def test_the_server_takes_its_settings(objects: list[Object]) -> None:
 
 
 def test_a_stop_has_the_time_that_it_takes(objects: list[Object]) -> None:
-    told = settings(objects)
-    assert pod(objects)["terminationGracePeriodSeconds"] >= told.drain_delay + told.grace + 5
+    assert pod(objects)["terminationGracePeriodSeconds"] >= longest_stop(settings(objects))
+
+
+def test_so_has_a_stop_under_kserve() -> None:
+    asked = yaml.safe_load((KUBERNETES / "kserve/inference-service.yaml").read_text("utf-8"))["spec"]["predictor"]
+    assert asked["terminationGracePeriodSeconds"] >= longest_stop(Config())
 
 
 def test_ports_are_those_of_the_image(objects: list[Object]) -> None:
@@ -172,6 +177,12 @@ def test_the_network_policy_opens_ports_that_exist(objects: list[Object]) -> Non
 def test_a_roll_never_lacks_a_server_but_where_gpus_are_counted() -> None:
     rolls = [only(rendered(overlay), "Deployment")["spec"]["strategy"]["rollingUpdate"] for overlay in OVERLAYS]
     assert rolls == [{"maxSurge": 1, "maxUnavailable": 0}, {"maxSurge": 0, "maxUnavailable": 1}]
+
+
+def test_a_pod_that_goes_leaves_another_one(objects: list[Object]) -> None:
+    fewest = only(objects, "HorizontalPodAutoscaler")["spec"]["minReplicas"]
+    away = only(objects, "Deployment")["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"]
+    assert fewest > max(away, only(objects, "PodDisruptionBudget")["spec"]["maxUnavailable"])
 
 
 def test_the_autoscaler_counts_pods_by_metrics_that_are_served(objects: list[Object]) -> None:

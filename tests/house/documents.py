@@ -3,12 +3,18 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from google.protobuf import json_format
 from prometheus_client import CollectorRegistry
+from rich.console import Console
+from typer.main import get_command
 
-from house.project import ROOT
+from house.project import ROOT, python_files
 from rhapsode.v1 import bundle_pb2
+from rhapsode_client.cli import main as client
+from rhapsode_exporter import main as exporter
+from rhapsode_exporter.families.catalogue import families
 from rhapsode_server import config
 from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.observe.rpcs import RpcMetrics
@@ -35,6 +41,15 @@ def option_rows() -> Iterator[str]:
         default = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
         meaning = str(field.description).replace("<", "&lt;")
         yield f"| `--{name.replace('_', '-')}` | `{default}` | {meaning} |"
+
+
+def own_flags() -> Iterator[str]:
+    """Every flag of our programs, asked of their parsers: to start them one after another takes a minute."""
+    yield from FLAG.findall(config.parser().format_help())
+    for app in (client.build(), exporter.build_app(families(), Console())):
+        yield from _flags(get_command(app))
+    for path in python_files(ROOT / "benchmarks"):
+        yield from re.findall(r"""add_argument\(\s*"(--[a-z-]+)\"""", path.read_text("utf-8"))
 
 
 def metric_rows() -> Iterator[str]:
@@ -75,6 +90,14 @@ def broken_links(page: Path, text: str) -> list[str]:
         if not file.exists() or (anchor and anchor not in _anchors(text if not path else file.read_text("utf-8"))):
             found.append(f"{page.name}: {target}")
     return found
+
+
+def _flags(command: Any) -> Iterator[str]:  # of typer's own copy of click
+    yield "--help"
+    for parameter in command.params:
+        yield from (*parameter.opts, *parameter.secondary_opts)
+    for inner in getattr(command, "commands", {}).values():
+        yield from _flags(inner)
 
 
 def _figure(metric: bundle_pb2.Metric) -> str:

@@ -11,6 +11,7 @@ PACKAGES = ("rhapsode", "rhapsode_server", "rhapsode_exporter", "rhapsode_client
 
 # From the top floor down; a room sees the rooms on lower floors, never those above it or beside it.
 FLOORS: tuple[tuple[str, ...], ...] = (
+    ("command",),
     ("main", "__main__"),
     ("serve",),
     ("rpc",),

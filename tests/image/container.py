@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.cost import children
+
 from image.building import Image
 from support.server import Process, ready
 
@@ -31,9 +33,13 @@ class Container:
         """Where the metrics page is reached from this machine."""
         return _here(self.server.metrics_address)
 
-    def stop(self) -> int:
-        """Send process 1 what `docker stop` sends, and wait for the exit code."""
+    def ask_to_stop(self) -> None:
+        """Send process 1 what `docker stop` sends."""
         os.kill(self.pid, signal.SIGTERM)
+
+    def stop(self) -> int:
+        """Ask it to stop, and wait for the exit code."""
+        self.ask_to_stop()
         return self.server.process.wait(60)
 
     def status(self) -> dict[str, str]:
@@ -47,9 +53,7 @@ def serving(image: Image, **environ: str) -> Iterator[Container]:
     """Run the image's entry point on free ports, with further variables."""
     ports = {"RHAPSODE_ADDRESS": "0.0.0.0:0", "RHAPSODE_METRICS_ADDRESS": "0.0.0.0:0"}
     with ready(_words(image, *image.settings.entrypoint), image.settings.environ | ports | environ) as server:
-        parent = server.process.pid
-        children = Path(f"/proc/{parent}/task/{parent}/children").read_text("ascii").split()
-        yield Container(server, int(children[0]))
+        yield Container(server, children(server.process.pid)[0])
 
 
 def run(image: Image, *words: str) -> subprocess.CompletedProcess[str]:

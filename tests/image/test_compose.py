@@ -13,6 +13,7 @@ import yaml
 
 from house.project import ROOT
 from rhapsode_server import config
+from support.ending import longest_stop
 
 COMPOSE = ROOT / "deploy/compose"
 FILES = ("compose.yaml", "compose.gpu.yaml")
@@ -87,8 +88,7 @@ def test_pictures_of_others_are_pinned() -> None:
 
 def test_a_stop_may_take_as_long_as_the_server_takes() -> None:
     allowed = int(read("compose.yaml")["services"]["rhapsode"]["stop_grace_period"].removesuffix("s"))
-    settings = config.Config()
-    assert allowed >= settings.drain_delay + settings.grace + 5  # and threads that will not end
+    assert allowed >= longest_stop(config.Config())
 
 
 def test_prometheus_takes_its_configuration(tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ from typer.testing import CliRunner
 from house.project import ROOT
 from image.building import Image
 from image.container import Container, run, serving
-from rhapsode_client import Client
+from rhapsode_client import Client, ImageFormat
 from rhapsode_client.cli.main import build
 
+UNREAD = 8000  # pictures of 3 kB: a stream that nobody reads stops long before its end
 pytestmark = [pytest.mark.image, pytest.mark.timeout(900)]
 
 
@@ -59,13 +60,17 @@ def test_sigterm_ends_it_well(container: Container) -> None:
     assert container.stop() == 0
 
 
-def test_it_stops_while_it_streams(container: Container) -> None:
-    with Client(container.address) as client:
-        stream = client.stream_text("shakespeare-rnn", "ROMEO:", max_tokens=2000, seed=1)
-        begun = next(iter(stream))
-        assert container.stop() == 0
-        text = begun.text + "".join(chunk.text for chunk in stream)
-    assert len(text) == 2000
+def test_it_stops_while_it_streams(image: Image) -> None:
+    patient = serving(image, RHAPSODE_DRAIN_DELAY="0", RHAPSODE_GRACE="300")
+    with patient as container, Client(container.address) as client:
+        stream = client.stream_images("digits-gan", seed=1, count=UNREAD, format=ImageFormat.RAW_FLOAT32)
+        begun = next(stream)
+        container.ask_to_stop()
+        container.server.until_logged("stopping")
+        assert [picture.index for picture in (begun, *stream)] == list(range(UNREAD))
+        ended = container.server.until_logged("rpc")  # so it had not ended when the stop began
+        assert (ended["grpc_code"], ended["items"]) == ("OK", UNREAD)
+        assert container.server.process.wait(60) == 0
 
 
 def test_the_health_check_of_compose_tells_ready_from_gone(image: Image) -> None:

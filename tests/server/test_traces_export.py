@@ -235,7 +235,7 @@ def lost_spans(server: Process) -> float:
 
 def rest_of(server: Process) -> str:
     """What the server has said, once it has ended."""
-    return "".join(iter(lambda: server.lines.get(timeout=60) or "", ""))
+    return server.child.rest()
 
 
 def test_spans_go_over_http_and_the_last_ones_at_the_end(models: Path) -> None:

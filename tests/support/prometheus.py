@@ -2,19 +2,17 @@
 
 import json
 import shutil
-import subprocess
 import tempfile
-import threading
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 import pytest
+from deploy.child import child, saying
 
 INTERVAL = "500ms"
 needs_prometheus = pytest.mark.skipif(
@@ -86,31 +84,7 @@ def _started(settings: Path, folder: Path) -> Iterator[str]:
         "--enable-feature=exemplar-storage",
         "--log.format=json",
     ]
-    lines: SimpleQueue[str | None] = SimpleQueue()
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder) as process:
-        reader = threading.Thread(target=_read_all, args=(process, lines))
-        reader.start()
-        try:
-            yield _until_ready(lines)
-        finally:
-            process.kill()
-            reader.join()
-
-
-def _read_all(process: "subprocess.Popen[str]", lines: "SimpleQueue[str | None]") -> None:
-    for line in process.stdout or ():
-        lines.put(line)
-    lines.put(None)
-
-
-def _until_ready(lines: "SimpleQueue[str | None]") -> str:
-    address = ""
-    said: list[str] = []
-    while (line := lines.get(timeout=60)) is not None:
-        said.append(line)
-        entry = json.loads(line) if line.startswith("{") else {}
-        if entry.get("msg") == "Listening on":
-            address = entry["address"]
-        if entry.get("msg") == "Server is ready to receive web requests.":
-            return str(address)
-    raise RuntimeError(f"prometheus ended before it was ready: {''.join(said)}")
+    with child(words, folder=folder) as started:
+        address = json.loads(started.until(saying("Listening on")))["address"]
+        started.until(saying("Server is ready to receive web requests."))
+        yield str(address)

@@ -3,21 +3,20 @@
 import asyncio
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import SimpleQueue
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
+from deploy.child import Child, child, saying
+from deploy.local_server import environment
 from prometheus_client import generate_latest
 
 from rhapsode.v1.image_pb2_grpc import ImageServiceStub
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from rhapsode.v1.text_pb2_grpc import TextServiceAsyncStub
 
 MODULE = ("-m", "rhapsode_server.main")
+clean_environment = environment
 LogLine: TypeAlias = dict[str, Any]  # a line of JSON
 
 
@@ -114,10 +114,14 @@ async def running(
 class Process:
     """A server as a process of its own, that has said that it is ready. Its output is read all the time."""
 
-    process: subprocess.Popen[str]
-    lines: "SimpleQueue[str | None]"
+    child: Child
     address: str
     metrics_address: str
+
+    @property
+    def process(self) -> "subprocess.Popen[str]":
+        """The process itself."""
+        return self.child.process
 
     def stop(self, timeout: float = 30.0) -> int:
         """Send SIGTERM, and wait for the exit code."""
@@ -125,8 +129,8 @@ class Process:
         return self.process.wait(timeout)
 
     def until_logged(self, message: str) -> LogLine:
-        """Wait for a log line with this message."""
-        return _until_logged(self.lines, message)
+        """Wait for the next log line with this message, behind the one that was given last."""
+        return dict(json.loads(self.child.until(saying(message))))
 
 
 @contextmanager
@@ -146,40 +150,12 @@ def process(
 @contextmanager
 def ready(words: list[str], environ: dict[str, str]) -> Iterator[Process]:
     """Start these words, and wait until they have logged that they are ready; killed at the end if they still run."""
-    lines: SimpleQueue[str | None] = SimpleQueue()
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environ) as started:
-        reader = threading.Thread(target=_read_all, args=(started, lines))
-        reader.start()
-        try:
-            said = _until_logged(lines, "ready")
-            yield Process(started, lines, said["address"], said["metrics_address"])
-        finally:
-            if started.poll() is None:
-                started.kill()
-            reader.join()
-
-
-def _read_all(started: subprocess.Popen[str], lines: "SimpleQueue[str | None]") -> None:
-    for line in started.stdout or ():
-        lines.put(line)
-    lines.put(None)
-
-
-def _until_logged(lines: "SimpleQueue[str | None]", message: str) -> LogLine:
-    said: list[str] = []
-    while (line := lines.get(timeout=60)) is not None:
-        said.append(line)
-        if line.startswith("{") and (entry := json.loads(line))["msg"] == message:
-            return dict(entry)
-    raise RuntimeError(f"the server ended before it said {message!r}: {''.join(said)}")
+    with child(words, environ) as started:
+        said = json.loads(started.until(saying("ready")))
+        yield Process(started, said["address"], said["metrics_address"])
 
 
 def command(*flags: str) -> list[str]:
     """The words that start a small server, quick to stop."""
     quick = ("--provider", "cpu", "--threads", "1", "--max-batch", "16", "--drain-delay", "0", "--grace", "10")
     return [sys.executable, *MODULE, *quick, *flags]
-
-
-def clean_environment() -> dict[str, str]:
-    """This process's environment without settings of ours and of traces."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("RHAPSODE_", "OTEL_"))}

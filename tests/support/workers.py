@@ -1,19 +1,20 @@
 """Looks at a server of several processes from outside."""
 
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
 import grpc
+from benchmarks.cost import children
 from prometheus_client.parser import text_string_to_metric_families
 
+from support import tally
 from support.server import Process
+from support.tally import answers
 
 
 def workers(server: Process) -> list[int]:
     """The process ids of its workers."""
-    pid = server.process.pid
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return children(server.process.pid)
 
 
 def alive(pid: int) -> bool:
@@ -26,8 +27,7 @@ def alive(pid: int) -> bool:
 
 def samples(server: Process) -> Mapping[str, float]:
     """Every sample of its page by "name{label,value,…}", the values in the order of their labels' names."""
-    with urllib.request.urlopen(f"http://{server.metrics_address}/metrics", timeout=30) as reply:
-        page = str(reply.read(), "utf-8")
+    page = tally.page(server)
     return {
         f"{sample.name}{{{','.join(sample.labels[label] for label in sorted(sample.labels))}}}": sample.value
         for family in text_string_to_metric_families(page)
@@ -46,14 +46,7 @@ def handled(server: Process, method: str) -> float:
     return sum(value for name, value in samples(server).items() if name.startswith(wanted))
 
 
-def settled(server: Process, name: str, value: float) -> None:
-    """Wait until a sample has a value; the test's time limit ends it else."""
-    while samples(server).get(name) != value:
-        pass
-
-
 def restless(server: Process, method: str) -> None:
-    """Wait until more rpcs of a method have gone well than now."""
-    before = handled(server, method)
-    while handled(server, method) < before + 20:
-        pass
+    """Wait for the log lines of some rpcs of a method that have gone well, behind the line that was given last."""
+    for _ in range(20):
+        server.child.until(lambda line: answers(line, method))

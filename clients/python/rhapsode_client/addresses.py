@@ -12,6 +12,7 @@ Address: TypeAlias = str | Sequence[str]
 one string with commas."""
 
 _LISTS = ("ipv4:", "ipv6:")
+_PATHS = ("unix:", "unix-abstract:")  # whose commas are a path's
 _RULE = 'must be "ip:port" for each of several servers; servers with names are given one name, as in "dns:///name:port"'
 
 
@@ -25,7 +26,7 @@ class Target:
 
 def target_of(address: Address) -> Target:
     """The target of an address. Raises InvalidRequest for a list that is not one of IP addresses of one kind."""
-    words = address.split(",") if isinstance(address, str) else list(address)
+    words = _split(address) if isinstance(address, str) else list(address)
     if isinstance(address, str) and (address.startswith(_LISTS) or len(words) == 1):
         # A plain host:port may be a balancer's, behind which nobody can tell servers apart; dns:/// asks for all.
         return Target(address, several=len(words) > 1 or address.startswith("dns:"))
@@ -35,6 +36,10 @@ def target_of(address: Address) -> Target:
     if len(kinds) != 1:
         raise _refusal()
     return Target(f"ipv{kinds.pop()}:{','.join(word.strip() for word in words)}", several=True)
+
+
+def _split(address: str) -> list[str]:
+    return [address] if address.startswith(_PATHS) else address.split(",")
 
 
 def _version(word: str) -> int:
