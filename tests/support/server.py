@@ -128,6 +128,10 @@ class Process:
         """Wait for a log line with this message."""
         return _until_logged(self.lines, message)
 
+    def rest(self) -> list[LogLine]:
+        """Wait for its end: the log lines that nobody has waited for."""
+        return [json.loads(line) for line in iter(self.lines.get, None) if line.startswith("{")]
+
 
 @contextmanager
 def process(
