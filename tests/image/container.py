@@ -42,14 +42,25 @@ class Container:
         return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
+def stopped_while_loading(image: Image) -> tuple[int, str]:
+    """Send process 1 a stop after its first model: the exit code, and what it said from then on."""
+    words = _words(image, *image.settings.entrypoint)
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=image.settings.environ) as started:
+        try:
+            next(line for line in started.stdout or () if '"model loaded"' in line)
+            os.kill(_first_child(started.pid), signal.SIGTERM)
+            said, _ = started.communicate(timeout=60)
+        finally:
+            started.kill()
+        return started.returncode, said
+
+
 @contextmanager
 def serving(image: Image, **environ: str) -> Iterator[Container]:
     """Run the image's entry point on free ports, with further variables."""
     ports = {"RHAPSODE_ADDRESS": "0.0.0.0:0", "RHAPSODE_METRICS_ADDRESS": "0.0.0.0:0"}
     with ready(_words(image, *image.settings.entrypoint), image.settings.environ | ports | environ) as server:
-        parent = server.process.pid
-        children = Path(f"/proc/{parent}/task/{parent}/children").read_text("ascii").split()
-        yield Container(server, int(children[0]))
+        yield Container(server, _first_child(server.process.pid))
 
 
 def run(image: Image, *words: str) -> subprocess.CompletedProcess[str]:
@@ -63,6 +74,10 @@ def _words(image: Image, *words: str) -> list[str]:
     user = image.settings.user.partition(":")[0]
     unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
     return [*unshare, "bash", str(CONTAIN), str(image.root), user, *words]
+
+
+def _first_child(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()[0])
 
 
 def _here(address: str) -> str:

@@ -1,6 +1,8 @@
 """The image serves: as process 1 of a container, as user 10001, on a root that nobody can write to."""
 
+import os
 import re
+import signal
 import time
 import urllib.request
 from pathlib import Path
@@ -12,7 +14,7 @@ from typer.testing import CliRunner
 
 from house.project import ROOT
 from image.building import Image
-from image.container import Container, run, serving
+from image.container import Container, run, serving, stopped_while_loading
 from rhapsode_client import Client
 from rhapsode_client.cli.main import build
 
@@ -59,13 +61,24 @@ def test_sigterm_ends_it_well(container: Container) -> None:
     assert container.stop() == 0
 
 
-def test_it_stops_while_it_streams(container: Container) -> None:
-    with Client(container.address) as client:
-        stream = client.stream_text("shakespeare-rnn", "ROMEO:", max_tokens=2000, seed=1)
-        begun = next(iter(stream))
-        assert container.stop() == 0
-        text = begun.text + "".join(chunk.text for chunk in stream)
-    assert len(text) == 2000
+def test_it_stops_before_it_is_ready(image: Image) -> None:
+    status, said = stopped_while_loading(image)
+    assert status == 0
+    assert '"ready"' not in said
+
+
+def test_it_stops_while_it_streams(image: Image) -> None:
+    tokens = 40_000  # seconds of work
+    with serving(image, RHAPSODE_MAX_TOKENS=str(tokens), RHAPSODE_GRACE="120") as container:
+        with Client(container.address) as client:
+            stream = client.stream_text("shakespeare-rnn", "ROMEO:", max_tokens=tokens, seed=1)
+            begun = next(iter(stream))
+            os.kill(container.pid, signal.SIGTERM)
+            container.server.until_logged("draining")
+            text = begun.text + "".join(chunk.text for chunk in stream)
+        ended = [line["grpc_code"] for line in container.server.rest() if line["msg"] == "rpc"]
+        assert container.server.process.wait(60) == 0
+    assert (len(text), ended) == (tokens, ["OK"])
 
 
 def test_the_health_check_of_compose_tells_ready_from_gone(image: Image) -> None:
