@@ -9,16 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from support.bundles import stepper
 from support.certificates import authority
 from support.server import clean_environment, command
-
-
-@pytest.fixture(scope="module")
-def one_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("one-model")
-    stepper().write(folder)
-    return folder
 
 
 @contextmanager
