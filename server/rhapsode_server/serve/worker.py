@@ -73,7 +73,10 @@ class Listener(Thread):
         self._line.say(Serving(fingerprints))
 
     def tell(self) -> None:
-        """Say what was counted until now, in pieces: one by one they hold up other threads for a few ms at most."""
+        """Say what was counted until now, in pieces, so as not to hold up other threads for long.
+
+        The largest of 23 models' takes 1.0 ms to collect and 0.4 to pickle, nearly twice that on a busy machine.
+        """
         with self._mouth:
             for family in self._counted():
                 self._line.say(family)
