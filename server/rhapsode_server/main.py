@@ -12,6 +12,7 @@ from rhapsode_server.observe.traces_settings import TracesSettings, read_setting
 from rhapsode_server.serve.port import check_free
 from rhapsode_server.serve.process import leave, run_alone
 from rhapsode_server.serve.supervisor import supervise
+from rhapsode_server.serve.wish import nothing_to_lose
 
 
 def main() -> None:
@@ -40,18 +41,19 @@ def run(argv: list[str], environ: dict[str, str]) -> int:
 
 def _serve(settings: Config, tracing: TracesSettings | None, check_only: bool) -> None:
     log = open_log(settings.log_level, settings.log_format, version("rhapsode"))
-    if settings.workers > 1 and not check_only:
-        supervise(settings, tracing, log)
-        return
-    from rhapsode_server.serve import life  # only here: a supervisor has no use for gRPC and ONNX Runtime
+    with nothing_to_lose(finished_by_it=not check_only):
+        if settings.workers > 1 and not check_only:
+            supervise(settings, tracing, log)
+            return
+        from rhapsode_server.serve import life  # only here: a supervisor has no use for gRPC and ONNX Runtime
 
-    if not check_only:
-        check_free(settings.address)  # again when all is loaded; but then the news would come late
-    runtime, models = life.load(settings, log)
-    if check_only:
-        log.info("checked", models=len(models.models))
-        return
-    run_alone(life.serve(settings, runtime, models, log, tracing))
+        if not check_only:
+            check_free(settings.address)  # again when all is loaded; but then the news would come late
+        runtime, models = life.load(settings, log)
+        if check_only:
+            log.info("checked", models=len(models.models))
+            return
+        run_alone(life.serve(settings, runtime, models, log, tracing))
 
 
 if __name__ == "__main__":

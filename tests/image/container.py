@@ -48,6 +48,19 @@ class Container:
         return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
+def stopped_while_loading(image: Image) -> tuple[int, str]:
+    """Send process 1 a stop after its first model: the exit code, and what it said from then on."""
+    words = _words(image, *image.settings.entrypoint)
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=image.settings.environ) as started:
+        try:
+            next(line for line in started.stdout or () if '"model loaded"' in line)
+            os.kill(children(started.pid)[0], signal.SIGTERM)
+            said, _ = started.communicate(timeout=60)
+        finally:
+            started.kill()
+        return started.returncode, said
+
+
 @contextmanager
 def serving(image: Image, **environ: str) -> Iterator[Container]:
     """Run the image's entry point on free ports, with further variables."""

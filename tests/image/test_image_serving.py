@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from house.project import ROOT
 from image.building import Image
-from image.container import Container, run, serving
+from image.container import Container, run, serving, stopped_while_loading
 from rhapsode_client import Client, ImageFormat
 from rhapsode_client.cli.main import build
 
@@ -58,6 +58,12 @@ def test_sigterm_ends_it_well(container: Container) -> None:
     with Client(container.address) as client:
         client.generate_text("names-rnn", seed=1)
     assert container.stop() == 0
+
+
+def test_it_stops_before_it_is_ready(image: Image) -> None:
+    status, said = stopped_while_loading(image)
+    assert status == 0
+    assert '"ready"' not in said
 
 
 def test_it_stops_while_it_streams(image: Image) -> None:

@@ -41,3 +41,11 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
 def loaded(models_folder: Path) -> Loaded:
     """The same, loaded."""
     return load(models_folder)
+
+
+@pytest.fixture(scope="module")
+def one_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of texts, for servers that are processes of their own."""
+    folder = tmp_path_factory.mktemp("one-model")
+    bundles.stepper().write(folder)
+    return folder

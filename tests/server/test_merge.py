@@ -26,8 +26,6 @@ ADDED = {
     "rhapsode_queue_depth",
     "rhapsode_slots",
     "rhapsode_workers",
-    "process_max_fds",
-    "process_open_fds",
     "process_resident_memory_bytes",
     "process_virtual_memory_bytes",
 }

@@ -33,13 +33,6 @@ from support.server import Loaded, process, running
 Call: TypeAlias = "grpc.aio.UnaryStreamCall[text_pb2.StreamTextRequest, text_pb2.StreamTextResponse]"
 
 
-@pytest.fixture(scope="module")
-def one_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("one-model")
-    stepper().write(folder)
-    return folder
-
-
 async def test_streams_in_flight_are_finished_before_the_end(one_model: Path) -> None:
     with process(one_model) as server:
         async with grpc.aio.insecure_channel(server.address) as channel:

@@ -132,6 +132,10 @@ class Process:
         """Wait for the next log line with this message, behind the one that was given last."""
         return dict(json.loads(self.child.until(saying(message))))
 
+    def rest(self) -> list[LogLine]:
+        """Wait for its end: the log lines that nobody has waited for."""
+        return [json.loads(line) for line in self.child.rest().splitlines() if line.startswith("{")]
+
 
 @contextmanager
 def process(

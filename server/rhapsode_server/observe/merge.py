@@ -24,6 +24,8 @@ _FACTS: Mapping[str, Rule] = MappingProxyType(
         "rhapsode_model_load_seconds": max,
         "rhapsode_provider_fallback": max,
         "rhapsode_tls_cert_expiry_timestamp_seconds": min,  # the first that ends needs the look
+        "process_max_fds": min,  # a limit of each process: what runs out first is the fullest of the smallest
+        "process_open_fds": max,
         "process_start_time_seconds": min,
     }
 )

@@ -11,16 +11,17 @@ from typing import TypeAlias
 
 from rhapsode_server.observe.merge import Family
 from rhapsode_server.observe.workers import Ledger
-from rhapsode_server.serve.messages import Command, Downwards, Failed, Order, Word
+from rhapsode_server.serve.messages import Command, Downwards, Failed, Order, Serving, Word
 
 ANSWER = 1.0  # seconds that a page waits for a worker's metrics; those that it told last do else
 
 
 @dataclass(frozen=True, slots=True)
 class Serves:
-    """A worker serves now."""
+    """A worker serves now, models with these fingerprints."""
 
     worker: "Worker"
+    fingerprints: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,10 @@ Event_: TypeAlias = Serves | Ended
 
 
 class Worker:
-    """A worker's process, from its start to its end. `tell` is called from a thread of its own."""
+    """A worker's process, from its start to its end. `tell` is called from a thread of its own.
+
+    Raises OSError or RuntimeError where there is no room for the process, or for the thread.
+    """
 
     def __init__(self, order: Order, ledger: Ledger, tell: Callable[[Event_], None]) -> None:
         self.number = order.number
@@ -44,6 +48,7 @@ class Worker:
         self._tell = tell
         self._asked = 0.0
         self._answered = Event()
+        self._turned = False
         ours, theirs = Pipe()
         with theirs:
             words = [sys.executable, "-P", "-m", "rhapsode_server.serve.worker", str(theirs.fileno())]
@@ -52,7 +57,12 @@ class Worker:
         self._line = Downwards(ours)
         self._line.say(order)
         self.pid = self._process.pid
-        Thread(target=self._listen, daemon=True).start()
+        try:
+            Thread(target=self._listen, daemon=True).start()
+        except RuntimeError:
+            self._process.kill()
+            self._process.wait()
+            raise
 
     def ask(self) -> None:
         """Ask for its metrics, unless it still owes them."""
@@ -64,6 +74,11 @@ class Worker:
     def wait(self) -> None:
         """Wait until it has told them, though not for one that owes them for long."""
         self._answered.wait(max(0.0, self._asked + ANSWER - time.monotonic()))
+
+    def turned(self) -> bool:
+        """Whether its event loop was seen to turn since this was asked last."""
+        turned, self._turned = self._turned, False
+        return turned
 
     def stop(self) -> None:
         """Have it stop gracefully."""
@@ -77,9 +92,11 @@ class Worker:
         families: list[Family] = []
         for report in self._line.heard():
             match report:
-                case Word.SERVING:
+                case Serving(fingerprints):
                     self._answered.set()
-                    self._tell(Serves(self))
+                    self._tell(Serves(self, fingerprints))
+                case Word.TURNS:
+                    self._turned = True
                 case Word.TOLD:
                     self._ledger.tell(self, families)
                     families = []

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -137,6 +137,11 @@ class Server:
         """Give the families of its metrics, as they are now."""
         return self.registry.collect()
 
+    def say_ready(self) -> None:
+        """Log that it serves, and where."""
+        tls = bool(self._config.tls_certificate)
+        self._log.info("ready", address=self.address, metrics_address=self.metrics_address, tls=tls)
+
     async def stop(self) -> None:
         """Go without losing a request that can still be finished.
 
@@ -190,18 +195,28 @@ class Server:
             )
 
 
+def _say_ready(server: Server, _: asyncio.Event) -> None:
+    server.say_ready()
+
+
 async def serve(
-    config: Config, runtime: Runtime, models: Registry, log: Log, tracing: TracesSettings | None = None
+    config: Config,
+    runtime: Runtime,
+    models: Registry,
+    log: Log,
+    tracing: TracesSettings | None = None,
+    on_ready: Callable[[Server, asyncio.Event], object] = _say_ready,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then stop gracefully; a second signal ends the process at once."""
+    """Serve until SIGTERM or SIGINT, then stop gracefully; a second signal ends the process at once.
+
+    `on_ready` is called in the event loop once it serves, with an event that wishes for the end as a signal does.
+    """
     with wish_to_stop(log) as asked:
         loop = asyncio.get_running_loop()
         traces = open_traces(tracing, version("rhapsode"), log, loop.call_soon_threadsafe)
         server = Server(config, runtime, models, log, traces)
         await server.start()
-        log.info(
-            "ready", address=server.address, metrics_address=server.metrics_address, tls=bool(config.tls_certificate)
-        )
+        on_ready(server, asked)
         await asked.wait()
         await server.stop()
 

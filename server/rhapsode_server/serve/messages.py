@@ -35,8 +35,15 @@ class Command(Enum):
 class Word(Enum):
     """What a worker says of itself."""
 
-    SERVING = "serving"
+    TURNS = "turns"  # its event loop does, as the one before the latest TELL found
     TOLD = "told"
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A worker serves from now on: models with these fingerprints."""
+
+    fingerprints: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,7 @@ class Failed:
     wrong_option: bool
 
 
-Report: TypeAlias = Word | Failed | Family
+Report: TypeAlias = Word | Serving | Failed | Family
 
 
 class Line(Generic[Said, Heard]):

@@ -11,6 +11,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 PATIENCE = 5.0  # seconds that threads which will not end may delay the end of the process
+# Seconds beyond drain delay and grace in which every stop is done: requests that are cut off get their status (2),
+# the last spans are sent (4), threads that will not end are left behind (PATIENCE).
+SLACK = 15.0
 
 
 def run_alone(serving: Coroutine[Any, Any, None]) -> None:

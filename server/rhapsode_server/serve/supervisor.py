@@ -2,10 +2,9 @@
 
 import signal
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from queue import Empty, SimpleQueue
-from types import FrameType
 
 from rhapsode_server.config import Config
 from rhapsode_server.errors import ConfigError, StartupError
@@ -16,13 +15,13 @@ from rhapsode_server.observe.workers import Ledger, WorkerMetrics, one_page
 from rhapsode_server.serve.crew import Ended, Event_, Serves, Worker
 from rhapsode_server.serve.messages import Order
 from rhapsode_server.serve.port import Reservation
+from rhapsode_server.serve.process import SLACK
 from rhapsode_server.serve.processors import share
 from rhapsode_server.serve.roster import Record, Roster
-from rhapsode_server.serve.tls import read_tls
-from rhapsode_server.serve.wish import SIGNALS, Wish, end_at_once
+from rhapsode_server.serve.wish import SIGNALS, Wish, end_at_once, handling
 
 ROUND = 2.0  # seconds between two looks at what the workers have counted, each about 14 ms of a worker's time
-SLACK = 10.0  # seconds beyond drain delay and grace after which a worker that still stops is killed
+WISHED = (0, *(-number for number in SIGNALS))  # how a worker ends that was told to before it served
 
 
 def supervise(config: Config, tracing: TracesSettings | None, log: Log) -> None:
@@ -30,13 +29,12 @@ def supervise(config: Config, tracing: TracesSettings | None, log: Log) -> None:
 
     Raises ConfigError where an address cannot be had, StartupError where the workers cannot start, or cannot any more.
     """
-    read_tls(config)  # once, and at once, instead of by each worker
     with ExitStack() as stack:
         port = Reservation(config.address)
         stack.callback(port.close)
         supervisor = Supervisor(config, tracing, port.address, log)
         stack.callback(supervisor.kill)
-        stack.enter_context(_handled(supervisor.events))
+        stack.enter_context(handling(supervisor.events.put))
         if config.metrics_address:
             page = open_endpoint(config.metrics_address, one_page(supervisor.ledger))
             stack.callback(page.close)
@@ -59,6 +57,7 @@ class Supervisor:
         self._wish = Wish()
         self._stopping_until: float | None = None
         self._is_ready = False
+        self._fingerprints: frozenset[str] | None = None
         self._hopeless: StartupError | None = None
         registry = fresh_registry()
         self._metrics = WorkerMetrics(registry)
@@ -74,8 +73,9 @@ class Supervisor:
                 self._look_round()
                 continue
             match event:
-                case Serves(worker):
+                case Serves(worker, fingerprints):
                     self._serves(worker)
+                    self._compare(worker, fingerprints)
                 case Ended(worker, status):
                     self._ended(worker, status)
                 case signal.Signals():
@@ -94,15 +94,29 @@ class Supervisor:
         return ROUND if due is None else max(0.0, min(ROUND, due - time.monotonic()))
 
     def _start_due(self) -> None:
-        for number in [] if self._stopping_until else self._roster.starts(time.monotonic()):
-            try:
-                worker = Worker(Order(number, self._config_of_a_worker(), self._tracing), self.ledger, self.events.put)
-            except OSError as error:
-                raise StartupError(f"worker {number} cannot be started: {error}") from error
-            self._workers[number] = worker
-            if self._is_ready:
-                self._metrics.restarts.inc()
-            self._log.info("worker started", worker=number, pid=worker.pid)
+        while self._stopping_until is None and (number := self._roster.start(time.monotonic())):
+            self._start(number)
+
+    def _start(self, number: int) -> None:
+        order = Order(number, self._config_of_a_worker(), self._tracing)
+        try:
+            worker = Worker(order, self.ledger, self.events.put)
+        except (OSError, RuntimeError) as error:
+            self._not_started(number, error)
+            return
+        self._workers[number] = worker
+        if self._is_ready:
+            self._metrics.restarts.inc()
+        self._log.info("worker started", worker=number, pid=worker.pid)
+
+    def _not_started(self, number: int, error: Exception) -> None:
+        """Go on with those that are there: a machine that has no room now may have some soon."""
+        failure = StartupError(f"worker {number} cannot be started: {error}")
+        if not self._is_ready:
+            raise failure from error
+        record = self._roster.ended(number, time.monotonic())
+        self._log.warning("worker not started", worker=number, reason=str(error), pause=record.pause)
+        self._despair(failure)
 
     def _serves(self, worker: Worker) -> None:
         self._roster.serves(worker.number, time.monotonic())
@@ -118,16 +132,33 @@ class Supervisor:
                 workers=self._config.workers,
             )
 
+    def _compare(self, worker: Worker, fingerprints: frozenset[str]) -> None:
+        """Say where a worker serves other models than the first did: it has read them anew."""
+        self._fingerprints = self._fingerprints or fingerprints
+        if fingerprints != self._fingerprints:
+            reason = "the bundles were changed; restart the server, so that all serve the same"
+            self._log.warning("worker has other models", worker=worker.number, pid=worker.pid, reason=reason)
+
     def _ended(self, worker: Worker, status: int) -> None:
         del self._workers[worker.number]
         record = self._roster.ended(worker.number, time.monotonic())
         if self._stopping_until:
+            if status not in WISHED:
+                self._log.warning("worker ended", worker=worker.number, pid=worker.pid, status=status)
             return
-        if record.unready and not self._is_ready:
+        too_early = record.unready > 0 and not self._is_ready
+        if too_early and status not in WISHED:
             raise _startup_error(worker, status)
         self._log.warning("worker ended", worker=worker.number, pid=worker.pid, **_how(worker, status, record))
-        if record.hopeless:
-            self._hopeless = _startup_error(worker, status)
+        if too_early:
+            self._stop()  # who signals all processes of a service means the service; our own signal is on its way
+        else:
+            self._despair(_startup_error(worker, status))
+
+    def _despair(self, failure: StartupError) -> None:
+        """End for this reason, unless there is hope."""
+        if self._roster.hopeless:
+            self._hopeless = failure
             self._stop()
 
     def _heard(self, number: signal.Signals) -> None:
@@ -147,6 +178,10 @@ class Supervisor:
         if self._stopping_until and now > self._stopping_until:
             self._log.warning("workers killed", workers=sorted(self._workers), reason="they did not stop in time")
             self.kill()
+        turned = [number for number, worker in self._workers.items() if worker.turned()]
+        for number in self._roster.hung(now, turned):
+            self._log.warning("worker killed", worker=number, pid=self._workers[number].pid, reason="it hangs")
+            self._workers[number].kill()
         for worker in self._workers.values():
             worker.ask()
 
@@ -179,18 +214,3 @@ def _how(worker: Worker, status: int, record: Record) -> Mapping[str, object]:
     """What the log tells of an end."""
     told = {"reason": worker.failure.message} if worker.failure else {}
     return {"status": status, "pause": record.pause, **told}
-
-
-@contextmanager
-def _handled(events: "SimpleQueue[Event_ | signal.Signals]") -> Iterator[None]:
-    """Make events of the signals that wish for the end, and give the signals back."""
-
-    def on_signal(number: int, _: FrameType | None) -> None:
-        events.put(signal.Signals(number))
-
-    before = {number: signal.signal(number, on_signal) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from stat import S_ISREG
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -91,14 +90,14 @@ def _read(flag: str, path: str, parse: Callable[[bytes], ReadT]) -> tuple[bytes,
 
 
 def _contents(flag: str, path: str) -> bytes:
-    """The bytes of a plain file of a size within reason: a pipe would hold up the start."""
+    """The bytes of a file, which may be a pipe, of a size within reason."""
     try:
-        about = Path(path).stat()
-        if not S_ISREG(about.st_mode) or about.st_size > LARGEST:
-            raise ConfigError(f"{flag}: {path} is no plain file of at most {LARGEST >> 20} MiB")
-        data = Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            data = file.read(LARGEST + 1)
     except OSError as error:
         raise ConfigError(f"{flag}: {path} cannot be read: {error.strerror}") from error
+    if len(data) > LARGEST:
+        raise ConfigError(f"{flag}: {path} has more than {LARGEST >> 20} MiB")
     if data.startswith(BOM_UTF8):
         raise ConfigError(f"{flag}: {path} begins with a byte order mark, with which gRPC cannot read it")
     return data

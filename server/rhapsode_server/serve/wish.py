@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from rhapsode_server.observe.logs import Log
 
@@ -24,6 +25,32 @@ class Wish:
         if self._first is None:
             self._first = now
         return now > self._first + ECHO
+
+
+@contextmanager
+def handling(handler: Callable[[signal.Signals], object]) -> Iterator[None]:
+    """Have the main thread do this on SIGTERM and SIGINT, and give the signals back at the end."""
+
+    def on_signal(number: int, _: FrameType | None) -> None:
+        handler(signal.Signals(number))
+
+    before = {number: signal.signal(number, on_signal) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, one in before.items():
+            signal.signal(number, one)
+
+
+@contextmanager
+def nothing_to_lose(*, finished_by_it: bool = True) -> Iterator[None]:
+    """End the process on SIGTERM or SIGINT, until something else takes them: with 0, where that is all it has to do.
+
+    The kernel keeps these signals from a process 1 that does not ask for them: a container could not be stopped while
+    it loads. Python asks between two steps of its own, so it may take until ONNX Runtime has made a session.
+    """
+    with handling(lambda number: os._exit(0 if finished_by_it else 128 + number)):
+        yield
 
 
 @contextmanager

@@ -6,22 +6,22 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from importlib.metadata import version
 from multiprocessing.connection import Connection
-from threading import Lock, Thread
-from typing import cast
+from threading import Event, Lock, Thread
+from typing import TypeAlias, cast
 
 from rhapsode_server.errors import ConfigError, StartupError
-from rhapsode_server.observe.logs import Log, open_log
+from rhapsode_server.observe.logs import open_log
 from rhapsode_server.observe.merge import Family
-from rhapsode_server.observe.opening import open_traces
 from rhapsode_server.observe.whole_lines import WholeLines
-from rhapsode_server.repository.registry import Registry
-from rhapsode_server.runtime.providers import Runtime
 from rhapsode_server.serve import life
-from rhapsode_server.serve.messages import Command, Failed, Order, Upwards, Word
-from rhapsode_server.serve.process import PATIENCE, leave, run_alone
-from rhapsode_server.serve.wish import wish_to_stop
+from rhapsode_server.serve.messages import Command, Failed, Order, Serving, Upwards, Word
+from rhapsode_server.serve.process import SLACK, leave, run_alone
+from rhapsode_server.serve.wish import nothing_to_lose
+
+Call: TypeAlias = Callable[[Callable[[], object]], object]  # has an event loop do something
 
 
 def main() -> None:
@@ -35,28 +35,19 @@ def run(order: Order, line: Upwards) -> int:
     """Load, serve and stop: the exit code, that of a server by itself."""
     config = order.config
     log = open_log(config.log_level, config.log_format, version("rhapsode"), WholeLines(sys.stdout), order.number)
-    listener = Listener(line, config.drain_delay + config.grace + life.LAST_WORDS + PATIENCE)
+    listener = Listener(line, config.drain_delay + config.grace + SLACK)
     listener.start()
     try:
-        runtime, models = life.load(config, log)
-        run_alone(_serve(order, runtime, models, log, listener))
+        with nothing_to_lose():
+            runtime, models = life.load(config, log)
+            on_ready = partial(listener.serving, frozenset(model.fingerprint for model in models.models))
+            run_alone(life.serve(config, runtime, models, log, order.tracing, on_ready))
+            listener.tell()
     except StartupError as error:
         wrong_option = isinstance(error, ConfigError)
         line.say(Failed(error.message, wrong_option))
         return 2 if wrong_option else 1
     return 0
-
-
-async def _serve(order: Order, runtime: Runtime, models: Registry, log: Log, listener: "Listener") -> None:
-    loop = asyncio.get_running_loop()
-    with wish_to_stop(log) as asked:
-        traces = open_traces(order.tracing, version("rhapsode"), log, loop.call_soon_threadsafe)
-        server = life.Server(order.config, runtime, models, log, traces)
-        await server.start()
-        listener.serving(server.counted, lambda: loop.call_soon_threadsafe(asked.set))
-        await asked.wait()
-        await server.stop()
-        listener.tell()
 
 
 class Listener(Thread):
@@ -70,15 +61,22 @@ class Listener(Thread):
         self._mouth = Lock()
         self._counted: Callable[[], Iterable[Family]] = tuple
         self._stop: Callable[[], object] = lambda: os._exit(0)  # while it loads, nothing can be lost
+        self._call: Call = _in_no_loop
+        self._turned = Event()
 
-    def serving(self, counted: Callable[[], Iterable[Family]], stop: Callable[[], object]) -> None:
-        """Say so; `stop` is called, perhaps again and again, where the end is wanted."""
+    def serving(self, fingerprints: frozenset[str], server: life.Server, asked: asyncio.Event) -> None:
+        """Say that this server serves models with these fingerprints; in its event loop."""
+        call = asyncio.get_running_loop().call_soon_threadsafe
         with self._lock:
-            self._counted, self._stop = counted, stop
-        self._line.say(Word.SERVING)
+            self._counted, self._stop, self._call = server.counted, lambda: call(asked.set), call
+        self._turned.set()
+        self._line.say(Serving(fingerprints))
 
     def tell(self) -> None:
-        """Say what was counted until now, in pieces: one by one they hold up other threads for less than 1 ms."""
+        """Say what was counted until now, in pieces, so as not to hold up other threads for long.
+
+        The largest of 23 models' takes 1.0 ms to collect and 0.4 to pickle, nearly twice that on a busy machine.
+        """
         with self._mouth:
             for family in self._counted():
                 self._line.say(family)
@@ -88,6 +86,7 @@ class Listener(Thread):
         """Listen until there is nobody to listen to."""
         for command in self._line.heard():
             if command is Command.TELL:
+                self._beat()
                 self.tell()
             else:
                 self._end()
@@ -95,9 +94,21 @@ class Listener(Thread):
         time.sleep(self._patience)
         os._exit(1)
 
+    def _beat(self) -> None:
+        """Say that the event loop turns, if it has since it was asked to; ask it again."""
+        if self._turned.is_set():
+            self._turned.clear()
+            self._line.say(Word.TURNS)
+            with suppress(RuntimeError):  # it has ended
+                self._call(self._turned.set)
+
     def _end(self) -> None:
         with self._lock, suppress(RuntimeError):  # an event loop that has ended has stopped
             self._stop()
+
+
+def _in_no_loop(_: Callable[[], object]) -> None:
+    """There is none yet."""
 
 
 if __name__ == "__main__":

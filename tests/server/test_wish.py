@@ -1,0 +1,64 @@
+"""Signals before a server is ready: it ends at once and well, since nothing can be lost yet."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from support.certificates import authority
+from support.server import clean_environment, command
+
+
+@contextmanager
+def loading(models: Path, folder: Path, *flags: str) -> Iterator["subprocess.Popen[str]"]:
+    """A server that loads and never comes further: its certificate is a pipe that nobody writes to."""
+    chain, key = authority(folder / "authority").certificate("localhost")
+    chain.unlink()
+    os.mkfifo(chain)
+    tls = ("--tls-certificate", str(chain), "--tls-key", str(key))
+    words = command("--models", str(models), "--address", "127.0.0.1:0", "--metrics-address", "", *tls, *flags)
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=clean_environment()
+    ) as server:
+        try:
+            with chain.open("wb"):  # opens when it is opened for reading
+                yield server
+        finally:
+            server.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("flags", [(), ("--workers", "2")])
+def test_a_stop_while_it_loads_is_a_good_end(
+    one_model: Path, tmp_path: Path, number: signal.Signals, flags: tuple[str, ...]
+) -> None:
+    with loading(one_model, tmp_path, *flags) as server:
+        server.send_signal(number)
+        said, _ = server.communicate(timeout=60)
+        assert server.returncode == 0
+    assert "ready" not in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_check_that_is_cut_off_did_not_find_all_well(one_model: Path, tmp_path: Path, number: signal.Signals) -> None:
+    with loading(one_model, tmp_path, "--check") as server:
+        server.send_signal(number)
+        server.communicate(timeout=60)
+        assert server.returncode == 128 + number
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_a_worker_that_loads_means_the_server(
+    one_model: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    with loading(one_model, tmp_path, "--workers", "2") as server:
+        children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+        os.kill(int(children[0]), number)  # as systemd does, which tells all processes of a service
+        said, _ = server.communicate(timeout=60)
+        assert server.returncode == 0
+    assert "worker ended" in said
