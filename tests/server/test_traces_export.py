@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import socket
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -271,6 +272,21 @@ def test_a_collector_that_is_not_there_costs_spans_and_a_line(models: Path, prot
         assert answered(server)
         assert server.stop() == 0
         assert "cannot be exported" not in rest_of(server)
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_a_collector_that_never_answers_holds_up_the_end_for_seconds_and_is_told_of(
+    models: Path, protocol: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        variables = QUICK | {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{silent.getsockname()[1]}",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+        }
+        with process(models, variables=variables) as server:
+            assert answered(server)
+            assert server.stop() == 0
+            assert rest_of(server).count('"msg": "traces cannot be exported"') == 1
 
 
 def test_what_is_meant_for_others_is_ignored_and_a_limit_may_be_none_at_all(models: Path) -> None:

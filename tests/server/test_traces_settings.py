@@ -85,6 +85,7 @@ def test_a_callers_trace_is_gone_on_with_where_propagators_say_so(propagators: s
         ("OTEL_SDK_DISABLED", "maybe", "true or false"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317", "URL"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:port", "URL"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://name:secret@collector:4317", "no password"),
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://[::1", "URL"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "grpc or http/protobuf"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon", "seconds"),

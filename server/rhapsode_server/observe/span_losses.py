@@ -41,3 +41,8 @@ class SpanLosses:
         with suppress(RuntimeError):  # the event loop whose thread logs may be over
             for loss, spans in untold.items():
                 self._warn("spans are dropped", {"reason": loss, "spans": spans})
+
+    def abandon(self) -> None:
+        """Warn of spans that are under way and will not arrive: the collector has them or not, and does not say."""
+        with suppress(RuntimeError):
+            self._warn("traces cannot be exported", {"reason": "the collector does not answer"})

@@ -70,6 +70,8 @@ class SpanWriter:
         if self._thread.is_alive():
             self._abort()
             self._thread.join(AFTER_ABORT)
+        if self._thread.is_alive():
+            self._losses.abandon()
 
     def _run(self) -> None:
         while not self._closing.wait(PERIOD):

@@ -137,6 +137,8 @@ def _url(text: str) -> str | None:
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         good = False
+    if good and "@" in parts.netloc:  # it would stand in the log whenever an export fails
+        return "should hold no name and no password: OTEL_EXPORTER_OTLP_HEADERS is for those"
     return None if good else "should be a URL such as http://collector:4317"
 
 
