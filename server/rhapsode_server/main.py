@@ -2,21 +2,23 @@
 
 import os
 import sys
+from contextlib import closing, suppress
 from importlib.metadata import version
 
 from rhapsode_server import config
 from rhapsode_server.config import Config
 from rhapsode_server.errors import ConfigError, StartupError
-from rhapsode_server.observe.logs import open_log
+from rhapsode_server.observe.logs import Log, open_log
 from rhapsode_server.observe.traces_settings import TracesSettings, read_settings
 from rhapsode_server.serve.port import check_free
-from rhapsode_server.serve.process import leave, run_alone
+from rhapsode_server.serve.process import leave, prepare, run_alone
 from rhapsode_server.serve.supervisor import supervise
 from rhapsode_server.serve.wish import nothing_to_lose
 
 
 def main() -> None:
     """Run the command, with the process's own arguments and environment."""
+    prepare()
     leave(run(sys.argv[1:], dict(os.environ)))
 
 
@@ -30,17 +32,18 @@ def run(argv: list[str], environ: dict[str, str]) -> int:
             case "print-config":
                 print("\n".join(settings.lines()))
             case "check" | "serve":
-                _serve(settings, read_settings(environ), check_only=action == "check")
+                with closing(open_log(settings.log_level, settings.log_format, version("rhapsode"))) as log:
+                    _serve(settings, read_settings(environ), log, check_only=action == "check")
     except StartupError as error:
-        print(error.message, file=sys.stderr)
+        with suppress(OSError):  # the exit code says the same where nobody reads
+            print(error.message, file=sys.stderr)
         return 2 if isinstance(error, ConfigError) else 1
     except KeyboardInterrupt:
         return 130
     return 0
 
 
-def _serve(settings: Config, tracing: TracesSettings | None, check_only: bool) -> None:
-    log = open_log(settings.log_level, settings.log_format, version("rhapsode"))
+def _serve(settings: Config, tracing: TracesSettings | None, log: Log, check_only: bool) -> None:
     with nothing_to_lose(finished_by_it=not check_only):
         if settings.workers > 1 and not check_only:
             supervise(settings, tracing, log)

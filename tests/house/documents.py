@@ -16,6 +16,7 @@ from rhapsode_client.cli import main as client
 from rhapsode_exporter import main as exporter
 from rhapsode_exporter.families.catalogue import families
 from rhapsode_server import config
+from rhapsode_server.observe.log_metrics import LogMetrics
 from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.observe.rpcs import RpcMetrics
 from rhapsode_server.observe.workers import WorkerMetrics
@@ -58,6 +59,7 @@ def metric_rows() -> Iterator[str]:
     Metrics(registry)
     RpcMetrics(registry)
     WorkerMetrics(registry)
+    LogMetrics(registry)
     for family in registry.collect():
         name = f"{family.name}_total" if family.type == "counter" else family.name
         collector = registry._names_to_collectors[family.name]

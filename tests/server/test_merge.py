@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from rhapsode_server.observe.endpoint import fresh_registry
+from rhapsode_server.observe.log_metrics import LogMetrics
 from rhapsode_server.observe.merge import Family, gauge_rule, lasting, merge
 from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.observe.rpcs import RpcMetrics
@@ -115,7 +116,7 @@ def test_a_sum_is_the_same_however_it_came_together(parts: list[float]) -> None:
 
 def test_every_gauge_of_the_server_has_been_thought_of() -> None:
     registry = fresh_registry()
-    for kind in (Metrics, RpcMetrics, WorkerMetrics):
+    for kind in (Metrics, RpcMetrics, WorkerMetrics, LogMetrics):
         kind(registry)
     gauges = {family.name for family in registry.collect() if family.type == "gauge"}
     assert {name for name in gauges if name not in ADDED and gauge_rule(name) is sum} == set()

@@ -1,18 +1,19 @@
 """The server's logs: one JSON object a line on standard output, or lines for people."""
 
 import logging
-import sys
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Literal, TextIO, TypeAlias
 
+from rhapsode_server.observe.line_writer import LineWriter
 from rhapsode_server.observe.lines import Render, console_renderer, json_renderer
-from rhapsode_server.observe.whole_lines import WholeLines
 
 Format = Literal["json", "console"]
-Stream: TypeAlias = TextIO | WholeLines
+Stream: TypeAlias = TextIO | LineWriter
 
+STANDARD_OUTPUT = 1
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 _NOTES: ContextVar[Mapping[str, object]] = ContextVar("notes", default=_NOTHING)
 _LEVELS: Mapping[int, str] = MappingProxyType(
@@ -58,6 +59,16 @@ class Log:
             self._stream.write(text)
             self._stream.flush()
 
+    def count_dropped(self, count: Callable[[int], object]) -> None:
+        """Have `count` told how many lines could not be written; a stream of one's own loses none."""
+        if isinstance(self._stream, LineWriter):
+            self._stream.count_dropped(count)
+
+    def close(self) -> None:
+        """Write what was kept, the last: wait until it is written, though not for long."""
+        self.flush()
+        self._stream.close()
+
     def _say(self, weight: int, event: str, fields: Mapping[str, object]) -> None:
         self._add(weight, event, fields)
         self.flush()
@@ -67,15 +78,20 @@ class Log:
             self._kept.append(self._render(_LEVELS[weight], event, {**self._always, **_NOTES.get(), **fields}))
 
 
-def open_log(level: str, form: Format, version: str, stream: Stream | None = None, worker: int = 0) -> Log:
-    """Make a logger that writes to `stream` (standard output where None).
+def open_log(level: str, form: Format, version: str, stream: TextIO | None = None, worker: int = 0) -> Log:
+    """Make a logger that writes to `stream`, at once, or to standard output by a thread.
 
     `level` is one of Python's names in any case; `version`, the server's, stands in every JSON line, and in every line
     the number of the worker, where there are several.
     """
-    target = sys.stdout if stream is None else stream
-    render = json_renderer(version) if form == "json" else console_renderer(colours=target.isatty())
+    terminal = os.isatty(STANDARD_OUTPUT) if stream is None else stream.isatty()
+    render = json_renderer(version) if form == "json" else console_renderer(colours=terminal)
     always: Mapping[str, object] = {"worker": worker} if worker else _NOTHING
+
+    def tell(lines: int) -> str:
+        return render("warning", "log lines dropped", {**always, "lines": lines})
+
+    target = LineWriter(STANDARD_OUTPUT, tell) if stream is None else stream
     return Log(target, logging.getLevelNamesMapping()[level.upper()], render, always)
 
 

@@ -12,6 +12,7 @@ from rhapsode_server.config import Config
 from rhapsode_server.engine.outbox import Pace
 from rhapsode_server.errors import ConfigError
 from rhapsode_server.observe.endpoint import Endpoint, fresh_registry, open_endpoint
+from rhapsode_server.observe.log_metrics import LogMetrics
 from rhapsode_server.observe.logs import Log
 from rhapsode_server.observe.merge import Family
 from rhapsode_server.observe.metrics import Metrics
@@ -105,6 +106,7 @@ class Server:
         traces.count_losses(self._metrics.spans_lost)
         self._rpc_metrics = RpcMetrics(self.registry)
         WorkerMetrics(self.registry).workers.set(1)
+        LogMetrics(self.registry, log)
         self._catalog = Catalog(models, config, self._metrics, traces)
         self._darkroom = Darkroom(Pace(config.flush_tokens, config.flush_interval_ms / 1000), self._metrics, traces)
         self._ground = Ground(runtime.placement.provider, runtime.placement.fallback_reason, runtime.version)

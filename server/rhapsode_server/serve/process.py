@@ -1,4 +1,4 @@
-"""What a process that serves does to itself: its memory, its event loop, its end."""
+"""What a process that serves does to itself: its surroundings, its memory, its event loop, its end."""
 
 import asyncio
 import ctypes
@@ -16,6 +16,12 @@ PATIENCE = 5.0  # seconds that threads which will not end may delay the end of t
 SLACK = 15.0
 
 
+def prepare() -> None:
+    """Make the surroundings fit to serve in, for this process and for the workers that it starts."""
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # before gRPC is there: it has a line for each bad connection else
+    _fill_descriptors()
+
+
 def run_alone(serving: Coroutine[Any, Any, None]) -> None:
     """Run what serves until it ends, as all that this process does from now on."""
     warnings.filterwarnings("ignore", module="PIL")  # whatever it finds odd in a client's file is no news of ours
@@ -31,6 +37,19 @@ def leave(code: int) -> None:
     watchdog.daemon = True
     watchdog.start()
     sys.exit(code)
+
+
+def _fill_descriptors() -> None:
+    """Have /dev/null as standard input, output or error where this process was started without.
+
+    Whatever is opened next would take their place else: uvloop aborts at its end where it has one of them.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest that is free, which is this one
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)  # print would take standard output for it
 
 
 def _rest_collector() -> None:
@@ -60,5 +79,4 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def _leave(code: int) -> None:
-    sys.stdout.flush()
     os._exit(code)

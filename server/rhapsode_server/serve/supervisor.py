@@ -9,6 +9,7 @@ from queue import Empty, SimpleQueue
 from rhapsode_server.config import Config
 from rhapsode_server.errors import ConfigError, StartupError
 from rhapsode_server.observe.endpoint import fresh_registry, open_endpoint
+from rhapsode_server.observe.log_metrics import LogMetrics
 from rhapsode_server.observe.logs import Log
 from rhapsode_server.observe.traces_settings import TracesSettings
 from rhapsode_server.observe.workers import Ledger, WorkerMetrics, one_page
@@ -61,6 +62,7 @@ class Supervisor:
         self._hopeless: StartupError | None = None
         registry = fresh_registry()
         self._metrics = WorkerMetrics(registry)
+        LogMetrics(registry, log)
         self.ledger = Ledger(registry, self._ask_all)
 
     def run(self) -> None:

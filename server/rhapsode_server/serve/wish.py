@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -72,7 +71,7 @@ def wish_to_stop(log: Log) -> Iterator[asyncio.Event]:
 def end_at_once(number: signal.Signals, log: Log) -> None:
     """Leave without another word, with the status of a process that the signal ended."""
     log.warning("second signal", signal=number.name)
-    sys.stdout.flush()
+    log.close()
     os._exit(128 + number)
 
 

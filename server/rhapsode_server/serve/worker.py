@@ -15,7 +15,6 @@ from typing import TypeAlias, cast
 from rhapsode_server.errors import ConfigError, StartupError
 from rhapsode_server.observe.logs import open_log
 from rhapsode_server.observe.merge import Family
-from rhapsode_server.observe.whole_lines import WholeLines
 from rhapsode_server.serve import life
 from rhapsode_server.serve.messages import Command, Failed, Order, Serving, Upwards, Word
 from rhapsode_server.serve.process import SLACK, leave, run_alone
@@ -34,7 +33,7 @@ def main() -> None:
 def run(order: Order, line: Upwards) -> int:
     """Load, serve and stop: the exit code, that of a server by itself."""
     config = order.config
-    log = open_log(config.log_level, config.log_format, version("rhapsode"), WholeLines(sys.stdout), order.number)
+    log = open_log(config.log_level, config.log_format, version("rhapsode"), worker=order.number)
     listener = Listener(line, config.drain_delay + config.grace + SLACK)
     listener.start()
     try:
@@ -47,6 +46,8 @@ def run(order: Order, line: Upwards) -> int:
         wrong_option = isinstance(error, ConfigError)
         line.say(Failed(error.message, wrong_option))
         return 2 if wrong_option else 1
+    finally:
+        log.close()
     return 0
 
 
