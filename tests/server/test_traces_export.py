@@ -1,10 +1,6 @@
 """A real server exports its spans to a real receiver."""
 
-import re
-import secrets
-import socket
-import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,34 +12,13 @@ from rhapsode.v1 import image_pb2, text_pb2
 from rhapsode.v1.image_pb2_grpc import ImageServiceStub
 from rhapsode.v1.text_pb2_grpc import TextServiceStub
 from support import bundles, collector
+from support.caller import caller
 from support.collector import Collector, Seen
 from support.requests import ENDLESS, images, text
 from support.server import Process, process
 
 QUICK = {"OTEL_BSP_SCHEDULE_DELAY": "20"}
 GENERATE, STREAM = "rhapsode.v1.TextService/GenerateText", "rhapsode.v1.TextService/StreamText"
-WITHOUT_EXTRA = (
-    "-c",
-    "import sys; sys.modules['opentelemetry'] = None; from rhapsode_server.main import main; main()",
-)
-
-
-@dataclass(frozen=True)
-class Caller:
-    """A client's span."""
-
-    trace_id: str
-    span_id: str
-    sampled: bool = True
-
-    @property
-    def metadata(self) -> tuple[tuple[str, str], ...]:
-        parent = f"00-{self.trace_id}-{self.span_id}-{int(self.sampled):02x}"
-        return (("traceparent", parent), ("tracestate", "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"))
-
-
-def caller(sampled: bool = True) -> Caller:
-    return Caller(secrets.token_hex(16), secrets.token_hex(8), sampled)
 
 
 @dataclass(frozen=True)
@@ -218,96 +193,3 @@ def test_a_method_that_there_is_not_has_a_span_and_a_probe_has_none(traced: Trac
     (span,) = traced.collector.trace(who.trace_id, "grpc")
     assert (span.told["rpc.method"], span.told["rpc.method_original"]) == ("_OTHER", "/made.Up/Name")
     assert (span.failed, span.told["error.type"]) == (True, "UNIMPLEMENTED")
-
-
-def answered(server: Process, metadata: tuple[tuple[str, str], ...] = ()) -> bool:
-    with grpc.insecure_channel(server.address) as channel:
-        return bool(TextServiceStub(channel).GenerateText(generate(), metadata=metadata).candidates)
-
-
-def lost_spans(server: Process) -> float:
-    """What its page says of exports that failed."""
-    with urllib.request.urlopen(f"http://{server.metrics_address}/metrics", timeout=60) as page:
-        (value,) = re.findall(
-            r'^rhapsode_spans_dropped_total{reason="export_failed"} (\S+)$', str(page.read(), "utf-8"), re.MULTILINE
-        )
-    return float(value)
-
-
-def rest_of(server: Process) -> str:
-    """What the server has said, once it has ended."""
-    return server.child.rest()
-
-
-def test_spans_go_over_http_and_the_last_ones_at_the_end(models: Path) -> None:
-    who = caller()
-    with collector.over_http() as received:
-        variables = {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint,
-            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
-            "OTEL_EXPORTER_OTLP_COMPRESSION": "none",
-            "OTEL_BSP_SCHEDULE_DELAY": "600000",
-            "OTEL_RESOURCE_ATTRIBUTES": "service.name=muse,deployment.environment.name=test",
-        }
-        with process(models, variables=variables) as server:
-            assert answered(server, who.metadata)
-            assert server.stop() == 0
-        spans = received.trace(who.trace_id, GENERATE, "queue", "run")
-        assert {span.service for span in spans} == {"muse"}
-
-
-@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
-def test_a_collector_that_is_not_there_costs_spans_and_a_line(models: Path, protocol: str) -> None:
-    variables = QUICK | {
-        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
-        "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
-        "OTEL_EXPORTER_OTLP_TIMEOUT": "1",
-    }
-    with process(models, variables=variables) as server:
-        assert answered(server)
-        told = server.until_logged("traces cannot be exported")
-        assert told["level"] == "warning"
-        assert told["reason"]
-        assert lost_spans(server) >= told["spans"] > 0
-        assert answered(server)
-        assert server.stop() == 0
-        assert "cannot be exported" not in rest_of(server)
-
-
-@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
-def test_a_collector_that_never_answers_holds_up_the_end_for_seconds_and_is_told_of(
-    models: Path, protocol: str
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        variables = QUICK | {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{silent.getsockname()[1]}",
-            "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
-        }
-        with process(models, variables=variables) as server:
-            assert answered(server)
-            assert server.stop() == 0
-            assert rest_of(server).count('"msg": "traces cannot be exported"') == 1
-
-
-def test_what_is_meant_for_others_is_ignored_and_a_limit_may_be_none_at_all(models: Path) -> None:
-    who = caller()
-    with collector.over_grpc() as received:
-        variables = QUICK | {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint,
-            "OTEL_PROPAGATORS": "tracecontext,b3,jaeger",
-            "OTEL_SPAN_LINK_COUNT_LIMIT": "0",
-            "OTEL_SPAN_EVENT_COUNT_LIMIT": "0",
-        }
-        with process(models, variables=variables) as server:
-            assert answered(server, who.metadata)
-            spans = received.trace(who.trace_id, GENERATE, "run")
-            assert server.stop() == 0
-    served, run = named(spans, GENERATE), named(spans, "run")
-    assert (served.parent_id, served.events, run.links) == (who.span_id, (), ())
-
-
-@pytest.mark.parametrize("variables", [{}, {"OTEL_TRACES_EXPORTER": "otlp"}], ids=["not asked for", "asked for"])
-def test_without_the_extra_the_server_serves_on(models: Path, variables: Mapping[str, str]) -> None:
-    with process(models, variables=variables, program=WITHOUT_EXTRA) as server:
-        assert answered(server)
-        assert server.stop() == 0
