@@ -49,9 +49,9 @@ class ChannelSettings:
 
     `retry` is for unary calls and for streams that have not begun; `resume` for streams that have: its default bridges
     restarts of about 15 seconds each. `metadata` gives what goes with a call beside its request id, a `traceparent` for
-    instance, in lower-case names; every attempt of a call asks it, where the call is made. `health_service` is what
-    each of several servers is asked for, so that one which is about to stop is left while it still serves; None asks
-    for nothing.
+    instance, in lower-case names; every attempt of a call asks it, where the call is made. An `x-request-id` in it is
+    not heeded: each call has one of its own, which its errors name. `health_service` is what each of several servers is
+    asked for, so that one which is about to stop is left while it still serves; None asks for nothing.
     """
 
     tls: Tls | None = None

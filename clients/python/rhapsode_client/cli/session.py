@@ -15,7 +15,10 @@ from rhapsode_client.types import Model
 
 # What to do, by error; the first one that fits, so the special stand before the general.
 _ADVICE: tuple[tuple[type[errors.RhapsodeError], str], ...] = (
-    (errors.ConnectionLost, "is a server running at {address}? See --address, or start one with `rhapsode-server`"),
+    (
+        errors.ConnectionLost,
+        "is a server running at {address}, with TLS only if --tls-ca says whom to trust? See --address",
+    ),
     (errors.Unavailable, "try again in a moment"),
     (errors.ModelNotFound, "`rhapsode models` lists what is served"),
     (errors.Unsupported, "`rhapsode models NAME` says what a model can do"),
@@ -29,7 +32,7 @@ _ADVICE: tuple[tuple[type[errors.RhapsodeError], str], ...] = (
 def session(address: str, tls_roots: Path | None) -> Iterator[Client]:
     """A client. What fails inside ends the command: 1 with a line on stderr, quietly where our reader has left."""
     try:
-        tls = Tls(root_certificates=tls_roots.read_bytes()) if tls_roots else None
+        tls = Tls(root_certificates=_certificates(tls_roots)) if tls_roots else None
         with Client(address, ChannelSettings(tls=tls)) as client:
             yield client
         sys.stdout.flush()
@@ -41,6 +44,14 @@ def session(address: str, tls_roots: Path | None) -> Iterator[Client]:
         raise _failed(_line(error, address)) from None
     except OSError as error:
         raise _failed(str(error)) from None
+
+
+def _certificates(path: Path) -> bytes:
+    """What a PEM file of authorities holds; gRPC would take anything, and fail at the first connection."""
+    data = path.read_bytes()
+    if b"-----BEGIN CERTIFICATE-----" not in data:
+        raise typer.BadParameter(f"{path} holds no certificates in PEM", param_hint="--tls-ca")
+    return data
 
 
 def _failed(line: str) -> typer.Exit:
