@@ -46,4 +46,4 @@ def test_a_file_of_something_else_is_wrong_usage(secured: str, ours: Authority) 
 def test_who_forgets_it_is_reminded(secured: str) -> None:
     done = models(secured)
     assert done.exit_code == 1
-    assert "with TLS only if --tls-ca says whom to trust" in done.stderr
+    assert "--tls-ca where it speaks TLS" in done.stderr

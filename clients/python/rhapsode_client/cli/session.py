@@ -17,7 +17,7 @@ from rhapsode_client.types import Model
 _ADVICE: tuple[tuple[type[errors.RhapsodeError], str], ...] = (
     (
         errors.ConnectionLost,
-        "is a server running at {address}, with TLS only if --tls-ca says whom to trust? See --address",
+        "is a server running at {address}? See --address, and --tls-ca where it speaks TLS, or start `rhapsode-server`",
     ),
     (errors.Unavailable, "try again in a moment"),
     (errors.ModelNotFound, "`rhapsode models` lists what is served"),
