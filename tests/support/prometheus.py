@@ -15,6 +15,7 @@ import pytest
 from deploy.child import child, saying
 
 INTERVAL = "500ms"
+LISTENS, IS_READY = saying("Listening on"), saying("Server is ready to receive web requests.")
 needs_prometheus = pytest.mark.skipif(
     shutil.which("prometheus") is None, reason="prometheus (Debian's package) is not installed"
 )
@@ -85,6 +86,6 @@ def _started(settings: Path, folder: Path) -> Iterator[str]:
         "--log.format=json",
     ]
     with child(words, folder=folder) as started:
-        address = json.loads(started.until(saying("Listening on")))["address"]
-        started.until(saying("Server is ready to receive web requests."))
-        yield str(address)
+        # It says the two in either order.
+        started.wait(lambda lines: any(map(LISTENS, lines)) and any(map(IS_READY, lines)))
+        yield str(json.loads(next(filter(LISTENS, started.lines)))["address"])
