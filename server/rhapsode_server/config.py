@@ -1,23 +1,10 @@
-"""The server's settings: one class whose fields are the flags, the variables and the lines of --print-config."""
+"""The server's settings: one class, of which each field is a flag and a variable; command_line.py reads them."""
 
-import argparse
-import re
-import shlex
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
-
-from rhapsode_server.errors import ConfigError
-
-PREFIX = "RHAPSODE_"
-# Not settings: what rhapsode-train reads, and what Kubernetes sets in every pod that sees a Service named rhapsode….
-OTHERS = re.compile(
-    r"RHAPSODE_(DATA=.*|(\w+_)?(SERVICE_HOST=.*|SERVICE_PORT(_\w+)?=\d+|PORT=\w+://.*|PORT_\d+_(TCP|UDP)(_\w+)?=.*))"
-)
 
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
@@ -41,6 +28,10 @@ def _host_and_port(address: str) -> str:
 
 def _socket(address: str) -> str:
     return address if address.startswith("unix:") and address != "unix:" else _host_and_port(address)
+
+
+def _admin(address: str) -> str:
+    return address and _socket(address)
 
 
 def _page(address: str) -> str:
@@ -80,6 +71,15 @@ class Config(BaseModel):
         ),
     ] = ""
 
+    access: Annotated[
+        str, Field(description="TOML file of who may call what, and how often; empty: anybody may call everything")
+    ] = ""
+    admin_address: Annotated[
+        str,
+        AfterValidator(_admin),
+        Field(description="where health and administration listen besides, host:port or unix:path; empty for nowhere"),
+    ] = ""
+
     provider: Annotated[
         Literal["auto", "cuda", "cpu", "tensorrt"],
         Field(description="execution provider; auto takes CUDA where a session really runs on it, else the CPU"),
@@ -117,6 +117,16 @@ class Config(BaseModel):
     ] = 1
     slots: Annotated[Count, Field(description="requests on one graph that are stepped in turn")] = 1024
     queue: Annotated[Count, Field(description="requests on one graph that may wait for a slot")] = 1024
+    queue_wait: Annotated[
+        Seconds, Field(gt=0, description="most seconds that a request may have to expect to wait for a slot")
+    ] = 10
+    client_concurrency: Annotated[
+        int, Field(ge=0, le=1_000_000, description="requests of one client at a time; 0 for no limit of its own")
+    ] = 0
+    client_rate: Annotated[
+        float, Field(ge=0, le=1_000_000, description="requests a second of one client in the long run; 0 for no limit")
+    ] = 0
+    client_burst: Annotated[Count, Field(description="requests that a client with a rate may send at once")] = 10
     max_tokens: Annotated[Count, Field(description="most tokens generated for a candidate")] = 8192
     max_prompt_tokens: Annotated[Count, Field(description="most tokens in a prompt")] = 8192
     max_images_per_stream: Annotated[Count, Field(description="most pictures of a streaming request")] = 100_000
@@ -135,6 +145,14 @@ class Config(BaseModel):
 
     default_deadline: Annotated[Seconds, Field(gt=0, description="seconds for a request that names no deadline")] = 300
     maximum_deadline: Annotated[Seconds, Field(gt=0, description="most seconds for any request")] = 600
+    stall_timeout: Annotated[
+        Seconds,
+        Field(gt=0, description="seconds that a reader may leave a message untaken before its work is given up"),
+    ] = 30
+    run_timeout: Annotated[
+        Seconds,
+        Field(ge=1, description="seconds after which a run is taken for hung: readiness goes, the process ends"),
+    ] = 60
     drain_delay: Annotated[
         Seconds, Field(description="seconds of serving on after readiness has gone, for load balancers to notice")
     ] = 5
@@ -164,93 +182,3 @@ class Config(BaseModel):
         if workers > 1 and (others.data.get("provider") in ("cuda", "tensorrt") or others.data.get("require_gpu")):
             raise PydanticCustomError("workers", "should be 1 on a GPU: run a server for each GPU instead")
         return workers
-
-    def lines(self) -> Iterator[str]:
-        """Each setting as a line of a shell's environment file."""
-        for name, value in self.model_dump(mode="json").items():
-            word = str(value).lower() if isinstance(value, bool) else str(value)
-            yield f"{variable(name)}={shlex.quote(word) if word else ''}"
-
-
-Action = Literal["serve", "check", "print-config", "version"]
-
-_ACTIONS: Mapping[str, Action] = MappingProxyType(
-    {"check": "check", "print-config": "print-config", "version": "version"}
-)
-
-
-def variable(field: str) -> str:
-    """The environment variable of a field."""
-    return PREFIX + field.upper()
-
-
-def read(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[Action, Config]:
-    """Read the settings: flags before variables before defaults. Raises ConfigError, a line for each thing wrong."""
-    wrong: list[str] = []
-    flags = _read_flags(argv, wrong)
-    action = _ACTIONS.get(str(flags.pop("action", "")), "serve")
-    variables = _read_variables(environ, wrong)
-    try:
-        config = Config.model_validate({**variables, **flags})
-    except ValidationError as error:
-        wrong += (_explain(str(one["loc"][0]), one["msg"], flags) for one in error.errors())
-    if wrong:
-        raise ConfigError("\n".join(wrong))
-    return action, config
-
-
-def _read_flags(argv: Sequence[str], wrong: list[str]) -> dict[str, str | bool]:
-    try:
-        known, unknown = parser().parse_known_args(argv)
-    except argparse.ArgumentError as error:
-        wrong.append(str(error))
-        return {}
-    given = vars(known)
-    wrong += (f"unknown {'flag' if word.startswith('-') else 'word'}: {word}" for word in unknown)
-    wrong += (f"{_flag(name)}: needs a value" for name, value in given.items() if value is None)
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def _read_variables(environ: Mapping[str, str], wrong: list[str]) -> dict[str, str]:
-    ours = {
-        name: value
-        for name, value in environ.items()
-        if name.startswith(PREFIX) and not OTHERS.fullmatch(f"{name}={value}")
-    }
-    fields = {variable(field): field for field in Config.model_fields}
-    wrong += (f"unknown variable: {name}" for name in sorted(ours.keys() - fields.keys()))
-    return {field: ours[name] for name, field in fields.items() if name in ours}
-
-
-def _explain(field: str, message: str, flags: Mapping[str, str | bool]) -> str:
-    origin = _flag(field) if field in flags else variable(field)
-    return f"{origin}: {message[0].lower()}{message[1:]}"
-
-
-def _flag(field: str) -> str:
-    return f"--{field.replace('_', '-')}"
-
-
-def parser() -> argparse.ArgumentParser:
-    """Make the parser of the flags; it reads words only, their meaning is checked with the variables'."""
-    made = argparse.ArgumentParser(
-        "rhapsode-server",
-        description="Serves bundles of generative models over gRPC.",
-        epilog=f"Every flag is also a variable: --max-batch is {variable('max_batch')}.",
-        argument_default=argparse.SUPPRESS,
-        exit_on_error=False,
-        allow_abbrev=False,
-    )
-    for action, text in (
-        ("check", "load, verify and warm up the models, then end: 0 if all is well"),
-        ("print-config", "print the settings as they are read, then end"),
-        ("version", "print the version, then end"),
-    ):
-        made.add_argument(f"--{action}", dest="action", action="store_const", const=action, help=text)
-    for name, field in Config.model_fields.items():
-        text = f"{field.description} (default: {str(field.default) or 'empty'})"
-        if field.annotation is bool:
-            made.add_argument(_flag(name), dest=name, action=argparse.BooleanOptionalAction, help=text)
-        else:  # a missing value is told with everything else that is wrong
-            made.add_argument(_flag(name), dest=name, nargs="?", metavar="VALUE", help=text)
-    return made

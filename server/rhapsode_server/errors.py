@@ -9,12 +9,23 @@ RhapsodeError
 │   ├── MalformedRequest the bytes are not a message of the expected type
 │   ├── ModelNotFound    no model of that name and version
 │   └── Unsupported      the model lacks what the request needs
+├── AccessError          other credentials are needed
+│   ├── Unauthenticated  no credential, or none that is valid
+│   └── PermissionDenied the credential does not allow the method
+├── QuotaError           the client has had its share; others have not
+│   ├── ClientConcurrency it has as many requests under way as it may
+│   └── QuotaExceeded    it has sent more requests than it may in this time
 ├── Refusal              the same request may succeed later
 │   ├── QueueFull        the model has as much accepted work as it may hold
+│   ├── DeadlineTooShort the model cannot be done with it by the deadline
+│   ├── ClientTooSlow    the client left what it had asked for untaken
+│   ├── DeviceLost       the device that the model runs on is gone
+│   ├── ModelUnhealthy   the model has failed again and again
 │   ├── ShuttingDown     the server is about to stop
 │   └── DeadlineExpired  the deadline passed before the work was done
 ├── ModelFailure         the model could not do it
 │   ├── NonFiniteOutput  it gave NaN or infinity
+│   ├── OutOfMemory      there is not the memory for it
 │   └── RunFailed        ONNX Runtime failed
 └── StartupError         the server cannot start
     ├── ConfigError      an option is wrong
@@ -95,6 +106,42 @@ class Unsupported(RequestError):
     reason = "UNSUPPORTED"
 
 
+class AccessError(RhapsodeError):
+    """Other credentials are needed."""
+
+
+class Unauthenticated(AccessError):
+    """No credential, or none that is valid."""
+
+    reason = "UNAUTHENTICATED"
+
+
+class PermissionDenied(AccessError):
+    """The credential does not allow the method."""
+
+    reason = "PERMISSION_DENIED"
+
+
+class QuotaError(RhapsodeError):
+    """The client has had its share; others have not. `seconds` is when it may ask again."""
+
+    def __init__(self, message: str, seconds: float, metadata: Mapping[str, str] = _NOTHING) -> None:
+        super().__init__(message, metadata)
+        self.seconds = seconds
+
+
+class ClientConcurrency(QuotaError):
+    """The client has as many requests under way as it may."""
+
+    reason = "CLIENT_CONCURRENCY"
+
+
+class QuotaExceeded(QuotaError):
+    """The client has sent more requests than it may in this time."""
+
+    reason = "QUOTA_EXCEEDED"
+
+
 class Refusal(RhapsodeError):
     """The same request may succeed later."""
 
@@ -103,6 +150,30 @@ class QueueFull(Refusal):
     """The model has as much accepted work as it may hold."""
 
     reason = "QUEUE_FULL"
+
+
+class DeadlineTooShort(Refusal):
+    """The model cannot be done with it by the deadline."""
+
+    reason = "DEADLINE_TOO_SHORT"
+
+
+class ClientTooSlow(Refusal):
+    """The client left what it had asked for untaken."""
+
+    reason = "CLIENT_TOO_SLOW"
+
+
+class DeviceLost(Refusal):
+    """The device that the model runs on is gone."""
+
+    reason = "DEVICE_LOST"
+
+
+class ModelUnhealthy(Refusal):
+    """The model has failed again and again."""
+
+    reason = "MODEL_UNHEALTHY"
 
 
 class ShuttingDown(Refusal):
@@ -125,6 +196,12 @@ class NonFiniteOutput(ModelFailure):
     """The model gave NaN or infinity."""
 
     reason = "NON_FINITE_OUTPUT"
+
+
+class OutOfMemory(ModelFailure):
+    """There is not the memory for it."""
+
+    reason = "OUT_OF_MEMORY"
 
 
 class RunFailed(ModelFailure):

@@ -5,7 +5,7 @@ import sys
 from contextlib import closing, suppress
 from importlib.metadata import version
 
-from rhapsode_server import config
+from rhapsode_server import command_line
 from rhapsode_server.config import Config
 from rhapsode_server.errors import ConfigError, StartupError
 from rhapsode_server.observe.logs import Log, open_log
@@ -25,12 +25,12 @@ def main() -> None:
 def run(argv: list[str], environ: dict[str, str]) -> int:
     """Do what the arguments say: the exit code, 0 for well, 1 for models that cannot be served, 2 for wrong options."""
     try:
-        action, settings = config.read(argv, environ)
+        action, settings = command_line.read(argv, environ)
         match action:
             case "version":
                 print(f"rhapsode-server {version('rhapsode')}")
             case "print-config":
-                print("\n".join(settings.lines()))
+                print("\n".join(command_line.lines(settings)))
             case "check" | "serve":
                 with closing(open_log(settings.log_level, settings.log_format, version("rhapsode"))) as log:
                     _serve(settings, read_settings(environ), log, check_only=action == "check")

@@ -11,7 +11,7 @@ import yaml
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 
 from house.project import ROOT
-from rhapsode_server import config
+from rhapsode_server import command_line
 from rhapsode_server.config import Config
 from rhapsode_server.rpc.call import Call
 from rhapsode_server.rpc.health import NOT_SERVING, SERVING, Health
@@ -42,7 +42,7 @@ def container(objects: list[Object]) -> Object:
 
 def settings(objects: list[Object]) -> Config:
     """What the server makes of the settings that its pods get. Raises ConfigError where it would not start."""
-    return config.read([], only(objects, "ConfigMap")["data"])[1]
+    return command_line.read([], only(objects, "ConfigMap")["data"])[1]
 
 
 def ports(of: Object) -> dict[str, int]:
@@ -223,7 +223,7 @@ def test_the_serving_runtime_is_one() -> None:
 async def test_the_serving_runtime_starts_our_server() -> None:
     (inner,) = _kserve()["spec"]["containers"]
     assert inner["name"] == "kserve-container"  # where KServe mounts the storage
-    assert str(config.read(inner["args"], {})[1].models) == "/mnt/models"
+    assert str(command_line.read(inner["args"], {})[1].models) == "/mnt/models"
     assert ports(inner) == {"h2c": image_ports()["grpc"]}
     assert _kserve()["spec"]["annotations"]["prometheus.kserve.io/port"] == str(image_ports()["metrics"])
     await _probes_fit(inner)

@@ -15,7 +15,8 @@ from rhapsode.v1 import bundle_pb2
 from rhapsode_client.cli import main as client
 from rhapsode_exporter import main as exporter
 from rhapsode_exporter.families.catalogue import families
-from rhapsode_server import config
+from rhapsode_server import command_line
+from rhapsode_server.config import Config
 from rhapsode_server.observe.log_metrics import LogMetrics
 from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.observe.rpcs import RpcMetrics
@@ -38,7 +39,7 @@ def documents() -> list[Path]:
 
 def option_rows() -> Iterator[str]:
     """The rows of the table of options: flag, default, meaning."""
-    for name, field in config.Config.model_fields.items():
+    for name, field in Config.model_fields.items():
         default = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
         meaning = str(field.description).replace("<", "&lt;")
         yield f"| `--{name.replace('_', '-')}` | `{default}` | {meaning} |"
@@ -46,7 +47,7 @@ def option_rows() -> Iterator[str]:
 
 def own_flags() -> Iterator[str]:
     """Every flag of our programs, asked of their parsers: to start them one after another takes a minute."""
-    yield from FLAG.findall(config.parser().format_help())
+    yield from FLAG.findall(command_line.parser().format_help())
     for app in (client.build(), exporter.build_app(families(), Console())):
         yield from _flags(get_command(app))
     for path in python_files(ROOT / "benchmarks"):

@@ -13,6 +13,7 @@ PACKAGES = ("rhapsode", "rhapsode_server", "rhapsode_exporter", "rhapsode_client
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("command",),
     ("main", "__main__"),
+    ("command_line",),
     ("serve",),
     ("rpc",),
     ("engine", "repository"),

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from house.project import ROOT
-from rhapsode_server import config
+from rhapsode_server import command_line
+from rhapsode_server.config import Config
 from support.ending import longest_stop
 
 COMPOSE = ROOT / "deploy/compose"
@@ -57,7 +58,7 @@ def test_targets_and_contexts_exist() -> None:
 
 
 def test_variables_of_ours_are_settings() -> None:
-    settings = {config.variable(field) for field in config.Config.model_fields}
+    settings = {command_line.variable(field) for field in Config.model_fields}
     given = {
         name for _, service in services() for name in service.get("environment", {}) if name.startswith("RHAPSODE_")
     }
@@ -88,7 +89,7 @@ def test_pictures_of_others_are_pinned() -> None:
 
 def test_a_stop_may_take_as_long_as_the_server_takes() -> None:
     allowed = int(read("compose.yaml")["services"]["rhapsode"]["stop_grace_period"].removesuffix("s"))
-    assert allowed >= longest_stop(config.Config())
+    assert allowed >= longest_stop(Config())
 
 
 def test_prometheus_takes_its_configuration(tmp_path: Path) -> None:

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rhapsode_server import config
+from rhapsode_server import command_line
 from rhapsode_server.config import Config
 from rhapsode_server.errors import ConfigError
 
 
 def read(*argv: str, **environ: str) -> Config:
-    return config.read(argv, environ)[1]
+    return command_line.read(argv, environ)[1]
 
 
 def test_the_defaults_are_the_documented_ones() -> None:
@@ -82,13 +82,13 @@ def test_a_flag_is_never_guessed_from_its_beginning() -> None:
 
 def test_what_is_printed_can_be_read_again() -> None:
     settings = read("--models", "a folder", "--metrics-address", "", "--grace", "2.5", "--require-gpu")
-    printed = dict(shlex.split(line)[0].split("=", 1) for line in settings.lines())
+    printed = dict(shlex.split(line)[0].split("=", 1) for line in command_line.lines(settings))
     assert len(printed) == len(Config.model_fields)
     assert read(**printed) == settings
 
 
 def test_every_setting_has_a_help_text() -> None:
-    text = config.parser().format_help()
+    text = command_line.parser().format_help()
     assert all(field.description for field in Config.model_fields.values())
     assert all(f"--{name.replace('_', '-')}" in text for name in Config.model_fields)
 
@@ -98,14 +98,14 @@ def test_every_setting_has_a_help_text() -> None:
     [((), "serve"), (("--check",), "check"), (("--print-config",), "print-config"), (("--version",), "version")],
 )
 def test_actions(argv: tuple[str, ...], action: str) -> None:
-    assert config.read(argv, {})[0] == action
+    assert command_line.read(argv, {})[0] == action
 
 
 @given(st.lists(st.text(max_size=12), max_size=4), st.text(max_size=12))
 def test_no_words_make_anything_but_settings_or_a_config_error(argv: list[str], value: str) -> None:
     words = [word for word in argv if word not in ("-h", "--help")]
     with contextlib.suppress(ConfigError):
-        assert isinstance(config.read(words, {"RHAPSODE_SLOTS": value})[1], Config)
+        assert isinstance(command_line.read(words, {"RHAPSODE_SLOTS": value})[1], Config)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,15 @@ CODES = {
     errors.MalformedRequest: grpc.StatusCode.INVALID_ARGUMENT,
     errors.ModelNotFound: grpc.StatusCode.NOT_FOUND,
     errors.Unsupported: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
+    errors.PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
+    errors.ClientConcurrency: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.QuotaExceeded: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.DeadlineTooShort: grpc.StatusCode.UNAVAILABLE,
+    errors.ClientTooSlow: grpc.StatusCode.UNAVAILABLE,
+    errors.DeviceLost: grpc.StatusCode.UNAVAILABLE,
+    errors.ModelUnhealthy: grpc.StatusCode.UNAVAILABLE,
+    errors.OutOfMemory: grpc.StatusCode.INTERNAL,
     errors.QueueFull: grpc.StatusCode.UNAVAILABLE,
     errors.ShuttingDown: grpc.StatusCode.UNAVAILABLE,
     errors.DeadlineExpired: grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -35,6 +44,8 @@ def leaves(kind: type[errors.RhapsodeError]) -> Iterator[type[errors.RhapsodeErr
 def example(kind: type[errors.RhapsodeError]) -> errors.RhapsodeError:
     if kind is errors.UnknownToken:
         return errors.UnknownToken("generation.text", 3)
+    if issubclass(kind, errors.QuotaError):
+        return kind("too many", 2.5)
     if issubclass(kind, errors.InvalidField):
         return kind("generation.count", "must be in [1, 4]", {"max": "4"})
     return kind("it went wrong")

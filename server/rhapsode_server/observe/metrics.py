@@ -29,6 +29,7 @@ class Metrics:
         self._encode = histogram("rhapsode_encode_seconds", "Writing one picture's file.", "format")
         self._encoders = {form: self._encode.labels(form) for form in _FILES}
         self.loop_lag = histogram("rhapsode_event_loop_lag_seconds", "Lateness of the event loop.")
+        self.loop_tasks = gauge("rhapsode_event_loop_tasks", "Tasks of the event loop.")
         self.model_info = gauge(
             "rhapsode_model_info", "1 for each model.", "model", "version", "sha256", "fingerprint", "provider"
         )

@@ -2,7 +2,8 @@
 
 The status carries google.rpc details: an ErrorInfo whose reason names the error for machines, a BadRequest where a
 field is at fault, a RetryInfo where the same request may succeed later. Retries are asked of gRPC clients by
-`grpc-retry-pushback-ms`. Nothing of a request and nothing of the inside of the server stands in a message.
+`grpc-retry-pushback-ms`, but not of those that have had their share. Nothing of a request and nothing of the inside of
+the server stands in a message.
 """
 
 from collections.abc import Iterator
@@ -25,11 +26,18 @@ _CODES: tuple[tuple[type[errors.RhapsodeError], grpc.StatusCode], ...] = (
     (errors.ModelNotFound, grpc.StatusCode.NOT_FOUND),
     (errors.Unsupported, grpc.StatusCode.FAILED_PRECONDITION),
     (errors.RequestError, grpc.StatusCode.INVALID_ARGUMENT),
+    (errors.Unauthenticated, grpc.StatusCode.UNAUTHENTICATED),
+    (errors.PermissionDenied, grpc.StatusCode.PERMISSION_DENIED),
+    (errors.QuotaError, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (errors.DeadlineExpired, grpc.StatusCode.DEADLINE_EXCEEDED),
     (errors.Refusal, grpc.StatusCode.UNAVAILABLE),
 )
 _PUSHBACK_MS: tuple[tuple[type[errors.RhapsodeError], int], ...] = (
     (errors.QueueFull, 300),
+    (errors.DeadlineTooShort, 300),
+    (errors.ClientTooSlow, 100),
+    (errors.DeviceLost, 1000),
+    (errors.ModelUnhealthy, 1000),
     (errors.ShuttingDown, 1000),
 )
 
@@ -43,7 +51,7 @@ def code_of(error: errors.RhapsodeError) -> grpc.StatusCode:
 
 def mask(error: Exception) -> errors.RhapsodeError:
     """The error as a stranger may see it: ours as it is, any other as a failure of the server."""
-    told = (errors.RequestError, errors.Refusal, errors.ModelFailure)
+    told = (errors.RequestError, errors.AccessError, errors.QuotaError, errors.Refusal, errors.ModelFailure)
     return error if isinstance(error, told) else MASKED
 
 
@@ -65,5 +73,6 @@ def _details(error: errors.RhapsodeError, message: str, pushback: int | None) ->
     if isinstance(error, errors.InvalidField):
         violation = BadRequest.FieldViolation(field=error.field, description=message, reason=error.reason)
         yield BadRequest(field_violations=[violation])
-    if pushback is not None:
-        yield RetryInfo(retry_delay=Duration(nanos=pushback * 1_000_000 % 10**9, seconds=pushback // 1000))
+    delay = round(error.seconds * 1000) if isinstance(error, errors.QuotaError) else pushback
+    if delay is not None:
+        yield RetryInfo(retry_delay=Duration(nanos=delay * 1_000_000 % 10**9, seconds=delay // 1000))

@@ -132,6 +132,8 @@ class Server:
             self.metrics_address = self._endpoint.address
         self._describe()
         self._catalog.start()
+        loop = asyncio.get_running_loop()
+        self._metrics.loop_tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
         self._lag = asyncio.create_task(watch_lag(self._metrics.loop_lag.observe))
         await self._grpc.start()
 
