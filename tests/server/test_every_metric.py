@@ -109,6 +109,7 @@ async def slow_reader(seen: Watched) -> None:
     call = seen.server.image.StreamImages(image_pb2.StreamImagesRequest(generation=asked))
     await call.read()
     await seen.until("rhapsode_streams_stalled_total")
+    await seen.until("rhapsode_streams_given_up_total")
     call.cancel()
 
 
@@ -133,7 +134,7 @@ async def late(seen: Watched) -> None:
 
 
 async def test_every_metric_in_the_documents_moves(loaded: Loaded) -> None:
-    async with watched(loaded) as busy:
+    async with watched(loaded, stall_timeout=0.5) as busy:
         for cause in (work, crowd, slow_reader, full_pool):
             await cause(busy)
         await busy.until("rhapsode_event_loop_lag_seconds")

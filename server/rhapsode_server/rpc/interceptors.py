@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 
-from rhapsode_server.errors import MalformedRequest, RequestError, ShuttingDown
+from rhapsode_server.errors import ClientTooSlow, MalformedRequest, RequestError, ShuttingDown
 from rhapsode_server.observe.logs import Log, note, notes
 from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.observe.rpcs import OTHER, RpcMetrics
@@ -39,7 +39,9 @@ class Guard(grpc.aio.ServerInterceptor):
         rpc_metrics: RpcMetrics,
         log: Log,
         traces: Traces = NO_TRACES,
+        stall_timeout: float = 30,
     ) -> None:
+        self._stall_timeout = stall_timeout
         self._catalog = catalog
         self._metrics = metrics
         self._rpc_metrics = rpc_metrics
@@ -84,7 +86,7 @@ class Guard(grpc.aio.ServerInterceptor):
         metadata = tuple(context.invocation_metadata() or ())
         traces = self._traces if rpc.ours else NO_TRACES  # a probe each second is no news
         span = traces.rpc(rpc.path, metadata, context.peer())
-        call = Call(context, self._request_id(metadata), rpc.unary, span)
+        call = Call(context, self._request_id(metadata), rpc.unary, span, self._stall_timeout)
         _enter(span, call.request_id)
         rpc.metrics.began(deadline=call.time_remaining() is not None)
         code = grpc.StatusCode.OK
@@ -99,6 +101,8 @@ class Guard(grpc.aio.ServerInterceptor):
             note(reason=mask(error).reason)
             if isinstance(error, RequestError):
                 self._count_refusal(request, error.reason)
+            elif isinstance(error, ClientTooSlow):  # abort waits until the client reads, or the call is over otherwise
+                self._metrics.given_up.labels(self._catalog.label(request)).inc()
             elif code is grpc.StatusCode.INTERNAL:
                 self._log.error("failed", exc_info=error)
             status, trailing = status_of(mask(error))
@@ -106,8 +110,14 @@ class Guard(grpc.aio.ServerInterceptor):
             # request of megabytes would stay.
             del request
             _clear_frames(error)
-            await context.abort(code, status.message, (*trailing, (REQUEST_ID, call.request_id)))
+            try:
+                await context.abort(code, status.message, (*trailing, (REQUEST_ID, call.request_id)))
+            except (
+                grpc.aio.InternalError
+            ) as gone:  # the client left while its status waited behind what it did not read
+                raise asyncio.CancelledError from gone
         finally:
+            call.close()
             span.end(code.name, notes())
             self._end(rpc, CODES[code], time.perf_counter() - began, context.peer())
 

@@ -122,7 +122,8 @@ class Server:
     async def start(self) -> None:
         """Drive the models and listen. Raises ConfigError where an address cannot be had."""
         services = self._services()
-        self._guard = Guard(services, self._catalog, self._metrics, self._rpc_metrics, self._log, self._traces)
+        reporting = (self._metrics, self._rpc_metrics, self._log, self._traces)
+        self._guard = Guard(services, self._catalog, *reporting, stall_timeout=self._config.stall_timeout)
         self._grpc = grpc.aio.server(interceptors=[self._guard], options=channel_arguments(self._config))
         self._grpc.add_generic_rpc_handlers([each.handler() for each in services])
         self.address = _bind(self._grpc, self._config.address, self._tls, shared=self._config.workers > 1)
