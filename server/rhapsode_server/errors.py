@@ -25,8 +25,8 @@ RhapsodeError
 │   └── DeadlineExpired  the deadline passed before the work was done
 ├── ModelFailure         the model could not do it
 │   ├── NonFiniteOutput  it gave NaN or infinity
-│   ├── OutOfMemory      there is not the memory for it
 │   └── RunFailed        ONNX Runtime failed
+│       └── OutOfMemory  there is not the memory for the run
 └── StartupError         the server cannot start
     ├── ConfigError      an option is wrong
     ├── BundleError      a bundle is broken, or lies about itself
@@ -198,16 +198,16 @@ class NonFiniteOutput(ModelFailure):
     reason = "NON_FINITE_OUTPUT"
 
 
-class OutOfMemory(ModelFailure):
-    """There is not the memory for it."""
-
-    reason = "OUT_OF_MEMORY"
-
-
 class RunFailed(ModelFailure):
     """ONNX Runtime failed."""
 
     reason = "RUN_FAILED"
+
+
+class OutOfMemory(RunFailed):
+    """There is not the memory for the run."""
+
+    reason = "OUT_OF_MEMORY"
 
 
 class StartupError(RhapsodeError):

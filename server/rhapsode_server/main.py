@@ -33,7 +33,7 @@ def run(argv: list[str], environ: dict[str, str]) -> int:
                 print("\n".join(command_line.lines(settings)))
             case "check" | "serve":
                 with closing(open_log(settings.log_level, settings.log_format, version("rhapsode"))) as log:
-                    _serve(settings, read_settings(environ), log, check_only=action == "check")
+                    return _serve(settings, read_settings(environ), log, check_only=action == "check")
     except StartupError as error:
         with suppress(OSError):  # the exit code says the same where nobody reads
             print(error.message, file=sys.stderr)
@@ -43,11 +43,11 @@ def run(argv: list[str], environ: dict[str, str]) -> int:
     return 0
 
 
-def _serve(settings: Config, tracing: TracesSettings | None, log: Log, check_only: bool) -> None:
+def _serve(settings: Config, tracing: TracesSettings | None, log: Log, check_only: bool) -> int:
     with nothing_to_lose(finished_by_it=not check_only):
         if settings.workers > 1 and not check_only:
             supervise(settings, tracing, log)
-            return
+            return 0
         from rhapsode_server.serve import life  # only here: a supervisor has no use for gRPC and ONNX Runtime
 
         if not check_only:
@@ -55,8 +55,8 @@ def _serve(settings: Config, tracing: TracesSettings | None, log: Log, check_onl
         runtime, models = life.load(settings, log)
         if check_only:
             log.info("checked", models=len(models.models))
-            return
-        run_alone(life.serve(settings, runtime, models, log, tracing))
+            return 0
+        return run_alone(life.serve(settings, runtime, models, log, tracing))
 
 
 if __name__ == "__main__":

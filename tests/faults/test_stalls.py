@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import grpc
 import pytest
@@ -35,7 +36,7 @@ async def hasty(some_models: Loaded) -> AsyncIterator[Running]:
         yield server
 
 
-def stalled_stream(server: Running) -> "grpc.aio.UnaryStreamCall[object, image_pb2.StreamImagesResponse]":
+def stalled_stream(server: Running) -> Any:
     asked = images(COUNT, format=image_pb2.IMAGE_FORMAT_RAW_FLOAT32)
     return server.image.StreamImages(image_pb2.StreamImagesRequest(generation=asked))
 
@@ -119,7 +120,8 @@ async def test_a_client_of_ours_goes_on_exactly_where_it_stood(hasty: Running) -
 
 
 async def test_a_watcher_of_health_is_no_stalled_reader(hasty: Running) -> None:
-    watch = health_pb2_grpc.HealthStub(hasty.channel).Watch(health_pb2.HealthCheckRequest(service=""))
+    stub: Any = health_pb2_grpc.HealthStub(hasty.channel)
+    watch = stub.Watch(health_pb2.HealthCheckRequest(service=""))
     assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
     call = stalled_stream(hasty)
     await call.read()

@@ -32,6 +32,7 @@ FACTS = {
 }
 ELSEWHERE = {
     "rhapsode_log_lines_dropped_total",  # moves where nobody reads them: test_log_outputs.py
+    "rhapsode_run_failures_total",  # moves where runs fail: faults/test_out_of_memory.py
     "rhapsode_spans_dropped_total",  # moves where traces fail: test_traces_export.py
     "rhapsode_worker_restarts_total",  # moves where there are workers: test_workers.py
 }

@@ -23,7 +23,7 @@ class Session(Protocol):
     """A graph that can be run."""
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
-        """Compute every output from every input, both by name. Raises RunFailed."""
+        """Compute every output from every input, both by name. Raises RunFailed or DeviceLost."""
         ...
 
 
@@ -44,7 +44,7 @@ class ResidentRuns(Protocol):
     ) -> tuple[Mapping[str, NDArray[Any]], Mapping[str, Tensor]]:
         """Compute from arrays and from tensors of an earlier run: `outputs` as arrays, `staying` left where they lie.
 
-        An array that is fed again must not have been changed. Raises RunFailed.
+        An array that is fed again must not have been changed. Raises RunFailed or DeviceLost.
         """
         ...
 
@@ -75,6 +75,7 @@ class Model(Protocol[RowT_contra, EventT]):
     def advance(self, rows: Sequence[RowT_contra]) -> Sequence[Outcome[EventT]]:
         """Advance every row by one run: one outcome for each row, in order.
 
-        Raises RunFailed where the run failed as a whole.
+        Raises RunFailed or DeviceLost where the run failed as a whole; every row then stands where it stood, and may be
+        advanced again, by itself or with others.
         """
         ...

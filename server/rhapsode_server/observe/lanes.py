@@ -28,7 +28,8 @@ _ITEM_OF_ROLE: Mapping[Role, str] = MappingProxyType(
     }
 )
 _STAGES: tuple[Left, ...] = ("queued", "running", "streaming")
-_REJECTIONS = ("queue_full", "shutting_down", "deadline_expired")
+_REJECTIONS = ("queue_full", "shutting_down", "deadline_expired", "model_unhealthy", "device_lost")
+_FAILURES = ("run_failed", "out_of_memory", "device_lost")
 _LANE = ("model", "version", "role")
 _LONG = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -53,6 +54,9 @@ class Lanes:
         self.queue_wait = histogram("rhapsode_queue_wait_seconds", "From a job's arrival to its first run.", _LONG)
         self.rows_per_run = histogram("rhapsode_rows_per_run", "Rows advanced by one run of ONNX Runtime.", _ROWS)
         self.run_seconds = histogram("rhapsode_run_seconds", "Time of one run, sampling included.", SHORT)
+        self.failed_runs = counter(
+            "rhapsode_run_failures_total", "Runs of which no row got on, by the reason.", (*_LANE, "reason")
+        )
         self.first_message = histogram(
             "rhapsode_time_to_first_message_seconds", "From a job's arrival to its first event for the reader.", _LONG
         )
@@ -83,6 +87,7 @@ class LaneMetrics:
         self._queue_wait = lanes.queue_wait.labels(*lane)
         self._rows_per_run = lanes.rows_per_run.labels(*lane)
         self._run_seconds = lanes.run_seconds.labels(*lane)
+        self._failed = {reason: lanes.failed_runs.labels(*lane, reason) for reason in _FAILURES}
         self._first_message = lanes.first_message.labels(*lane)
         self._gaps = lanes.gaps.labels(*lane)
         self._items = lanes.items.labels(model, _ITEM_OF_ROLE[role])
@@ -106,6 +111,10 @@ class LaneMetrics:
         self._rows_per_run.observe(rows)
         self._run_seconds.observe(seconds, exemplar(trace))
 
+    def failed(self, reason: str) -> None:
+        """Report a run of which no row got on: the error's reason, one of three."""
+        self._failed[reason.lower()].inc()
+
     def first_event(self, seconds: float, trace: TraceContext | None = None) -> None:
         """Report how long a job's reader waited for its first event."""
         self._first_message.observe(seconds, exemplar(trace))
@@ -127,7 +136,7 @@ class LaneMetrics:
         self._expired.inc()
 
     def rejected(self, reason: str) -> None:
-        """Report a job that was refused: the error's reason in lower case, one of three."""
+        """Report a job that was refused: the error's reason, one of those known."""
         self._rejected[reason.lower()].inc()
 
     def stalled(self) -> None:

@@ -21,11 +21,16 @@ LIVENESS = "liveness"
 
 
 class Health:
-    """The health of named services: "liveness" serves while the event loop turns, the others until a stop begins."""
+    """The health of named services: "liveness" serves while the event loop turns, the others until a stop begins.
+
+    A model ceases to serve by itself where it fails; everything does where only a restart helps.
+    """
 
     def __init__(self, names: Iterable[str]) -> None:
         self._states: dict[str, int] = dict.fromkeys(("", LIVENESS, "readiness", *names), SERVING)
         self._changed = asyncio.Event()
+        self._left = False
+        self._failed = False
         self._closed = False
 
     def service(self) -> Service:
@@ -34,8 +39,24 @@ class Health:
 
     def leave(self) -> None:
         """Tell that the server is about to stop; it still serves."""
-        self._states = {name: SERVING if name == LIVENESS else NOT_SERVING for name in self._states}
+        self._left = True
+        self._states = {
+            name: SERVING if name == LIVENESS and not self._failed else NOT_SERVING for name in self._states
+        }
         self._wake()
+
+    def fail(self) -> None:
+        """Tell that nothing serves, nor lives: whoever looks after the process may end it."""
+        self._left = self._failed = True
+        self._states = dict.fromkeys(self._states, NOT_SERVING)
+        self._wake()
+
+    def set(self, name: str, *, serving: bool) -> None:
+        """Tell whether one model serves, until all cease to."""
+        state = SERVING if serving else NOT_SERVING
+        if not self._left and self._states.get(name) not in (None, state):
+            self._states[name] = state
+            self._wake()
 
     def close(self) -> None:
         """End all watches."""

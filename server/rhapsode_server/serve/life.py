@@ -23,7 +23,7 @@ from rhapsode_server.observe.traces_settings import TracesSettings
 from rhapsode_server.observe.workers import WorkerMetrics
 from rhapsode_server.repository import registry
 from rhapsode_server.repository.registry import Batching, LoadedModel, Registry
-from rhapsode_server.rpc.catalog import Catalog
+from rhapsode_server.rpc.catalog import AnyDriver, Catalog
 from rhapsode_server.rpc.convert_models import Ground
 from rhapsode_server.rpc.darkroom import Darkroom
 from rhapsode_server.rpc.health import Health
@@ -35,10 +35,13 @@ from rhapsode_server.rpc.routes import Service
 from rhapsode_server.rpc.text import TextService
 from rhapsode_server.runtime.providers import CPU, Runtime, RuntimeOptions
 from rhapsode_server.serve.arguments import channel_arguments
+from rhapsode_server.serve.fate import Fate
 from rhapsode_server.serve.lag import watch_lag
 from rhapsode_server.serve.port import check_free
+from rhapsode_server.serve.process import SLACK
 from rhapsode_server.serve.processors import share
 from rhapsode_server.serve.tls import Tls, read_tls
+from rhapsode_server.serve.watchdog import Watchdog, watching
 from rhapsode_server.serve.wish import wish_to_stop
 
 LAST_WORDS = 2.0  # seconds beyond the grace in which requests that are cut off still get their status
@@ -96,7 +99,13 @@ class Server:
     """A server of loaded models. Lives in one event loop; starts once, stops once."""
 
     def __init__(
-        self, config: Config, runtime: Runtime, models: Registry, log: Log, traces: Traces = NO_TRACES
+        self,
+        config: Config,
+        runtime: Runtime,
+        models: Registry,
+        log: Log,
+        traces: Traces = NO_TRACES,
+        wish: Callable[[], object] = lambda: None,
     ) -> None:
         self._config = config
         self._traces = traces
@@ -107,7 +116,9 @@ class Server:
         self._rpc_metrics = RpcMetrics(self.registry)
         WorkerMetrics(self.registry).workers.set(1)
         LogMetrics(self.registry, log)
-        self._catalog = Catalog(models, config, self._metrics, traces)
+        self.catalog = Catalog(models, config, self._metrics, traces, lambda *news: self.fate.feel(*news))
+        self.fate: Fate
+        self._wish = wish
         self._darkroom = Darkroom(Pace(config.flush_tokens, config.flush_interval_ms / 1000), self._metrics, traces)
         self._ground = Ground(runtime.placement.provider, runtime.placement.fallback_reason, runtime.version)
         self._tls = read_tls(config)
@@ -122,8 +133,9 @@ class Server:
     async def start(self) -> None:
         """Drive the models and listen. Raises ConfigError where an address cannot be had."""
         services = self._services()
+        self.fate = Fate(self.catalog, self._health, self._log, self._wish)
         reporting = (self._metrics, self._rpc_metrics, self._log, self._traces)
-        self._guard = Guard(services, self._catalog, *reporting, stall_timeout=self._config.stall_timeout)
+        self._guard = Guard(services, self.catalog, *reporting, stall_timeout=self._config.stall_timeout)
         self._grpc = grpc.aio.server(interceptors=[self._guard], options=channel_arguments(self._config))
         self._grpc.add_generic_rpc_handlers([each.handler() for each in services])
         self.address = _bind(self._grpc, self._config.address, self._tls, shared=self._config.workers > 1)
@@ -132,7 +144,7 @@ class Server:
             self._endpoint = open_endpoint(self._config.metrics_address, self.registry)
             self.metrics_address = self._endpoint.address
         self._describe()
-        self._catalog.start()
+        self.catalog.start()
         loop = asyncio.get_running_loop()
         self._metrics.loop_tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
         self._lag = asyncio.create_task(watch_lag(self._metrics.loop_lag.observe))
@@ -161,7 +173,7 @@ class Server:
         self._log.info("stopping", grace=self._config.grace)
         stopping = asyncio.create_task(self._grpc.stop(self._config.grace + LAST_WORDS))
         await asyncio.wait([stopping], timeout=self._config.grace)
-        await self._catalog.stop()
+        await self.catalog.stop()
         await stopping
         await self._close()
         self._log.info("stopped")
@@ -176,11 +188,11 @@ class Server:
 
     def _services(self) -> Sequence[Service]:
         ours = [
-            TextService(self._catalog, self._config, self._metrics).service(),
-            ImageService(self._catalog, self._config, self._darkroom).service(),
-            ModelService(self._catalog, self._config, self._ground).service(),
+            TextService(self.catalog, self._config, self._metrics).service(),
+            ImageService(self.catalog, self._config, self._darkroom).service(),
+            ModelService(self.catalog, self._config, self._ground).service(),
         ]
-        models = (served.loaded.name for served in self._catalog.models)
+        models = (served.loaded.name for served in self.catalog.models)
         self._health = Health([*(each.name for each in ours), *models])
         told = [*ours, self._health.service()]
         return [*told, *Reflection(told).services()]
@@ -193,7 +205,7 @@ class Server:
             for doubt in self._tls.doubts(datetime.now(UTC)):
                 self._log.warning("certificate", reason=doubt)
         self._metrics.started(version("rhapsode"), ground.onnxruntime, grpc.__version__, ground.provider, fallback)
-        for served in self._catalog.models:
+        for served in self.catalog.models:
             model = served.loaded
             self._metrics.loaded(
                 model.name, model.version, model.digest, model.fingerprint, ground.provider, model.load_seconds
@@ -211,19 +223,29 @@ async def serve(
     log: Log,
     tracing: TracesSettings | None = None,
     on_ready: Callable[[Server, asyncio.Event], object] = _say_ready,
-) -> None:
+) -> int:
     """Serve until SIGTERM or SIGINT, then stop gracefully; a second signal ends the process at once.
+
+    Stops also where only a restart helps: the exit status is then not 0.
 
     `on_ready` is called in the event loop once it serves, with an event that wishes for the end as a signal does.
     """
     with wish_to_stop(log) as asked:
         loop = asyncio.get_running_loop()
         traces = open_traces(tracing, version("rhapsode"), log, loop.call_soon_threadsafe)
-        server = Server(config, runtime, models, log, traces)
+        server = Server(config, runtime, models, log, traces, asked.set)
         await server.start()
         on_ready(server, asked)
-        await asked.wait()
-        await server.stop()
+        with watching(_watchdog(server, config, log)):
+            await asked.wait()
+            await server.stop()
+        return server.fate.exit_code
+
+
+def _watchdog(server: Server, config: Config, log: Log) -> Watchdog[AnyDriver]:
+    drivers, stop = list(server.catalog.drivers()), config.drain_delay + config.grace + SLACK
+    call = asyncio.get_running_loop().call_soon_threadsafe
+    return Watchdog(drivers, server.fate.hung, config.run_timeout, stop, log, call)
 
 
 def _bind(server: grpc.aio.Server, address: str, tls: Tls | None, *, shared: bool) -> str:

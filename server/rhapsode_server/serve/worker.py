@@ -40,7 +40,7 @@ def run(order: Order, line: Upwards) -> int:
         with nothing_to_lose():
             runtime, models = life.load(config, log)
             on_ready = partial(listener.serving, frozenset(model.fingerprint for model in models.models))
-            run_alone(life.serve(config, runtime, models, log, order.tracing, on_ready))
+            code = run_alone(life.serve(config, runtime, models, log, order.tracing, on_ready))
             listener.tell()
     except StartupError as error:
         wrong_option = isinstance(error, ConfigError)
@@ -48,7 +48,7 @@ def run(order: Order, line: Upwards) -> int:
         return 2 if wrong_option else 1
     finally:
         log.close()
-    return 0
+    return code
 
 
 class Listener(Thread):
