@@ -153,10 +153,9 @@ class Driver(Generic[RowT, EventT]):
 
     def _drive(self) -> None:
         while (plan := self._next_plan()) is not None:
-            reports = [*plan.expired]
+            self._tell(plan.expired)  # not after a run that is none of theirs
             if plan.batch:
-                reports += self._run(plan.batch)
-            self._tell(reports)
+                self._tell(self._run(plan.batch))
 
     def _next_plan(self) -> Plan[RowT, EventT] | None:
         """Wait until there is something to do: it, or None when the driver stops."""

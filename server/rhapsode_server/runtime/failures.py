@@ -43,6 +43,6 @@ def brief(error: Exception) -> str:
     """
     text = re.sub(r"(?<!\w)/\S+", "", str(error).split("Status Message:")[-1])
     text = re.sub(r"\[ONNXRuntimeError\] : \d+ : ", "", text)
-    text = re.sub(r" ; (hostname|file|line|expr)=[^;]*", "", text)
+    text = re.sub(r"\s*; (hostname|file|line|expr)=[^;]*", "", text)
     text = re.sub(r"(const )?[\w:*&<>]+ onnxruntime::[\w:<>]+\([^)]*\)( const)?( \[with [^\]]*\])?", "", text)
     return " ".join(text.split())[:_LONGEST_REASON] or type(error).__name__
