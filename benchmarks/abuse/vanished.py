@@ -17,7 +17,7 @@ from statistics import median
 
 import grpc
 from benchmarks.abuse import asked
-from benchmarks.abuse.good import PLAIN
+from benchmarks.abuse.good import PLAIN, asking
 from benchmarks.abuse.leftover import Leftover, leftover
 from benchmarks.abuse.promise import Promise, at_most, told
 from benchmarks.abuse.victim import TEXT, Victim, victim
@@ -26,7 +26,6 @@ from benchmarks.abuse.wire import TEXT_STREAM
 KILLED, FROZEN = 200, 4
 RUN_BUDGET_MS = 50.0  # the server's own default
 LIMIT_SECONDS = 5.0  # keepalive and its timeout, and a second
-_UNARY = "/rhapsode.v1.TextService/GenerateText"
 _LONG = 1_000_000  # tokens
 _WAITS = (0.02, 0.06)  # seconds that the next one has been waiting when the client vanishes
 _PATIENCE = 60.0
@@ -90,7 +89,7 @@ def freeze(server: Victim, count: int, model: str = TEXT) -> Frozen:
 def _vanish(server: Victim, how: signal.Signals, count: int, model: str) -> tuple[tuple[float, ...], Leftover]:
     dice = random.Random(count)
     with grpc.insecure_channel(server.address, PLAIN) as channel, _nursery(server.address, model) as nursery:
-        ask: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(_UNARY)
+        ask = asking(channel)
         ask(asked.text(1, model), timeout=_PATIENCE)
         before = server.patient.until(lambda vitals: vitals.idle, _PATIENCE)
         seconds = tuple(_round(nursery, ask, asked.text(1, model), how, dice.uniform(*_WAITS)) for _ in range(count))
