@@ -38,6 +38,7 @@ from rhapsode_server.serve.arguments import channel_arguments
 from rhapsode_server.serve.fate import Fate
 from rhapsode_server.serve.lag import watch_lag
 from rhapsode_server.serve.port import check_free
+from rhapsode_server.serve.preflight import check_sizes
 from rhapsode_server.serve.process import SLACK
 from rhapsode_server.serve.processors import share
 from rhapsode_server.serve.tls import Tls, read_tls
@@ -87,9 +88,7 @@ def _batching(config: Config, runtime: Runtime) -> Batching:
 
     Raises ConfigError where a size is larger than any batch.
     """
-    sizes = tuple(int(word) for word in config.batch_buckets.split(",") if word)
-    if any(size > config.max_batch for size in sizes):
-        raise ConfigError(f"--batch-buckets: no batch is larger than --max-batch, {config.max_batch}")
+    sizes = check_sizes(config)
     if not sizes and runtime.placement.provider != CPU:
         sizes = (config.max_batch,)
     return Batching(config.max_batch, config.run_steps, config.run_budget_ms / 1000, sizes, config.step_form)
