@@ -5,7 +5,7 @@ import selectors
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,14 +13,15 @@ from typing import Any, Self
 from benchmarks.fuzz.bundle_trial import Trial
 
 _START = 120.0  # seconds, on a machine that is busy
-_QUIET: Mapping[str, str] = {"ORT_DISABLE_TELEMETRY": "1"}
+WORKER = ("-m", "benchmarks.fuzz.bundle_worker")
 
 
 class Child:
     """Asks one mutant after another. What ends or stops the process costs that process alone."""
 
-    def __init__(self, models: Path, patience: float) -> None:
-        self._models = models
+    def __init__(self, models: Path, patience: float, program: Sequence[str] = WORKER) -> None:
+        """Let `program`, Python's arguments, break what is below `models`, with so many seconds for each."""
+        self._command = (sys.executable, *program, str(models))
         self._patience = patience
         self._process: subprocess.Popen[str] | None = None
 
@@ -48,24 +49,23 @@ class Child:
             fields: dict[str, Any] = json.loads(said)
             return Trial(**fields)
         code = process.wait()
-        self._process = None
+        self._end()
         return Trial(number, finding=f"ends the process: {signal.Signals(-code).name if code < 0 else code}")
 
     def _begin(self) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "benchmarks.fuzz.bundle_worker", str(self._models)]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
         if not _speaks(self._process, _START) or _line(self._process) != "ready\n":
             self._end()
-            raise RuntimeError(f"no worker: {' '.join(command)} does not begin")
+            raise RuntimeError(f"no worker: {' '.join(self._command)} does not begin")
         return self._process
 
     def _end(self) -> None:
         if self._process is not None:
             self._process.kill()
-            self._process.communicate()
-            self._process = None
+            with self._process:  # closes the pipes, and waits
+                self._process = None
 
 
 def _speaks(process: "subprocess.Popen[str]", patience: float) -> bool:

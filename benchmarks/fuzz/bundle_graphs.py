@@ -8,6 +8,7 @@ import onnx
 from benchmarks.fuzz import bundle_messages as messages
 from benchmarks.fuzz import bundle_wild as wild
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, numpy_helper
+from onnx.defs import OpSchema
 
 _CONTRIBUTED = ("MatMulNBits", "FusedConv", "Attention", "GroupQueryAttention", "QuickGelu", "EPContext", "BeamSearch")
 _SIZED = ("ConstantOfShape", "Expand", "Tile", "Range", "Pad", "Resize", "OneHot", "Loop", "Scan", "If", "NonZero")
@@ -28,8 +29,14 @@ def _another_operator(model: ModelProto, dice: Random) -> None:
     if dice.random() < 0.2:
         node.domain, node.op_type = "com.microsoft", dice.choice(_CONTRIBUTED)
         model.opset_import.append(onnx.helper.make_opsetid("com.microsoft", 1))
-    else:
-        node.op_type = dice.choice(_SIZED) if dice.random() < 0.3 else dice.choice(_standard())
+        return
+    schema = _operator(len(node.input), dice)
+    node.op_type = schema.name
+    if dice.random() < 0.7:  # one that the checker of ONNX lets through
+        known = [attribute for attribute in node.attribute if attribute.name in schema.attributes]
+        del node.attribute[:]
+        node.attribute.extend(known)
+        _require(node, schema, dice)
 
 
 def _another_wire(model: ModelProto, dice: Random) -> None:
@@ -49,10 +56,12 @@ def _a_node_between(model: ModelProto, dice: Random) -> None:
         return
     taken, made = node.input[0], f"between{dice.randrange(10**6)}"
     others = [dice.choice(_values(model)) for _ in range(dice.choice((0, 0, 1, 2)))]
-    operator = dice.choice(_SIZED) if dice.random() < 0.3 else dice.choice(_standard())
+    schema = _operator(1 + len(others), dice)
     place = list(model.graph.node).index(node)
     node.input[0] = made
-    model.graph.node.insert(place, onnx.helper.make_node(operator, [taken, *others], [made]))
+    between = onnx.helper.make_node(schema.name, [taken, *others], [made])
+    _require(between, schema, dice)
+    model.graph.node.insert(place, between)
 
 
 def _an_attribute(model: ModelProto, dice: Random) -> None:
@@ -125,14 +134,35 @@ def _node(model: ModelProto, dice: Random) -> NodeProto:
     return dice.choice(list(model.graph.node) or [model.graph.node.add()])
 
 
+def _operator(inputs: int, dice: Random) -> OpSchema:
+    """A standard operator, most often one that takes so many inputs."""
+    if dice.random() < 0.2:
+        return onnx.defs.get_schema(dice.choice(_SIZED))
+    fitting = [schema for schema in _standard() if schema.min_input <= inputs <= schema.max_input]
+    return dice.choice(fitting or _standard())
+
+
+def _require(node: NodeProto, schema: OpSchema, dice: Random) -> None:
+    """Give the node the attributes that its operator cannot be without, with values of the right kind."""
+    there = {attribute.name for attribute in node.attribute}
+    for name, attribute in sorted(schema.attributes.items()):
+        if name in there or not (attribute.required or dice.random() < 0.2):
+            continue
+        numbers = [dice.choice((0, 1, 2, 3, -1, wild.whole(dice))) for _ in range(dice.randrange(1, 5))]
+        values = {"INT": numbers[0], "INTS": numbers, "FLOAT": wild.real(dice), "FLOATS": [1.0], "STRING": "linear"}
+        if (kind := str(attribute.type).rpartition(".")[2]) in values:
+            node.attribute.append(onnx.helper.make_attribute(name, values[kind]))
+
+
 def _values(model: ModelProto) -> Sequence[str]:
     made = [name for node in model.graph.node for name in node.output]
     return [*made, *(value.name for value in model.graph.input), *(t.name for t in model.graph.initializer), "", "none"]
 
 
 @cache
-def _standard() -> Sequence[str]:
-    return sorted({schema.name for schema in onnx.defs.get_all_schemas() if schema.domain == ""})
+def _standard() -> Sequence[OpSchema]:
+    """In an order of their own, so that a mutant is the same everywhere."""
+    return sorted((schema for schema in onnx.defs.get_all_schemas() if schema.domain == ""), key=lambda each: each.name)
 
 
 _WAYS: Sequence[Callable[[ModelProto, Random], None]] = (

@@ -51,7 +51,7 @@ def _outcome(folder: Path, runtime: Runtime) -> tuple[str, str]:
         serve(loading.load(folder, runtime, Batching(max_batch=8)))
     except BundleError as error:
         leak = next((word for word in (*_TRACES, str(folder)) if word in error.message), "")
-        rule = error.message.rpartition("docs/bundle.md, ")[2].rstrip(")")
+        rule = error.message.partition("docs/bundle.md, ")[2].partition(")")[0]
         return rule, f"the message tells {leak!r}: {error.message[:300]}" if leak else ""
     except Exception as error:  # whatever it is, it is a finding
         last = traceback.extract_tb(error.__traceback__)[-1]

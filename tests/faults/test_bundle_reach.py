@@ -185,3 +185,12 @@ def test_a_manifest_of_anything_is_a_refusal(folder: Path, text: str, shape: str
     lines = refusal(folder).splitlines()
     assert all(line.startswith("bundle tiny-digits/1: ") and line.isprintable() for line in lines)
     assert all(len(line) < 500 for line in lines)
+
+
+@pytest.mark.parametrize("name", [b"latent", b"image", b"Tanh", b"batch", b"expand", b"folded"])
+def test_a_name_that_is_no_text_is_a_refusal(folder: Path, name: bytes) -> None:
+    """The parser gives bytes for it, which are like no name and sort beside none."""
+    content = (folder / FILE).read_bytes()
+    assert name in content
+    write(folder, FILE, content.replace(name, b"\xff\xd5" + name[2:]))
+    check_line(refusal(folder), folder, "G1", "not UTF-8")

@@ -10,7 +10,7 @@ from onnx import GraphProto, ModelProto, TensorProto, numpy_helper
 
 from rhapsode.v1.bundle_pb2 import Graph
 from rhapsode_server.repository import limits, operators, sizes, stored
-from rhapsode_server.repository.onnx_parts import tensors
+from rhapsode_server.repository.onnx_parts import names, tensors
 from rhapsode_server.repository.problems import Problem
 from rhapsode_server.repository.tensors import Comparison, actual, declared
 
@@ -25,6 +25,14 @@ def check(content: bytes, graph: Graph) -> Iterator[Problem]:
     except DecodeError:
         yield Problem("G1", graph.file, "is not an ONNX model")
         return
+    # The parser lets names through that are no text, and then gives bytes for them.
+    if all(isinstance(name, str) for name in names(model)):
+        yield from _problems(model, graph)
+    else:
+        yield Problem("G1", graph.file, "has a name that is not UTF-8")
+
+
+def _problems(model: ModelProto, graph: Graph) -> Iterator[Problem]:
     broken = [*_safety_problems(model, graph.file)]
     yield from broken
     if not broken:  # the checker and the comparisons only make sense of what is sound so far
@@ -48,6 +56,8 @@ def _checker_problems(model: ModelProto, file: str) -> Iterator[Problem]:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
         yield Problem("G1", file, f"is not valid ONNX: {' '.join(str(error).split())[:200]}")
+    except UnicodeDecodeError:  # what it had to say quotes bytes of the file
+        yield Problem("G1", file, "is not valid ONNX, in a place that is no text")
 
 
 def _tensor_problems(found: GraphProto, graph: Graph) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from onnx import AttributeProto, GraphProto, NodeProto, SparseTensorProto, TensorProto
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +38,19 @@ def scopes(graph: GraphProto) -> Iterator[Scope]:
             for attribute in node.attribute:
                 inner = [attribute.g] if attribute.HasField("g") else []
                 waiting += [Scope(part, scope, repeated) for part in (*inner, *attribute.graphs)]
+
+
+def names(model: ModelProto) -> Iterator[str]:
+    """Every name that is looked at anywhere: of values, nodes, operators, axes, tensors."""
+    yield from (entry.domain for entry in model.opset_import)
+    yield from (function.name for function in model.functions)
+    for scope in scopes(model.graph):
+        for node in scope.graph.node:
+            yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+            yield from (attribute.name for attribute in node.attribute)
+        for value in (*scope.graph.input, *scope.graph.output, *scope.graph.value_info):
+            yield from (value.name, *(axis.dim_param for axis in value.type.tensor_type.shape.dim))
+    yield from (tensor.name for tensor in tensors(model.graph))
 
 
 def nodes(graph: GraphProto) -> Iterator[NodeProto]:

@@ -34,9 +34,13 @@ class Registry:
 
 
 def load(
-    models: Path, runtime: Runtime, batching: Batching, progress: Callable[[LoadedModel], None] = lambda _: None
+    models: Path,
+    runtime: Runtime,
+    batching: Batching,
+    progress: Callable[[LoadedModel], None] = lambda _: None,
+    begin: Callable[[str, str], None] = lambda _, __: None,
 ) -> Registry:
-    """Load every bundle models/<name>/<version>/, telling each to `progress`.
+    """Load every bundle models/<name>/<version>/, telling its folders to `begin` before it, and it to `progress` after.
 
     Raises BundleError with the problems of all bundles at once, StartupError where there is no bundle at all. Plain
     files and names that begin with a dot are passed over, at both levels.
@@ -50,6 +54,7 @@ def load(
             f"'rhapsode-train diagonals-gan --quick --out {models}'"
         )
     for folder in folders:
+        begin(folder.parent.name, folder.name)
         try:
             model = loading.load(folder, runtime, batching)
         except BundleError as error:
