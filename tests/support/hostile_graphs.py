@@ -74,3 +74,23 @@ def field(number: int, content: bytes) -> bytes:
         length.append(size & 127 | 128)
         size >>= 7
     return bytes([number << 3 | 2, *length, size]) + content
+
+
+def hungry(numbers: int) -> Change:
+    """A picture that takes so many numbers for each row on its way, which nobody can tell without running it."""
+
+    def change(model: ModelProto) -> None:
+        last = model.graph.node[-1]
+        last.output[0] = "clean"
+        model.graph.initializer.extend([whole("each", numbers, 1), whole("first", 0)])
+        model.graph.node.extend(
+            [
+                helper.make_node("Shape", ["latent"], ["shape"]),
+                helper.make_node("Mul", ["shape", "each"], ["large"]),
+                helper.make_node("ConstantOfShape", ["large"], ["nothing"]),
+                helper.make_node("ReduceMax", ["nothing"], ["zero"], keepdims=0),
+                helper.make_node("Add", ["clean", "zero"], ["image"]),
+            ]
+        )
+
+    return change
