@@ -1,10 +1,12 @@
 """A process that tries out mutants for us, replaced when one of them ends it."""
 
 import json
+import os
 import selectors
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +25,7 @@ class Child:
         """Let `program`, Python's arguments, break what is below `models`, with so many seconds for each."""
         self._command = (sys.executable, *program, str(models))
         self._patience = patience
+        self._place = tempfile.TemporaryDirectory(prefix="rhapsode-fuzz-")  # what a killed process leaves behind, too
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
@@ -32,8 +35,9 @@ class Child:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the process."""
+        """End the process, and remove what is left of mutants."""
         self._end()
+        self._place.cleanup()
 
     def ask(self, number: int) -> Trial:
         """Try the mutant of this number."""
@@ -54,7 +58,12 @@ class Child:
 
     def _begin(self) -> "subprocess.Popen[str]":
         self._process = subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=os.environ | {"TMPDIR": self._place.name},
         )
         if not _speaks(self._process, _START) or _line(self._process) != "ready\n":
             self._end()

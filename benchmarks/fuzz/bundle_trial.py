@@ -37,7 +37,7 @@ class Trial:
 
 def run(number: int, bundles: Sequence[Path], runtime: Runtime) -> Trial:
     """Try the mutant of this number."""
-    with tempfile.TemporaryDirectory(prefix="rhapsode-fuzz-") as place:
+    with tempfile.TemporaryDirectory() as place:
         folder = mutants.write(number, bundles, Path(place))
         if _PEAK.exists():
             _PEAK.write_text("5", encoding="ascii")  # the peak is counted from now on

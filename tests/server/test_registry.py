@@ -141,7 +141,7 @@ def test_the_problems_of_all_bundles_are_told_at_once(tmp_path: Path, runtime: R
             runtime,
             Batching(max_batch=1),
             progress=lambda model: seen.append(model.name),
-            begin=lambda *folder: begun.append("/".join(folder)),
+            begin=begun.append,
         )
     lines = caught.value.message.splitlines()
     assert [line.split(":")[0] for line in lines] == ["bundle first/1", "bundle fourth/v1", "bundle third/1"]
