@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from rhapsode_server.errors import BundleError, ModelNotFound, StartupError
-from rhapsode_server.repository import loading
+from rhapsode_server.repository import files, loading
 from rhapsode_server.repository.loading import LoadedModel
 from rhapsode_server.repository.stepping import Batching
 from rhapsode_server.runtime.providers import Runtime
@@ -34,9 +34,13 @@ class Registry:
 
 
 def load(
-    models: Path, runtime: Runtime, batching: Batching, progress: Callable[[LoadedModel], None] = lambda _: None
+    models: Path,
+    runtime: Runtime,
+    batching: Batching,
+    progress: Callable[[LoadedModel], None] = lambda _: None,
+    begin: Callable[[str], None] = lambda _: None,
 ) -> Registry:
-    """Load every bundle models/<name>/<version>/, telling each to `progress`.
+    """Load every bundle models/<name>/<version>/; `begin` is told "name/version" before, `progress` the model after.
 
     Raises BundleError with the problems of all bundles at once, StartupError where there is no bundle at all. Plain
     files and names that begin with a dot are passed over, at both levels.
@@ -50,6 +54,7 @@ def load(
             f"'rhapsode-train diagonals-gan --quick --out {models}'"
         )
     for folder in folders:
+        begin(files.label(folder))
         try:
             model = loading.load(folder, runtime, batching)
         except BundleError as error:

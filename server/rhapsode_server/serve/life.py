@@ -79,7 +79,11 @@ def load(config: Config, log: Log) -> tuple[Runtime, Registry]:
         if model.unfused_reason:
             log.warning("steps not fused", model=model.name, model_version=model.version, reason=model.unfused_reason)
 
-    return runtime, registry.load(config.models, runtime, _batching(config, runtime), tell)
+    def announce(bundle: str) -> None:
+        # The last words of a process that ONNX Runtime, or the kernel for want of memory, ends without any of its own.
+        log.info("model loading", bundle=bundle)
+
+    return runtime, registry.load(config.models, runtime, _batching(config, runtime), tell, announce)
 
 
 def _batching(config: Config, runtime: Runtime) -> Batching:
