@@ -37,6 +37,8 @@ REASONS: Mapping[str, grpc.StatusCode] = MappingProxyType(
 )
 WITH_FIELD = frozenset({"INVALID_FIELD", "UNKNOWN_TOKEN", "OUTPUT_TOO_LARGE", "UNREADABLE_PAYLOAD"})
 WITH_PUSHBACK = frozenset({"QUEUE_FULL", "DEADLINE_TOO_SHORT", "CLIENT_TOO_SLOW"})
+# Of a candidate without a token, and of a token that the model forbids, the .proto file says negative infinity.
+_MAY_BE_ENDLESS = frozenset({"rhapsode.v1.TextChoice.score", "rhapsode.v1.PositionLogprobs.logprob"})
 LONGEST_MESSAGE, LONGEST_VALUE = 1024, 256
 _ECHO = 24  # characters in a row of a request that a message may not have
 _INSIDE = re.compile(
@@ -117,7 +119,8 @@ def _finite(message: Message) -> bool:
         return bool(np.isfinite(np.frombuffer(message.data, "<f4")).all())
     for field, value in message.ListFields():
         if field.cpp_type in (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE):
-            if not np.isfinite(np.asarray(value)).all():
+            numbers = np.asarray(value)
+            if not (np.isfinite(numbers) | (np.isneginf(numbers) & (field.full_name in _MAY_BE_ENDLESS))).all():
                 return False
         elif field.message_type is not None:
             inner = value if field.is_repeated else (value,)

@@ -86,7 +86,7 @@ def _run(options: Options, console: Console) -> Report:
     with running_server(options.models, log, *FLAGS) as server:
         patient = Patient(server.process_id, server.metrics_address)
         tally, before = _fuzzed(options, server, patient, console)
-        after = patient.until(lambda now: _back(now, before), PATIENCE)
+        after = patient.until(lambda now: back(now, before), PATIENCE)
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     return Report(tally, before, after, lines, list(failures(lines)))
 
@@ -119,7 +119,7 @@ async def _interruptible(
     return await fuzz(address, known, left, in_flight, told)
 
 
-def _back(now: Vitals, before: Vitals) -> bool:
+def back(now: Vitals, before: Vitals) -> bool:
     """Whether the server holds no more than it did."""
     descriptors, tasks = now.descriptors - before.descriptors, now.tasks - before.tasks
     return now.idle and descriptors <= SPARE and tasks <= SPARE
