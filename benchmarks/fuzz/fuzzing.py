@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
@@ -108,10 +108,3 @@ async def _send_all(
 async def _ask(channel: "grpc.aio.Channel", beside: Company, turn: int, tally: Tally) -> None:
     tally.sound += 1
     tally.note(beside.cases[turn % len(beside.cases)], await beside.ask(channel, turn))
-
-
-def failures(lines: Sequence[dict[str, object]]) -> Iterator[str]:
-    """What a server has logged that it should not have."""
-    for line in lines:
-        if line.get("level") in ("error", "critical") and line.get("reason") != "NON_FINITE_OUTPUT":
-            yield f"the server logged {str(line)[:2000]}"

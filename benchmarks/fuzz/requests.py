@@ -12,8 +12,10 @@ from pathlib import Path
 import grpc
 from benchmarks.fuzz.cases import case
 from benchmarks.fuzz.examples import Corpus, corpus
-from benchmarks.fuzz.fuzzing import Tally, failures, fuzz
-from benchmarks.fuzz.tables import answers, reached, refusal_times
+from benchmarks.fuzz.fuzzing import Tally, fuzz
+from benchmarks.fuzz.giants import Refusals, measure
+from benchmarks.fuzz.server_log import failures, refusal_milliseconds
+from benchmarks.fuzz.tables import answers, giant, reached, refusal_times
 from benchmarks.vitals import Patient, Vitals
 from deploy.local_server import LocalServer, running_server
 from rich.console import Console
@@ -53,7 +55,10 @@ class Report:
     tally: Tally
     before: Vitals
     after: Vitals
-    lines: Sequence[dict[str, object]]
+    giants: Refusals
+    """What it then cost to refuse far too much."""
+    lines: Sequence[str]
+    """Of its log."""
     problems: Sequence[str]
     """What is wrong, besides answers."""
 
@@ -87,8 +92,10 @@ def _run(options: Options, console: Console) -> Report:
         patient = Patient(server.process_id, server.metrics_address)
         tally, before = _fuzzed(options, server, patient, console)
         after = patient.until(lambda now: back(now, before), PATIENCE)
-    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    return Report(tally, before, after, lines, list(failures(lines)))
+        with grpc.insecure_channel(server.address) as channel:
+            giants = measure(channel, corpus(channel), patient)
+    lines = log.read_text(encoding="utf-8").splitlines()
+    return Report(tally, before, after, giants, lines, list(failures(lines)))
 
 
 def _fuzzed(options: Options, server: LocalServer, patient: Patient, console: Console) -> tuple[Tally, Vitals]:
@@ -135,8 +142,9 @@ def _tell(report: Report, console: Console) -> None:
     console.print(answers(report.tally), reached(report.tally))
     console.print(f"{report.tally.sent} requests, and {report.tally.sound} sound ones beside them")
     console.print(f"before: {report.before}\nafter:  {report.after}")
-    for line in refusal_times(report.lines):
+    for line in refusal_times(refusal_milliseconds(report.lines)):
         console.print(line)
+    console.print(giant(report.giants))
     for finding in report.tally.findings[:_SHOWN]:
         console.print(f"{finding.number} {finding.kind} {finding.path}: {finding.what}", markup=False)
     for problem in report.problems[:_SHOWN]:

@@ -5,9 +5,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from benchmarks.fuzz.fuzzing import Tally
+from benchmarks.fuzz.giants import Refusals
 from rich.table import Table
-
-_REFUSED = ("InvalidArgument", "NotFound", "FailedPrecondition")
 
 
 def answers(tally: Tally) -> Table:
@@ -29,13 +28,14 @@ def reached(tally: Tally) -> Table:
     return table
 
 
-def refusal_times(lines: Sequence[dict[str, object]]) -> Iterator[str]:
-    """How long the server says that refusals took it, from its log."""
-    times = [
-        float(str(line["duration_ms"]))
-        for line in lines
-        if line.get("msg") == "rpc" and line.get("grpc_code") in _REFUSED
-    ]
+def refusal_times(times: Sequence[float]) -> Iterator[str]:
+    """How long refusals took inside of the server, in milliseconds, told in words."""
     if len(times) > 1:
         median, worst = statistics.median(times), statistics.quantiles(times, n=100)[98]
-        yield f"refusals: {len(times):,}, median {1000 * median:.0f} µs, 99 of 100 within {worst:.1f} ms"
+        yield f"refusals among these: {len(times):,}, median {1000 * median:.0f} µs, 99 of 100 within {worst:.1f} ms"
+
+
+def giant(refusals: Refusals) -> str:
+    """What it cost to refuse far too much, in words."""
+    times = f"{1e6 * refusals.cpu:.0f} µs of CPU and {1e6 * refusals.wall:.0f} µs until the client had it"
+    return f"far too much, one at a time: {refusals.count:,} refused, each {times}; memory {refusals.memory:+,} bytes"

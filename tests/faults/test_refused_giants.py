@@ -6,27 +6,17 @@ from pathlib import Path
 import grpc
 import psutil
 import pytest
+from benchmarks.fuzz.giants import refuse_all
 
-from rhapsode.v1 import image_pb2, text_pb2
+from rhapsode.v1 import image_pb2
 from rhapsode.v1.image_pb2_grpc import ImageServiceStub
-from rhapsode.v1.text_pb2_grpc import TextServiceStub
 from support import bundles
 from support.refusals import refusal
-from support.requests import images, text
+from support.requests import images
 from support.server import Process, process
 
 ROUNDS = 100
 GROWTH = 2 << 20  # bytes of noise that memory may have; one of these requests served would take more than that
-MOST = 2**32 - 1
-TEXTS = (
-    text(MOST),
-    text(10**9),
-    text(0),
-    text(candidate_count=MOST),
-    text(9, candidate_count=64, logprobs=2**31),
-    text(8192, candidate_count=64, logprobs=20),  # 64 × 8192 tokens are each legal, and too much for one reply
-)
-PICTURES = (images(count=MOST), images(count=10**9), images(count=100_001), images(count=0), images(count=100_000))
 
 
 @pytest.fixture(scope="module")
@@ -38,26 +28,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
         yield started
 
 
-def refuse_all(channel: grpc.Channel) -> None:
-    """Ask for far too much of everything."""
-    for asked in TEXTS:
-        with pytest.raises(grpc.RpcError) as caught:
-            TextServiceStub(channel).GenerateText(text_pb2.GenerateTextRequest(generation=asked))
-        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    for pictures in PICTURES:
-        with pytest.raises(grpc.RpcError) as caught:
-            ImageServiceStub(channel).GenerateImages(image_pb2.GenerateImagesRequest(generation=pictures))
-        assert refusal(caught.value).fields == ["generation.count"]
-
-
 def test_a1_refused_giants_leave_the_memory_as_it_was(server: Process) -> None:
     memory = psutil.Process(server.process.pid).memory_info
     with grpc.insecure_channel(server.address) as channel:
         for _ in range(ROUNDS // 2):  # what first requests cost is not counted
-            refuse_all(channel)
+            refused = list(refuse_all(channel, "tiny-text", "tiny-faces"))
+        assert {error.code() for error in refused} == {grpc.StatusCode.INVALID_ARGUMENT}
         before = memory().rss
         for _ in range(ROUNDS):
-            refuse_all(channel)
+            list(refuse_all(channel, "tiny-text", "tiny-faces"))
         assert memory().rss - before < GROWTH
 
 

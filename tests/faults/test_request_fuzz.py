@@ -9,14 +9,17 @@ import grpc
 import pytest
 from benchmarks.fuzz.cases import Case, case
 from benchmarks.fuzz.examples import Corpus, corpus
-from benchmarks.fuzz.fuzzing import Tally, failures, fuzz
+from benchmarks.fuzz.fuzzing import Tally, fuzz
 from benchmarks.fuzz.methods import methods
 from benchmarks.fuzz.oracle import problems
 from benchmarks.fuzz.requests import FLAGS, back
 from benchmarks.fuzz.sending import Outcome
+from benchmarks.fuzz.server_log import failures
 from benchmarks.vitals import Patient
+from google.protobuf.message import DecodeError
 
 from rhapsode_server.errors import InvalidField
+from rhapsode_server.rpc.bounds import BoundsChecker
 from rhapsode_server.rpc.status import status_of
 from support.fuzzed import write_fuzzed
 from support.server import Process, process
@@ -53,7 +56,7 @@ async def test_spoilt_requests_get_a_status_of_ours_and_leave_nothing_behind(ser
     assert {reason for _, reason in tally.answers} >= {"INVALID_FIELD", "MALFORMED_REQUEST", "MODEL_NOT_FOUND"}
     patient.until(lambda now: back(now, before), PATIENCE)
     assert server.stop() == 0
-    assert list(failures(server.rest())) == []
+    assert list(failures(server.child.rest().splitlines())) == []
 
 
 def test_a_number_is_a_request(known: Corpus) -> None:
@@ -94,3 +97,28 @@ def test_the_oracle_sees_what_is_wrong(outcome: Outcome) -> None:
 
 def test_the_oracle_lets_a_sound_refusal_be() -> None:
     assert list(problems(SENT, refused(InvalidField("model", "must be set")))) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Traceback (most recent call last):",
+        '{"level": "error", "msg": "failed", "reason": "RUN_FAILED"}',
+        '{"level": "info", "msg": "rpc", "model": "' + "a" * 3000 + '"}',
+    ],
+)
+def test_what_no_log_should_say_is_seen(line: str) -> None:
+    assert list(failures([line]))
+
+
+def test_no_message_that_can_be_read_has_bounds_checked_with_anything_but_a_refusal(known: Corpus) -> None:
+    checker = BoundsChecker()
+    sound = 0
+    for number in range(1500):
+        asked = case(number, known)
+        try:
+            checker.check(asked.method.request.FromString(asked.messages[0]))
+        except (DecodeError, InvalidField):
+            continue
+        sound += 1
+    assert sound > 500
