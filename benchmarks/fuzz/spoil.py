@@ -46,7 +46,7 @@ def spoilt_message(message: Message, random: Random) -> bytes:
         case 0:
             return data * random.choice([2, 3, 100])  # every field twice and more: the last one counts, or all do
         case 1:
-            return _nested(data, random.choice([2, 50, 99, 101, 5000]))
+            return nested(data, random.choice([2, 50, 99, 101, 5000]))
         case 2:
             return data + random.choice(_EVIL)
         case 3:
@@ -59,8 +59,8 @@ def spoilt_message(message: Message, random: Random) -> bytes:
             return spoilt(data, random, random.choice([1, 1, 2, 5]))
 
 
-def _nested(data: bytes, depth: int) -> bytes:
-    """The message inside of itself."""
+def nested(data: bytes, depth: int) -> bytes:
+    """The message as field 1 of a message that is field 1 of another, and so on."""
     for _ in range(depth):
         size, length = len(data), b""
         while size > 127:

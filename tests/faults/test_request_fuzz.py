@@ -24,7 +24,7 @@ from rhapsode_server.rpc.status import status_of
 from support.fuzzed import write_fuzzed
 from support.server import Process, process
 
-NUMBERS = range(1, 801)
+NUMBERS = range(1, 601)
 PATIENCE = 60.0
 
 
@@ -64,7 +64,7 @@ def test_a_number_is_a_request(known: Corpus) -> None:
 
 
 def test_every_method_of_every_service_is_fuzzed(known: Corpus) -> None:
-    reached = {case(number, known).method.path for number in range(2000)}
+    reached = {case(number, known).method.path for number in range(1000)}
     assert {method.path for method in methods()} <= reached
 
 
@@ -114,11 +114,11 @@ def test_what_no_log_should_say_is_seen(line: str) -> None:
 def test_no_message_that_can_be_read_has_bounds_checked_with_anything_but_a_refusal(known: Corpus) -> None:
     checker = BoundsChecker()
     sound = 0
-    for number in range(1500):
+    for number in range(1000):
         asked = case(number, known)
         try:
             checker.check(asked.method.request.FromString(asked.messages[0]))
         except (DecodeError, InvalidField):
             continue
         sound += 1
-    assert sound > 500
+    assert sound > 300
