@@ -7,6 +7,7 @@ from random import Random
 from typing import Literal
 
 from benchmarks.fuzz.examples import Corpus
+from benchmarks.fuzz.metadata import strange
 from benchmarks.fuzz.methods import Method, methods
 from benchmarks.fuzz.pictures import payload, picture
 from benchmarks.fuzz.spoil import spoilt_message
@@ -40,6 +41,7 @@ class Case:
     method: Method
     messages: Sequence[bytes]
     timeout: float
+    metadata: Sequence[tuple[str, str | bytes]] = ()
 
     @property
     def hex(self) -> str:
@@ -57,8 +59,9 @@ def case(number: int, corpus: Corpus) -> Case:
     messages = [_message(kind, corpus.example(method, random), corpus, random, names) for _ in range(count)]
     if kind == "path":
         method = replace(method, path=random.choice(_PATHS))
-    hurried = random.random() < 0.02
-    return Case(number, kind, method, messages, random.uniform(0.001, 0.05) if hurried else TIMEOUT)
+    timeout = random.uniform(0.001, 0.05) if random.random() < 0.02 else TIMEOUT
+    metadata = (strange(random),) if random.random() < 0.1 else ()
+    return Case(number, kind, method, messages, timeout, metadata)
 
 
 @cache

@@ -25,7 +25,7 @@ class Outcome:
 async def send(channel: "grpc.aio.Channel", case: Case, most: int = MESSAGES) -> Outcome:
     """Send it, and read at most so many messages of a stream, then cancel it."""
     replies: list[bytes] = []
-    metadata = ((REQUEST_ID, f"fuzz-{case.number}"),)
+    metadata = ((REQUEST_ID, f"fuzz-{case.number}"), *case.metadata)
     call = _call(channel, case, metadata)
     try:
         if case.method.answers_many:
@@ -41,7 +41,7 @@ async def send(channel: "grpc.aio.Channel", case: Case, most: int = MESSAGES) ->
     return Outcome(grpc.StatusCode.OK, "", b"", "", replies)
 
 
-def _call(channel: "grpc.aio.Channel", case: Case, metadata: tuple[tuple[str, str], ...]) -> Any:  # noqa: ANN401  # grpc's calls have no common type
+def _call(channel: "grpc.aio.Channel", case: Case, metadata: tuple[tuple[str, str | bytes], ...]) -> Any:  # noqa: ANN401  # grpc's calls have no common type
     method, (first, *_) = case.method, case.messages
     if method.asks_many:
         many: Any = channel.stream_stream(method.path)
