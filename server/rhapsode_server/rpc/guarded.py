@@ -9,6 +9,7 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError
 
+from rhapsode_server.errors import MalformedRequest
 from rhapsode_server.observe.rpcs import MethodMetrics, RpcMetrics
 from rhapsode_server.rpc.routes import Behaviour, metric_label
 
@@ -33,6 +34,12 @@ class Rpc:
 
 class Malformed:
     """Stands for a request that is not a message of its type; reading it must not fail before the guard is there."""
+
+
+def refuse_malformed(request: object) -> None:
+    """Raise MalformedRequest for what only stands for a request."""
+    if isinstance(request, Malformed):
+        raise MalformedRequest("the bytes are not a message of the expected type, or a string in it is not UTF-8")
 
 
 Guarding = Callable[[Rpc, Behaviour, object, "grpc.aio.ServicerContext[Any, Any]"], Awaitable[object]]

@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 
-from rhapsode_server.errors import ClientTooSlow, MalformedRequest, RequestError, ShuttingDown
+from rhapsode_server.errors import ClientTooSlow, RequestError, ShuttingDown
 from rhapsode_server.observe.logs import Log, note, notes
 from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.observe.rpcs import OTHER, RpcMetrics
@@ -20,7 +20,7 @@ from rhapsode_server.observe.traces import NO_TRACES, Metadata, RpcSpan, Traces,
 from rhapsode_server.rpc.bounds import BoundsChecker
 from rhapsode_server.rpc.call import REQUEST_ID, Call, ClientGone
 from rhapsode_server.rpc.catalog import Catalog
-from rhapsode_server.rpc.guarded import CODES, Malformed, Rpc, guarded, rpc_of
+from rhapsode_server.rpc.guarded import CODES, Rpc, guarded, refuse_malformed, rpc_of
 from rhapsode_server.rpc.routes import Behaviour, Service
 from rhapsode_server.rpc.status import code_of, mask, status_of
 
@@ -137,8 +137,7 @@ class Guard(grpc.aio.ServerInterceptor):
         self._flush_soon()
 
     def _admit(self, rpc: Rpc, request: object) -> None:
-        if isinstance(request, Malformed):
-            raise MalformedRequest("the bytes are not a message of the expected type, or a string in it is not UTF-8")
+        refuse_malformed(request)
         if rpc.ours and isinstance(request, Message):
             if self._stopping:
                 self._count_refusal(request, ShuttingDown.reason)
