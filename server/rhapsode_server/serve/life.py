@@ -26,6 +26,7 @@ from rhapsode_server.repository.registry import Batching, LoadedModel, Registry
 from rhapsode_server.rpc.catalog import Catalog
 from rhapsode_server.rpc.convert_models import Ground
 from rhapsode_server.rpc.darkroom import Darkroom
+from rhapsode_server.rpc.gate import Gate
 from rhapsode_server.rpc.health import Health
 from rhapsode_server.rpc.image import ImageService
 from rhapsode_server.rpc.interceptors import Guard
@@ -34,6 +35,8 @@ from rhapsode_server.rpc.reflection import Reflection
 from rhapsode_server.rpc.routes import Service
 from rhapsode_server.rpc.text import TextService
 from rhapsode_server.runtime.providers import CPU, Runtime, RuntimeOptions
+from rhapsode_server.serve.access import read_access, share_of
+from rhapsode_server.serve.access_watch import AccessWatch
 from rhapsode_server.serve.arguments import channel_arguments
 from rhapsode_server.serve.lag import watch_lag
 from rhapsode_server.serve.port import check_free
@@ -46,6 +49,7 @@ LAST_WORDS = 2.0  # seconds beyond the grace in which requests that are cut off 
 
 def load(config: Config, log: Log) -> tuple[Runtime, Registry]:
     """Choose where to run; read, verify and warm up every model. Raises StartupError."""
+    read_access(config)
     read_tls(config)  # what is wrong with it should not be said after a minute of loading
     options = RuntimeOptions(
         provider=config.provider,
@@ -111,6 +115,9 @@ class Server:
         self._darkroom = Darkroom(Pace(config.flush_tokens, config.flush_interval_ms / 1000), self._metrics, traces)
         self._ground = Ground(runtime.placement.provider, runtime.placement.fallback_reason, runtime.version)
         self._tls = read_tls(config)
+        self._gate = Gate(read_access(config), share_of(config))
+        failures = self._metrics.access_reload_failures
+        self._access = AccessWatch(config, self._gate, self._names, log, failures.inc)
         self._health: Health
         self._guard: Guard
         self._grpc: grpc.aio.Server
@@ -122,7 +129,9 @@ class Server:
     async def start(self) -> None:
         """Drive the models and listen. Raises ConfigError where an address cannot be had."""
         services = self._services()
-        self._guard = Guard(services, self._catalog, self._metrics, self._rpc_metrics, self._log, self._traces)
+        self._guard = Guard(
+            services, self._catalog, self._metrics, self._rpc_metrics, self._log, self._traces, self._gate
+        )
         self._grpc = grpc.aio.server(interceptors=[self._guard], options=channel_arguments(self._config))
         self._grpc.add_generic_rpc_handlers([each.handler() for each in services])
         self.address = _bind(self._grpc, self._config.address, self._tls, shared=self._config.workers > 1)
@@ -134,6 +143,7 @@ class Server:
         self._catalog.start()
         loop = asyncio.get_running_loop()
         self._metrics.loop_tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
+        self._access.start()
         self._lag = asyncio.create_task(watch_lag(self._metrics.loop_lag.observe))
         await self._grpc.start()
 
@@ -166,6 +176,7 @@ class Server:
         self._log.info("stopped")
 
     async def _close(self) -> None:
+        self._access.close()
         self._lag.cancel()
         await asyncio.gather(self._lag, return_exceptions=True)
         self._darkroom.close()
@@ -179,10 +190,13 @@ class Server:
             ImageService(self._catalog, self._config, self._darkroom).service(),
             ModelService(self._catalog, self._config, self._ground).service(),
         ]
-        models = (served.loaded.name for served in self._catalog.models)
-        self._health = Health([*(each.name for each in ours), *models])
+        self._health = Health((each.name for each in ours), self._names)
         told = [*ours, self._health.service()]
         return [*told, *Reflection(told).services()]
+
+    @property
+    def _names(self) -> frozenset[str]:
+        return frozenset(served.loaded.name for served in self._catalog.models)
 
     def _describe(self) -> None:
         ground = self._ground
