@@ -13,9 +13,10 @@ from rhapsode_server.config import Config
 from rhapsode_server.errors import ConfigError
 
 PREFIX = "RHAPSODE_"
-# Not settings: what rhapsode-train reads, and what Kubernetes sets in every pod that sees a Service named rhapsode….
+# Not settings: what rhapsode-train and rhapsode read, and what Kubernetes sets in pods that see a Service of ours.
 OTHERS = re.compile(
-    r"RHAPSODE_(DATA=.*|(\w+_)?(SERVICE_HOST=.*|SERVICE_PORT(_\w+)?=\d+|PORT=\w+://.*|PORT_\d+_(TCP|UDP)(_\w+)?=.*))"
+    r"RHAPSODE_((DATA|TOKEN|TOKEN_FILE)=.*|"
+    r"(\w+_)?(SERVICE_HOST=.*|SERVICE_PORT(_\w+)?=\d+|PORT=\w+://.*|PORT_\d+_(TCP|UDP)(_\w+)?=.*))"
 )
 
 Action = Literal["serve", "check", "print-config", "new-token", "version"]
