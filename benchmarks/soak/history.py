@@ -88,7 +88,7 @@ class Record:
     """Outcomes that the request may have, by reason, or by code where there is none."""
     timeout: float | None = None
     cancelled: float | None = None
-    """When the client had cancelled."""
+    """When its cancel was acknowledged; what was on its way may come until then."""
     messages: tuple[Message, ...] = ()
     endings: tuple[Ending, ...] = ()
 

@@ -1,6 +1,6 @@
 """The kinds of requests of a soak: one for each way in which the shipped models are used, and its share of the load."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,6 @@ from rhapsode.v1 import image_pb2, text_pb2
 
 RAW = image_pb2.IMAGE_FORMAT_RAW_FLOAT32
 TOKENS = 96
-SEEDS = range(6)
 _TEXT, _IMAGES = "rhapsode.v1.TextService", "rhapsode.v1.ImageService"
 
 
@@ -19,6 +18,7 @@ class Kind:
     """A method, and the request that a seed makes for it."""
 
     name: str
+    model: str
     method: str
     """As it stands on the wire: /service/method."""
     streams: bool
@@ -29,9 +29,9 @@ class Kind:
     """Candidates, each of which must be said to have ended."""
 
 
-def kinds() -> Sequence[Kind]:
-    """All of them."""
-    return (*_texts(), *_readings(), *_pictures(), *_workings())
+def kinds(models: Collection[str]) -> Sequence[Kind]:
+    """Those that these models can be asked for."""
+    return [kind for kind in (*_texts(), *_readings(), *_pictures(), *_workings()) if kind.model in models]
 
 
 def _texts() -> Sequence[Kind]:
@@ -39,19 +39,19 @@ def _texts() -> Sequence[Kind]:
         def make(seed: int) -> ProtoMessage:
             return text_pb2.StreamTextRequest(generation=_generation(model, seed, candidates, tokens))
 
-        return Kind(name, f"/{_TEXT}/StreamText", True, weight, make, text_pb2.StreamTextResponse, candidates)
+        return Kind(name, model, f"/{_TEXT}/StreamText", True, weight, make, text_pb2.StreamTextResponse, candidates)
 
     def unary(name: str, model: str, weight: float) -> Kind:
         def make(seed: int) -> ProtoMessage:
             return text_pb2.GenerateTextRequest(generation=_generation(model, seed, 1, TOKENS))
 
-        return Kind(name, f"/{_TEXT}/GenerateText", False, weight, make, text_pb2.GenerateTextResponse, 1)
+        return Kind(name, model, f"/{_TEXT}/GenerateText", False, weight, make, text_pb2.GenerateTextResponse, 1)
 
     return (
         stream("stream of text", "shakespeare-rnn", 20),
         stream("stream of 4 candidates", "shakespeare-rnn", 5, candidates=4),
         stream("stream of text, int8", "shakespeare-rnn-int8", 5),
-        stream("long stream of text", "shakespeare-rnn", 2, tokens=1000),
+        stream("long stream of text", "shakespeare-rnn", 1, tokens=2000),
         stream("stream of a tune", "fiddle-rnn", 5),
         unary("text", "shakespeare-rnn", 15),
         unary("names", "names-rnn", 5),
@@ -83,9 +83,25 @@ def _readings() -> Sequence[Kind]:
         )
 
     return (
-        Kind("score of a text", f"/{_TEXT}/ScoreText", False, 4, score, text_pb2.ScoreTextResponse),
-        Kind("class of a text", f"/{_TEXT}/ClassifyText", False, 3, classify, text_pb2.ClassifyTextResponse),
-        Kind("tokens of a text", f"/{_TEXT}/TokenizeText", False, 2, tokenize, text_pb2.TokenizeTextResponse),
+        Kind("score of a text", "shakespeare-rnn", f"/{_TEXT}/ScoreText", False, 4, score, text_pb2.ScoreTextResponse),
+        Kind(
+            "class of a text",
+            "headlines-critic",
+            f"/{_TEXT}/ClassifyText",
+            False,
+            3,
+            classify,
+            text_pb2.ClassifyTextResponse,
+        ),
+        Kind(
+            "tokens of a text",
+            "shakespeare-rnn",
+            f"/{_TEXT}/TokenizeText",
+            False,
+            2,
+            tokenize,
+            text_pb2.TokenizeTextResponse,
+        ),
     )
 
 
@@ -94,13 +110,13 @@ def _pictures() -> Sequence[Kind]:
         def make(seed: int) -> ProtoMessage:
             return image_pb2.GenerateImagesRequest(generation=_drawing(model, seed, count))
 
-        return Kind(name, f"/{_IMAGES}/GenerateImages", False, weight, make, image_pb2.GenerateImagesResponse)
+        return Kind(name, model, f"/{_IMAGES}/GenerateImages", False, weight, make, image_pb2.GenerateImagesResponse)
 
     def stream(name: str, model: str, weight: float, count: int) -> Kind:
         def make(seed: int) -> ProtoMessage:
             return image_pb2.StreamImagesRequest(generation=_drawing(model, seed, count))
 
-        return Kind(name, f"/{_IMAGES}/StreamImages", True, weight, make, image_pb2.StreamImagesResponse)
+        return Kind(name, model, f"/{_IMAGES}/StreamImages", True, weight, make, image_pb2.StreamImagesResponse)
 
     return (
         unary("digits", "digits-gan", 10, 8),
@@ -121,10 +137,10 @@ def _drawing(model: str, seed: int, count: int) -> image_pb2.ImageGeneration:
 
 
 def _workings() -> Sequence[Kind]:
-    def kind(method: str, name: str, weight: float, make: Callable[[int], ProtoMessage]) -> Kind:
+    def kind(method: str, model: str, name: str, weight: float, make: Callable[[int], ProtoMessage]) -> Kind:
         streams = method in ("InterpolateImages", "EditImages", "DecodeLatents")
         reply: type[ProtoMessage] = getattr(image_pb2, f"{method}Response")
-        return Kind(name, f"/{_IMAGES}/{method}", streams, weight, make, reply)
+        return Kind(name, model, f"/{_IMAGES}/{method}", streams, weight, make, reply)
 
     def walk(seed: int) -> ProtoMessage:
         ends = [image_pb2.Keyframe(seed=seed), image_pb2.Keyframe(seed=seed + 1)]
@@ -155,13 +171,13 @@ def _workings() -> Sequence[Kind]:
         return image_pb2.TransformImagesRequest(model="digits-restore", images=_noise(seed, 28, 1), format=RAW)
 
     return (
-        kind("InterpolateImages", "walk between faces", 5, walk),
-        kind("EditImages", "edit of a face", 5, edit),
-        kind("DecodeLatents", "shapes of latents", 3, decode),
-        kind("EncodeImages", "latents of shapes", 3, encode),
-        kind("CompressImages", "compressed faces", 3, compress),
-        kind("ScoreImages", "scores of digits", 3, score),
-        kind("TransformImages", "restored digits", 3, restore),
+        kind("InterpolateImages", "faces-vae", "walk between faces", 5, walk),
+        kind("EditImages", "faces-vae", "edit of a face", 5, edit),
+        kind("DecodeLatents", "shapes-vae", "shapes of latents", 3, decode),
+        kind("EncodeImages", "shapes-vae", "latents of shapes", 3, encode),
+        kind("CompressImages", "faces-codec", "compressed faces", 3, compress),
+        kind("ScoreImages", "digits-critic", "scores of digits", 3, score),
+        kind("TransformImages", "digits-restore", "restored digits", 3, restore),
     )
 
 

@@ -5,6 +5,7 @@ import itertools
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import grpc
 from benchmarks.soak.history import CANCELLED, OK, Ending, Message, Question, Record
@@ -34,6 +35,7 @@ class Wish:
 
 
 PLAIN = Wish()
+_Call: TypeAlias = "grpc.aio.UnaryStreamCall[bytes, ProtoMessage] | grpc.aio.UnaryUnaryCall[bytes, ProtoMessage]"
 
 
 class Recorder:
@@ -83,7 +85,7 @@ class _Running:
         self.messages: list[Message] = []
         self.endings: list[Ending] = []
 
-    async def take(self, call: "_Call", pause: float) -> None:
+    async def take(self, call: _Call, pause: float) -> None:
         """Read until the end."""
         try:
             async for message in _messages(call):
@@ -96,25 +98,35 @@ class _Running:
         except asyncio.CancelledError:
             if not call.cancelled():  # it is this task that is cancelled, not the call
                 raise
-            self.endings.append(Ending(self._clock(), CANCELLED))
-
-    async def cancel(self, call: "_Call", delay: float | None) -> None:
-        """Cancel the call after a while, if it is still under way."""
-        await asyncio.sleep(delay or 0.0)
-        if call.cancel():
             self.cancelled = self._clock()
+            self.endings.append(Ending(self.cancelled, CANCELLED))
+            await self._read_on(call)
+
+    async def _read_on(self, call: _Call) -> None:
+        """Note what comes although the cancel was acknowledged."""
+        try:
+            async for message in _messages(call):
+                self.messages.append(self._reader.read(message, self._clock()))
+        except (asyncio.CancelledError, asyncio.InvalidStateError, grpc.aio.UsageError):
+            if not call.cancelled():
+                raise
+
+    async def cancel(self, call: _Call, delay: float | None) -> None:
+        """Cancel the call after a while, if it is still under way; what is on its way may come until it has ended."""
+        await asyncio.sleep(delay or 0.0)
+        call.cancel()
 
 
-_Call = grpc.aio.UnaryStreamCall[bytes, ProtoMessage] | grpc.aio.UnaryUnaryCall[bytes, ProtoMessage]
+def _call(channel: "grpc.aio.Channel", kind: Kind, body: bytes, timeout: float | None) -> _Call:
+    read = kind.reply.FromString
+    if kind.streams:
+        stream: grpc.aio.UnaryStreamMultiCallable[bytes, ProtoMessage] = channel.unary_stream(kind.method, None, read)
+        return stream(body, timeout=timeout)
+    unary: grpc.aio.UnaryUnaryMultiCallable[bytes, ProtoMessage] = channel.unary_unary(kind.method, None, read)
+    return unary(body, timeout=timeout)
 
 
-def _call(channel: "grpc.aio.Channel", kind: Kind, body: bytes, timeout: float | None) -> "_Call":
-    make = channel.unary_stream if kind.streams else channel.unary_unary
-    method = make(kind.method, request_serializer=None, response_deserializer=kind.reply.FromString)
-    return method(body, timeout=timeout)
-
-
-async def _messages(call: "_Call") -> AsyncIterator[ProtoMessage]:
+async def _messages(call: _Call) -> AsyncIterator[ProtoMessage]:
     if isinstance(call, grpc.aio.UnaryUnaryCall):
         yield await call
         return
