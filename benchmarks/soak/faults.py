@@ -33,8 +33,7 @@ WATCHING = Kind(
     lambda _: health_pb2.HealthCheckRequest(),
     health_pb2.HealthCheckResponse,
 )
-_PAUSE = (0.5, 4.0)  # seconds for which a stalled reader reads nothing
-_WATCHED = (0.2, 3.0)
+LONGEST = 4.0  # seconds for which a stalled reader reads nothing, or a health watch lasts
 _BROKEN = b"\x0a\x7f\xff"  # a field that says to be longer than all that follows
 
 
@@ -48,7 +47,7 @@ def befalls(fault: str, kind: Kind) -> bool:
     return kind.streams or fault != STALLED
 
 
-def spoilt(fault: str, kind: Kind, seed: int, seconds: float, dice: Random) -> Wish:
+def spoilt(fault: str, kind: Kind, seed: int, seconds: float, dice: Random, longest: float = LONGEST) -> Wish:
     """How a request of this kind, which takes so long by itself, is made with a fault."""
     if fault == CANCEL:
         return Wish((*ANSWERED, CANCELLED), cancel_after=dice.uniform(0.0005, 1.2 * seconds))
@@ -56,13 +55,13 @@ def spoilt(fault: str, kind: Kind, seed: int, seconds: float, dice: Random) -> W
         late = ("DEADLINE_TOO_SHORT", "DEADLINE_EXPIRED", DEADLINE_EXCEEDED)
         return Wish((*ANSWERED, *late), timeout=dice.uniform(0.001, max(0.002, seconds)))
     if fault == STALLED:
-        return Wish((*ANSWERED, "CLIENT_TOO_SLOW"), pause=dice.uniform(*_PAUSE))
+        return Wish((*ANSWERED, "CLIENT_TOO_SLOW"), pause=dice.uniform(0.2, longest))
     if fault == MALFORMED:
         return Wish(("MALFORMED_REQUEST",), body=_BROKEN)
     if fault == INVALID:
         return Wish(("INVALID_FIELD",), body=_unnamed(kind.make(seed).SerializeToString(), kind.model))
     if fault == WATCH:
-        return Wish((CANCELLED,), cancel_after=dice.uniform(*_WATCHED))
+        return Wish((CANCELLED,), cancel_after=dice.uniform(0.2, longest))
     return PLAIN
 
 

@@ -14,7 +14,7 @@ from benchmarks.soak.checks import check_one
 from benchmarks.soak.history import Record, References
 from benchmarks.soak.kinds import Kind, kinds
 from benchmarks.soak.mayfly import killed_in_mid_stream
-from benchmarks.soak.recorder import PLAIN, Recorder
+from benchmarks.soak.recorder import PLAIN, Recorder, Wish
 
 CONNECTIONS = 4
 OWN = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0))
@@ -105,13 +105,17 @@ class Clients:
             return
         if fault == faults.WATCH:
             kind = faults.WATCHING
-        wish = faults.spoilt(fault, kind, seed, self._order.alone.get(kind.name, 0.1), self._dice) if fault else PLAIN
+        wish = self._spoilt(fault, kind, seed) if fault else PLAIN
         if fault == faults.CHURN:
             async with grpc.aio.insecure_channel(self._order.address, OWN) as channel:
                 record = await recorder.ask(kind, seed, wish, channel)
         else:
             record = await recorder.ask(kind, seed, wish)
         self._note(record, fault)
+
+    def _spoilt(self, fault: str, kind: Kind, seed: int) -> Wish:
+        seconds, longest = self._order.alone.get(kind.name, 0.1), min(faults.LONGEST, self._order.seconds)
+        return faults.spoilt(fault, kind, seed, seconds, self._dice, longest)
 
     async def _kill(self) -> None:
         began = time.monotonic()
