@@ -11,6 +11,7 @@ from statistics import median
 import grpc
 from benchmarks.abuse.promise import Promise, at_most, exactly, told
 from benchmarks.abuse.victim import TEXT
+from benchmarks.abuse.wire import TEXT_UNARY
 from benchmarks.spread import percentile
 
 from rhapsode.v1.text_pb2 import GenerateTextRequest, Stopping, TextGeneration
@@ -101,6 +102,11 @@ class GoodClient:
             return
         self._record.seconds.append(time.perf_counter() - began)
         self._record.answers.add(reply.candidates[0].text)
+
+
+def asking(channel: grpc.Channel) -> "grpc.UnaryUnaryMultiCallable[bytes, bytes]":
+    """Asks for text by bytes that were made before."""
+    return channel.unary_unary(TEXT_UNARY)
 
 
 @contextmanager

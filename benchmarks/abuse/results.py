@@ -43,9 +43,9 @@ def read(folder: Path, names: Iterable[str]) -> list[Result]:
 def sheet(results: Sequence[Result], title: str) -> Sheet:
     """A line for each promise."""
     lines = [
-        (result.title, promise.text, promise.value, promise.bound, _verdict(promise))
+        ("" if number else result.title, promise.text, promise.value, promise.bound, _verdict(promise))
         for result in results
-        for promise in result.promises
+        for number, promise in enumerate(result.promises)
     ]
     return Sheet(title, ("abuse", "promise", "figure", "bound", "held"), tuple(lines))
 

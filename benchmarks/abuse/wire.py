@@ -5,13 +5,14 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterable, Sequence
+from enum import IntEnum
 from types import TracebackType
 from typing import Self
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
-from h2.events import ConnectionTerminated, DataReceived, Event
+from h2.events import ConnectionTerminated, DataReceived, Event, ResponseReceived, TrailersReceived
 from h2.settings import SettingCodes, Settings
 
 Header = tuple[bytes, bytes]
@@ -22,6 +23,15 @@ PICTURE_STREAM = "/rhapsode.v1.ImageService/StreamImages"
 WATCH = "/grpc.health.v1.Health/Watch"
 WINDOW = 65_535  # what HTTP/2 begins with
 PATIENCE = 30.0
+
+
+StatusCode = IntEnum(
+    "StatusCode",
+    "OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS PERMISSION_DENIED "
+    "RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS "
+    "UNAUTHENTICATED",
+    start=0,
+)
 
 
 class Wire:
@@ -35,6 +45,7 @@ class Wire:
         self.h2.local_settings = Settings(client=True, initial_values={SettingCodes.INITIAL_WINDOW_SIZE: window})
         self.h2.initiate_connection()
         self.ended = False
+        self._statuses: dict[int, str] = {}
         self.goaway: ConnectionTerminated | None = None
         self.flush()
 
@@ -107,6 +118,23 @@ class Wire:
                     return event
         return None
 
+    def pour(self, stream: int, data: bytes) -> None:
+        """Send bytes of an rpc as the server makes room for them, until it has ended the rpc."""
+        while data and self.open(stream) and not self.ended:
+            room = min(self.h2.local_flow_control_window(stream), self.h2.max_outbound_frame_size)
+            if room:
+                self.h2.send_data(stream, data[:room])
+                data = data[room:]
+                self.flush()
+            self.receive(0.0 if room else 1.0)
+
+    def status(self, stream: int, patience: float = PATIENCE) -> str:
+        """The name of the status that ends an rpc, awaited; none where none comes in time."""
+        limit = time.monotonic() + patience
+        while stream not in self._statuses and not self.ended and (left := limit - time.monotonic()) > 0:
+            self.receive(left)
+        return self._statuses.get(stream, "")
+
     def close(self) -> None:
         """Close the connection without a word."""
         self.socket.close()
@@ -114,6 +142,8 @@ class Wire:
     def _note(self, event: Event) -> None:
         if isinstance(event, ConnectionTerminated):
             self.goaway = event
+        if isinstance(event, ResponseReceived | TrailersReceived) and (name := status_name(event.headers)):
+            self._statuses[event.stream_id] = name
         if isinstance(event, DataReceived) and event.flow_controlled_length:
             self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
 
@@ -140,6 +170,6 @@ def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
 
 
-def grpc_status(events: Iterable[Header]) -> int | None:
-    """The status that headers or trailers tell."""
-    return next((int(value) for name, value in events if name == b"grpc-status"), None)
+def status_name(fields: Iterable[Header]) -> str:
+    """The name of the gRPC status that headers or trailers tell; none where they tell none."""
+    return next((StatusCode(int(value)).name for name, value in fields if name == b"grpc-status"), "")
