@@ -6,6 +6,7 @@ The machine speaks to it as the driver does, through its public methods; one run
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -21,7 +22,7 @@ from hypothesis.stateful import (
 
 from rhapsode_server.engine.job import Job, Stage
 from rhapsode_server.engine.scheduler import SPARE_DEADLINES, Limits, Place, Plan, Report, Scheduler
-from rhapsode_server.errors import DeadlineExpired, Refusal, RhapsodeError, RunFailed, ShuttingDown
+from rhapsode_server.errors import ClientTooSlow, DeadlineExpired, Refusal, RhapsodeError, RunFailed, ShuttingDown
 from rhapsode_server.models.base import Outcome
 
 STEPS = settings(max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -206,7 +207,7 @@ class Machine(RuleBasedStateMachine):
                 assert report.error is None
 
     def _check_error(self, error: RhapsodeError | None) -> None:
-        if isinstance(error, DeadlineExpired):
+        if isinstance(error, DeadlineExpired | ClientTooSlow):
             return
         assert error is None or isinstance(error, RunFailed | ShuttingDown)
 
@@ -217,13 +218,13 @@ def _step(row: Row) -> Outcome[str]:
 
 
 class LeaksSlots(Jobs):
-    """A closed job keeps its slot."""
+    """A job that is cancelled is closed and keeps its slot."""
 
-    def _retire(self, job: Job[Row], now: float) -> None:
-        held = job in self._active
-        super()._retire(job, now)
-        if held:
-            self._active.add(job)
+    def cancel(self, job: Job[Row], now: float) -> Literal["queued", "running"] | None:
+        if job.stage is Stage.CLOSED:
+            return None
+        job.stage, job.ended = Stage.CLOSED, now
+        return "queued" if job.started is None else "running"
 
 
 class KnowsNoDeadlines(Jobs):
@@ -245,7 +246,7 @@ class ForgetsJobs(Jobs):
     """A job that was parked never runs again."""
 
     def unpark(self, job: Job[Row]) -> None:
-        job.parked = False
+        """Do nothing."""
 
 
 class TellsTwice(Jobs):

@@ -6,6 +6,7 @@ The product has no switch for this: what breaks it is put over its classes here,
 import itertools
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -21,15 +22,15 @@ KEPT = 2**20  # bytes that a job leaves behind
 
 
 def leak_a_slot() -> None:
-    """A job that ends keeps its slot."""
+    """A job that is cancelled is closed and keeps its slot."""
 
-    def retire(self: Scheduler[Any, Any], job: Job[Any], now: float) -> None:
-        held = job in self._active
-        right(self, job, now)
-        if held:
-            self._active.add(job)
+    def cancel(self: Scheduler[Any, Any], job: Job[Any], now: float) -> str | None:
+        if job.stage is Stage.CLOSED:
+            return None
+        job.stage, job.ended = Stage.CLOSED, now
+        return "running"
 
-    right, Scheduler._retire = Scheduler._retire, retire  # type: ignore[method-assign]
+    Scheduler.cancel = cancel  # type: ignore[method-assign,assignment]
 
 
 def swallow_a_cancel() -> None:
@@ -46,8 +47,8 @@ def expire_early() -> None:
 
     def plan(self: Scheduler[Any, Any], now: float) -> Any:
         reports = list(self._expire(now + 3.0))
-        result = right(self, now)
-        return type(result)(result.batch, result.started, [*reports, *result.expired])
+        planned = right(self, now)
+        return replace(planned, expired=[*reports, *planned.expired])
 
     right, Scheduler.plan = Scheduler.plan, plan  # type: ignore[method-assign]
 
