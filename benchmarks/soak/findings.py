@@ -18,6 +18,7 @@ FEWEST = 24  # looks after it from which a slope says something
 SHORTEST = 120.0  # seconds that they must span
 MEGABYTES_A_MINUTE = 1.0
 MIB = 2**20
+STEP = 1.0  # MiB that the allocator may take at once, in either half: that is no trend
 SPARE = 2  # descriptors and tasks that may be open beside those before: the page's own reader, a timer
 
 
@@ -29,11 +30,13 @@ class Growth:
     first: Slope
     """Of the first half of that time."""
     second: Slope
+    half: float
+    """Minutes of either half."""
 
     @property
     def falls(self) -> bool:
-        """Whether it slows down: the second half grows less than the first did, or not surely at all."""
-        return self.second.middle < self.first.middle or self.second.low <= 0.0
+        """Whether it slows down: the second half grows less than the first did, or not surely by more than a step."""
+        return self.second.middle < self.first.middle or self.second.low <= STEP / self.half
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,8 @@ class Findings:
         if len(kept) < FEWEST or kept[-1].at - kept[0].at < SHORTEST:
             return None
         half = len(kept) // 2
-        return Growth(_slope(kept), _slope(kept[:half]), _slope(kept[half:]))
+        minutes = (kept[-1].at - kept[0].at) / 2 / 60
+        return Growth(_slope(kept), _slope(kept[:half]), _slope(kept[half:]), minutes)
 
     @property
     def cores(self) -> float:
@@ -85,9 +89,13 @@ class Findings:
             yield told("memory after the warm-up: too few looks; grown in all", self._grown, "MiB")
             return
         bound = f"< {MEGABYTES_A_MINUTE:g} MiB/min"
-        yield Promise("memory slope after the warm-up", str(growth.whole), bound, growth.whole.middle < 1.0)
+        yield Promise(
+            "memory slope after the warm-up", str(growth.whole), bound, growth.whole.middle < MEGABYTES_A_MINUTE
+        )
         halves = f"{growth.first.middle:+.2f}, then {growth.second}"
-        yield Promise("memory slope by halves", halves, "falling, or not surely above 0", growth.falls)
+        yield Promise(
+            "memory slope by halves", halves, f"falling, or not surely above {STEP / growth.half:.2f}", growth.falls
+        )
         yield told("memory grown in all", self._grown, "MiB")
 
     @property

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -27,21 +27,27 @@ ROWS = ("a", "b")
 Box = Outbox[str, int]
 
 
+class Parkable(Job[str]):
+    """A job that is parked by saying so: there is no scheduler here."""
+
+    parked = False
+
+
 @dataclass
 class Desk:
     """The driver's side, as the outbox sees it: says which jobs are parked, as the scheduler does."""
 
     crowd: int
-    parked: list[Job[str]] = field(default_factory=list)
+    job: Parkable
 
     def park(self, job: Job[str]) -> None:
-        assert job not in self.parked
-        job.parked = True
-        self.parked.append(job)
+        assert job is self.job
+        assert not self.job.parked
+        self.job.parked = True
 
     def unpark(self, job: Job[str]) -> None:
-        job.parked = False
-        self.parked.remove(job)
+        assert self.job.parked
+        self.job.parked = False
 
     def leave(self, job: Job[str], told: bool) -> None:
         """Nobody reads any more."""
@@ -60,8 +66,8 @@ class Machine(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.now = 0.0
         self.bound = bound
-        self.desk = Desk(crowd)
-        self.job: Job[str] = Job(ROWS, 0.0)
+        self.job = Parkable(ROWS, 0.0)
+        self.desk = Desk(crowd, self.job)
         pace = Pace(flush_items=flush, flush_interval=1000.0, few_streams=4, bound=bound)
         self.runner.run(self._open(pace))
         self.numbers = 0
