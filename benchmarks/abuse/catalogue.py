@@ -1,6 +1,6 @@
 """All scenarios, in the order in which they are run."""
 
-from benchmarks.abuse import attacks, cancelled, idle, silent, stalled, vanished
+from benchmarks.abuse import attacks, cancelled, flooding, idle, silent, stalled, vanished
 from benchmarks.abuse.flood import scenario as flood
 from benchmarks.abuse.promise import Scenario
 
@@ -11,6 +11,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("stalled", "readers that stand still", stalled.run),
     Scenario("idle", "idle streams", idle.run),
     Scenario("silent", "silent connections", silent.run),
+    Scenario("flooding", "a client that asks as fast as it can, beside others", flooding.run),
     Scenario("reset", "rapid reset of streams", flood(attacks.rapid_reset, 20_000)),
     Scenario("pings", "pings", flood(attacks.pings, 20_000)),
     Scenario("settings", "changes of settings", flood(attacks.settings, 20_000)),

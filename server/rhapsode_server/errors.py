@@ -7,6 +7,7 @@ RhapsodeError
 │   ├── OutputTooLarge   the reply would not fit one message
 │   ├── UnreadablePayload a compressed picture is damaged, or of another model or format
 │   ├── MalformedRequest the bytes are not a message of the expected type
+│   ├── UnknownMethod    no method of that name
 │   ├── ModelNotFound    no model of that name and version
 │   └── Unsupported      the model lacks what the request needs
 ├── AccessError          other credentials are needed
@@ -92,6 +93,12 @@ class MalformedRequest(RequestError):
     """The bytes are not a message of the expected type."""
 
     reason = "MALFORMED_REQUEST"
+
+
+class UnknownMethod(RequestError):
+    """No method of that name, as somebody is told who may know."""
+
+    reason = "UNKNOWN_METHOD"
 
 
 class ModelNotFound(RequestError):

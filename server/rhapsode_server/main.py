@@ -11,6 +11,7 @@ from rhapsode_server.config import Config
 from rhapsode_server.errors import ConfigError, StartupError
 from rhapsode_server.observe.logs import Log, open_log
 from rhapsode_server.observe.traces_settings import read_settings
+from rhapsode_server.serve.new_token import entry, new_token
 from rhapsode_server.serve.preflight import preflight
 from rhapsode_server.serve.process import leave, prepare, run_alone
 from rhapsode_server.serve.supervisor import supervise
@@ -32,6 +33,8 @@ def run(argv: list[str], environ: dict[str, str]) -> int:
                 print(f"rhapsode-server {version('rhapsode')}")
             case "print-config":
                 print("\n".join(command_line.lines(settings)))
+            case "new-token":
+                _print_token(new_token())
             case "check" | "serve":
                 with closing(open_log(settings.log_level, settings.log_format, version("rhapsode"))) as log:
                     return _serve(settings, environ, log, check_only=action == "check")
@@ -42,6 +45,12 @@ def run(argv: list[str], environ: dict[str, str]) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _print_token(token: str) -> None:
+    """Print it by itself, so that it can go straight to a file; its lines for the access file where people look."""
+    print(token)
+    print(f"for the file of --access; the token itself is not kept anywhere:\n\n{entry(token)}", file=sys.stderr)
 
 
 def _serve(settings: Config, environ: Mapping[str, str], log: Log, check_only: bool) -> int:

@@ -118,6 +118,15 @@ async def test_a_fallback_is_said_in_the_log_in_get_model_and_in_a_metric(one_mo
     assert 'rhapsode_provider_fallback{provider="CPUExecutionProvider"} 1.0' in page
 
 
+def test_a_bundle_is_named_before_it_is_loaded(one_model: Path) -> None:
+    """So that the log of a process that ends without a word ends with the bundle that ended it."""
+    said = io.StringIO()
+    life.load(Config(models=one_model, provider="cpu", threads=1), open_log("info", "json", "0", said))
+    lines = [json.loads(line) for line in said.getvalue().splitlines()]
+    assert [line["msg"] for line in lines][-2:] == ["model loading", "model loaded"]
+    assert lines[-2]["bundle"] == "tiny-text/1"
+
+
 def test_a_server_leaves_no_socket_that_another_could_not_take(one_model: Path, tmp_path: Path) -> None:
     address = f"unix:{tmp_path}/socket"
     for _ in range(2):

@@ -1,11 +1,11 @@
 """One request's work on one model: some rows, each wanting some number of steps."""
 
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Generic, TypeVar
 
+from rhapsode_server.engine.backlog import Backlog
 from rhapsode_server.observe.trace_context import TraceContext
 
 RowT = TypeVar("RowT")
@@ -32,9 +32,9 @@ class Job(Generic[RowT]):
     """A request's rows. Only the scheduler changes it; times are of the scheduler's clock, in seconds."""
 
     def __init__(
-        self, rows: Iterable[RowT], arrived: float, deadline: float | None = None, trace: TraceContext | None = None
+        self, rows: Sequence[RowT], arrived: float, deadline: float | None = None, trace: TraceContext | None = None
     ) -> None:
-        self.ready = deque(rows)
+        self.ready = Backlog(rows)
         self.running = 0
         """Rows that have a place in the run under way or in the next one."""
         self.stage = Stage.QUEUED

@@ -49,6 +49,11 @@ class Metrics:
             "rhapsode_tls_cert_expiry_timestamp_seconds",
             "When the server's certificate ceases to be valid, in seconds since 1970; 0 without TLS.",
         )
+        self.access_reload_failures = Counter(
+            "rhapsode_access_reload_failures_total",
+            "Changes of the access file that are of no use: the rules before them hold.",
+            registry=registry,
+        )
         spans_dropped = Counter(
             "rhapsode_spans_dropped_total", "Spans that no exporter could hand over.", ["reason"], registry=registry
         )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from rhapsode_server.errors import BundleError, ModelNotFound
-from rhapsode_server.repository import loading
+from rhapsode_server.repository import files, loading
 from rhapsode_server.repository.folders import bundle_folders
 from rhapsode_server.repository.loading import LoadedModel
 from rhapsode_server.repository.stepping import Batching
@@ -35,15 +35,20 @@ class Registry:
 
 
 def load(
-    models: Path, runtime: Runtime, batching: Batching, progress: Callable[[LoadedModel], None] = lambda _: None
+    models: Path,
+    runtime: Runtime,
+    batching: Batching,
+    progress: Callable[[LoadedModel], None] = lambda _: None,
+    begin: Callable[[str], None] = lambda _: None,
 ) -> Registry:
-    """Load every bundle models/<name>/<version>/, telling each to `progress`.
+    """Load every bundle models/<name>/<version>/; `begin` is told "name/version" before, `progress` the model after.
 
     Raises BundleError with the problems of all bundles at once, StartupError where there is no bundle at all.
     """
     loaded: list[LoadedModel] = []
     problems: list[str] = []
     for folder in bundle_folders(models):
+        begin(files.label(folder))
         try:
             model = loading.load(folder, runtime, batching)
         except BundleError as error:

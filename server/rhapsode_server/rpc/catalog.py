@@ -26,6 +26,7 @@ from rhapsode_server.observe.lanes import Role
 from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.observe.traces import NO_TRACES, Traces
 from rhapsode_server.repository.registry import LoadedModel, Registry
+from rhapsode_server.rpc.caller import CALLER
 from rhapsode_server.rpc.tokenizer import Tokenizer
 
 UNKNOWN = "_unknown"  # no model can bear this name
@@ -111,9 +112,18 @@ class Catalog:
         """Sorted by name, then version."""
         return list(self._served.values())
 
+    @property
+    def usable(self) -> Sequence[Served]:
+        """Those that the rpc's client may use."""
+        return [served for served in self.models if _may_use(served.loaded.name)]
+
     def find(self, reference: str) -> Served:
-        """The model "name" (its newest version) or "name@version". Raises ModelNotFound."""
-        return self._served[id(self._registry.find(reference))]
+        """The model "name" (its newest version) or "name@version". Raises ModelNotFound.
+
+        A model that the rpc's client may not use is to that client one that there is not.
+        """
+        known = _may_use(reference.partition("@")[0])
+        return self._served[id(self._registry.find(reference if known else UNKNOWN))]
 
     def label(self, request: object) -> str:
         """The name under which metrics count a request: its model's, or one for all models that there are not."""
@@ -133,6 +143,11 @@ class Catalog:
     def drivers(self) -> Iterator[AnyDriver]:
         """Those of all models."""
         return (driver for served in self._served.values() for driver in served.drivers)
+
+
+def _may_use(name: str) -> bool:
+    caller = CALLER.get()
+    return caller is None or caller.may_use(name)
 
 
 def _serve(loaded: LoadedModel, config: Config, metrics: Metrics, traces: Traces, feel: Feel) -> Served:

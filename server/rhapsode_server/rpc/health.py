@@ -13,6 +13,7 @@ from grpc_health.v1.health_pb2 import DESCRIPTOR, HealthCheckRequest, HealthChec
 
 from rhapsode_server.errors import ModelNotFound
 from rhapsode_server.rpc.call import Call
+from rhapsode_server.rpc.caller import CALLER
 from rhapsode_server.rpc.routes import Service, service
 
 SERVING = HealthCheckResponse.SERVING
@@ -26,8 +27,9 @@ class Health:
     A model ceases to serve by itself where it fails; everything does where only a restart helps.
     """
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self._states: dict[str, int] = dict.fromkeys(("", LIVENESS, "readiness", *names), SERVING)
+    def __init__(self, names: Iterable[str], models: Iterable[str] = ()) -> None:
+        names, self._models = tuple(names), frozenset(models)
+        self._states: dict[str, int] = dict.fromkeys(("", LIVENESS, "readiness", *names, *self._models), SERVING)
         self._changed = asyncio.Event()
         self._left = False
         self._failed = False
@@ -65,23 +67,29 @@ class Health:
 
     async def Check(self, request: HealthCheckRequest, _call: Call) -> HealthCheckResponse:
         """Answer the state of one service."""
-        state = self._states.get(request.service)
+        state = self._state_of(request.service)
         if state is None:
             raise ModelNotFound("the health of no such service is known")
         return HealthCheckResponse(status=state)
 
     async def Watch(self, request: HealthCheckRequest, call: Call) -> None:
         """Write the state of one service now and whenever it changes."""
-        told = None
+        told: int | None = -1  # no state
         while True:
             changed, closed = self._changed, self._closed
-            state = self._states.get(request.service, HealthCheckResponse.SERVICE_UNKNOWN)
+            state = self._state_of(request.service)
             if state != told:
-                await call.write(HealthCheckResponse(status=state))
+                await call.write(HealthCheckResponse(status=state or HealthCheckResponse.SERVICE_UNKNOWN))
                 told = state
             if closed:
                 return
             await changed.wait()
+
+    def _state_of(self, name: str) -> int | None:
+        """The state of one; None where it is not known, or is a model that is none of the client's business."""
+        caller = CALLER.get()
+        hidden = caller is not None and name in self._models and not caller.may_use(name)
+        return None if hidden else self._states.get(name)
 
     def _wake(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()

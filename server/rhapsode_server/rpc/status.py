@@ -24,6 +24,7 @@ MASKED = errors.RhapsodeError("the server failed; its log says more under this r
 
 _CODES: tuple[tuple[type[errors.RhapsodeError], grpc.StatusCode], ...] = (
     (errors.ModelNotFound, grpc.StatusCode.NOT_FOUND),
+    (errors.UnknownMethod, grpc.StatusCode.UNIMPLEMENTED),
     (errors.Unsupported, grpc.StatusCode.FAILED_PRECONDITION),
     (errors.RequestError, grpc.StatusCode.INVALID_ARGUMENT),
     (errors.Unauthenticated, grpc.StatusCode.UNAUTHENTICATED),

@@ -143,6 +143,8 @@ def _session_options(threads: int, severity: int) -> "ort.SessionOptions":
     # Batches change from run to run: a pattern would be planned and kept for every size that occurs.
     options.enable_mem_pattern = False
     options.use_deterministic_compute = True
+    # What was checked as ONNX must not be loaded as something else: the bytes may be valid in both formats.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     # A spinning thread takes its core from the models beside it.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")

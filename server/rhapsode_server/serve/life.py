@@ -26,6 +26,7 @@ from rhapsode_server.repository.registry import Batching, LoadedModel, Registry
 from rhapsode_server.rpc.catalog import AnyDriver, Catalog
 from rhapsode_server.rpc.convert_models import Ground
 from rhapsode_server.rpc.darkroom import Darkroom
+from rhapsode_server.rpc.gate import Gate
 from rhapsode_server.rpc.health import Health
 from rhapsode_server.rpc.image import ImageService
 from rhapsode_server.rpc.interceptors import Guard
@@ -34,6 +35,8 @@ from rhapsode_server.rpc.reflection import Reflection
 from rhapsode_server.rpc.routes import Service
 from rhapsode_server.rpc.text import TextService
 from rhapsode_server.runtime.providers import CPU, Runtime, RuntimeOptions
+from rhapsode_server.serve.access import read_access, share_of
+from rhapsode_server.serve.access_watch import AccessWatch
 from rhapsode_server.serve.arguments import channel_arguments
 from rhapsode_server.serve.fate import Fate
 from rhapsode_server.serve.lag import watch_lag
@@ -50,6 +53,7 @@ LAST_WORDS = 2.0  # seconds beyond the grace in which requests that are cut off 
 
 def load(config: Config, log: Log) -> tuple[Runtime, Registry]:
     """Choose where to run; read, verify and warm up every model. Raises StartupError."""
+    read_access(config)
     read_tls(config)  # what is wrong with it should not be said after a minute of loading
     options = RuntimeOptions(
         provider=config.provider,
@@ -80,7 +84,11 @@ def load(config: Config, log: Log) -> tuple[Runtime, Registry]:
         if model.unfused_reason:
             log.warning("steps not fused", model=model.name, model_version=model.version, reason=model.unfused_reason)
 
-    return runtime, registry.load(config.models, runtime, _batching(config, runtime), tell)
+    def announce(bundle: str) -> None:
+        # The last words of a process that ONNX Runtime, or the kernel for want of memory, ends without any of its own.
+        log.info("model loading", bundle=bundle)
+
+    return runtime, registry.load(config.models, runtime, _batching(config, runtime), tell, announce)
 
 
 def _batching(config: Config, runtime: Runtime) -> Batching:
@@ -121,6 +129,9 @@ class Server:
         self._darkroom = Darkroom(Pace(config.flush_tokens, config.flush_interval_ms / 1000), self._metrics, traces)
         self._ground = Ground(runtime.placement.provider, runtime.placement.fallback_reason, runtime.version)
         self._tls = read_tls(config)
+        self._gate = Gate(read_access(config), share_of(config))
+        failures = self._metrics.access_reload_failures
+        self._access = AccessWatch(config, self._gate, self._names, log, failures.inc)
         self._health: Health
         self._guard: Guard
         self._grpc: grpc.aio.Server
@@ -134,7 +145,7 @@ class Server:
         services = self._services()
         self.fate = Fate(self.catalog, self._health, self._log, self._wish)
         reporting = (self._metrics, self._rpc_metrics, self._log, self._traces)
-        self._guard = Guard(services, self.catalog, *reporting, stall_timeout=self._config.stall_timeout)
+        self._guard = Guard(services, self.catalog, *reporting, self._gate, self._config.stall_timeout)
         self._grpc = grpc.aio.server(interceptors=[self._guard], options=channel_arguments(self._config))
         self._grpc.add_generic_rpc_handlers([each.handler() for each in services])
         self.address = _bind(self._grpc, self._config.address, self._tls, shared=self._config.workers > 1)
@@ -146,6 +157,7 @@ class Server:
         self.catalog.start()
         loop = asyncio.get_running_loop()
         self._metrics.loop_tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
+        self._access.start()
         self._lag = asyncio.create_task(watch_lag(self._metrics.loop_lag.observe))
         await self._grpc.start()
 
@@ -178,6 +190,7 @@ class Server:
         self._log.info("stopped")
 
     async def _close(self) -> None:
+        self._access.close()
         self._lag.cancel()
         await asyncio.gather(self._lag, return_exceptions=True)
         self._darkroom.close()
@@ -191,10 +204,13 @@ class Server:
             ImageService(self.catalog, self._config, self._darkroom).service(),
             ModelService(self.catalog, self._config, self._ground).service(),
         ]
-        models = (served.loaded.name for served in self.catalog.models)
-        self._health = Health([*(each.name for each in ours), *models])
+        self._health = Health((each.name for each in ours), self._names)
         told = [*ours, self._health.service()]
         return [*told, *Reflection(told).services()]
+
+    @property
+    def _names(self) -> frozenset[str]:
+        return frozenset(served.loaded.name for served in self.catalog.models)
 
     def _describe(self) -> None:
         ground = self._ground

@@ -7,6 +7,7 @@ from rhapsode_server.errors import ConfigError, StartupError
 from rhapsode_server.observe.endpoint import check_page
 from rhapsode_server.observe.traces_settings import read_settings
 from rhapsode_server.repository.folders import bundle_folders
+from rhapsode_server.serve.access import read_access
 from rhapsode_server.serve.port import check_free
 from rhapsode_server.serve.tls import read_tls
 
@@ -22,6 +23,7 @@ def preflight(config: Config, environ: Mapping[str, str], *, listens: bool) -> N
         lambda: read_settings(environ),
         lambda: check_sizes(config),
         lambda: read_tls(config),
+        lambda: read_access(config),
         lambda: bundle_folders(config.models),
     ]
     if listens:
