@@ -26,7 +26,7 @@ REQUESTS = 100  # of others, while the readers stand still
 SECONDS = 10.0  # of streams that are read, before, meanwhile and afterwards
 STALL = 20.0
 PATIENCE = 60.0
-ENOUGH = 3_000  # pictures: 9 MB, several times what may wait for a reader
+ENOUGH = 100_000  # pictures, of which nobody gets far
 MOST_MB = 6.0  # 2 MiB of pictures that wait and a run more, a message of 1 MiB on its way, and what they lie in
 
 
