@@ -57,7 +57,7 @@ class Options:
     @property
     def flags(self) -> tuple[str, ...]:
         """What every server of ours is told."""
-        return "--provider=cpu", f"--threads={self.threads}"
+        return "--provider=cpu", f"--threads={self.threads}", "--slots=1024", "--queue-wait=60"  # nobody is refused
 
     @property
     def number(self) -> int:

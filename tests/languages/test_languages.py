@@ -63,7 +63,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server that works for one stream at a time: who goes on after a cancelled one waits until it has ended."""
     models = tmp_path_factory.mktemp("models")
     bundles.stepper(MODEL, tokens=TOKENS).write(models)
-    with process(models, "--slots", "1", "--max-tokens", "1000000") as server:
+    with process(models, "--slots", "1", "--queue-wait", "600", "--max-tokens", "1000000") as server:
         yield server.address
 
 

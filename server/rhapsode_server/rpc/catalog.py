@@ -122,14 +122,25 @@ class Catalog:
         return (driver for served in self._served.values() for driver in served.drivers)
 
 
+def _limits(config: Config) -> Limits:
+    """More slots than a run has rows would make nobody faster."""
+    return Limits(
+        slots=config.slots or config.max_batch,
+        queue=config.queue,
+        delay=config.batch_delay_ms / 1000,
+        crowd_delay=config.crowd_delay_ms / 1000,
+        wait=config.queue_wait,
+    )
+
+
 def _serve(loaded: LoadedModel, config: Config, metrics: Metrics, traces: Traces) -> Served:
     bundle = loaded.bundle
     name = f"{bundle.name}@{bundle.version}"
-    limits = Limits(config.slots, config.queue, config.batch_delay_ms / 1000, config.crowd_delay_ms / 1000)
+    limits = _limits(config)
     ordered = replace(limits, in_order=True)
 
     def driver(model: Model[RowT, EventT], limits: Limits, role: Role) -> Driver[RowT, EventT]:
-        lane = metrics.lane(bundle.name, bundle.version, role, config.slots)
+        lane = metrics.lane(bundle.name, bundle.version, role, limits.slots)
         return Driver(name, model, limits, lane, spans=traces.lane(bundle.name, bundle.version, role))
 
     return Served(

@@ -1,0 +1,147 @@
+"""Who holds one of a model's slots, who waits for one, who has given his up."""
+
+import heapq
+from collections import deque
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+from rhapsode_server.engine.forecast import SURE, Forecast
+from rhapsode_server.engine.job import Job, Stage
+from rhapsode_server.engine.plan import Limits
+from rhapsode_server.errors import DeadlineExpired, DeadlineTooShort, QueueFull
+
+RowT = TypeVar("RowT")
+PUSHBACK = 0.3  # seconds until a refused client may come back, at least
+LONGEST_PUSHBACK = 5.0
+CALM = 0.125  # of the slots: where fewer are taken, and nobody waits, a crowd has gone
+GOLDEN = 0.618034  # the fraction whose multiples spread most evenly
+
+
+class Slots(Generic[RowT]):
+    """The jobs of one model by where they stand. Refuses at once what would wait too long."""
+
+    def __init__(self, limits: Limits, forecast: Forecast) -> None:
+        self._limits = limits
+        self._forecast = forecast
+        self.queue: deque[Job[RowT]] = deque()
+        self.active: set[Job[RowT]] = set()
+        self.parked: dict[Job[RowT], None] = {}  # the longest parked first
+        self._ends: list[float] | None = None
+        self._ran = 0.0
+        self._refused = 0
+        self._crowded = False
+
+    def __iter__(self) -> Iterator[Job[RowT]]:
+        return iter((*self.active, *self.queue, *self.parked))
+
+    def __len__(self) -> int:
+        return len(self.active) + len(self.queue) + len(self.parked)
+
+    @property
+    def room(self) -> int:
+        """Jobs that may be active: as many as there are slots; in a crowd no more than keep the runs busy enough."""
+        if not self._crowded or not self.active:
+            return self._limits.slots
+        rows = sum(job.work.rows for job in self.active)
+        return max(1, min(self._limits.slots, round(self._forecast.enough() * len(self.active) / max(1, rows))))
+
+    def wait(self, now: float) -> float | None:
+        """Seconds that a job which comes now has to expect to wait for a slot; None where the speed is not known."""
+        room = self.room
+        if len(self.active) < room and not self.queue:
+            return 0.0
+        pace = self._forecast.pace(sum(job.work.rows for job in self.active))
+        if pace is None:
+            return None
+        if self._ends is None:
+            active, queued = ([job.work for job in jobs] for jobs in (self.active, self.queue))
+            self._ends = self._forecast.ends(active, queued, room)
+        return max(0.0, self._ends[0] * pace - (now - self._ran))
+
+    def admit(self, job: Job[RowT], now: float) -> None:
+        """Put a job into the queue. Raises DeadlineExpired, QueueFull or DeadlineTooShort."""
+        if job.deadline is not None and job.deadline <= now:
+            raise DeadlineExpired("the deadline had passed when the request arrived")
+        wait = self.wait(now)
+        if wait != 0.0 and job.work.longest > 1:  # what is done in one run is not slowed by company
+            self._crowded = True
+        self._check_queue(wait)
+        self._check_deadline(job, now, wait or 0.0)
+        self.queue.append(job)
+        if self._ends:
+            heapq.heapreplace(self._ends, self._ends[0] + self._forecast.runs(job.work))
+
+    def fill(self) -> list[Job[RowT]]:
+        """Give free slots to those who wait: who got one."""
+        lucky: list[Job[RowT]] = []
+        if not self.queue and len(self.active) < self._limits.slots * CALM:
+            self._crowded = False
+        room = self.room
+        while self.queue and len(self.active) < room:
+            job = self.queue.popleft()
+            job.stage = Stage.ACTIVE
+            self.active.add(job)
+            lucky.append(job)
+        return lucky
+
+    def leave(self, job: Job[RowT]) -> None:
+        """Forget a job, wherever it stands."""
+        if job.stage is Stage.QUEUED:
+            self.queue.remove(job)
+        self.active.discard(job)
+        self.parked.pop(job, None)
+        self._ends = None
+
+    def park(self, job: Job[RowT]) -> Job[RowT] | None:
+        """Take a job's slot, or its place in the queue: which job has to end, where too many are parked."""
+        self.leave(job)
+        job.stage = Stage.PARKED
+        self.parked[job] = None
+        return next(iter(self.parked)) if len(self.parked) > self._limits.parked else None
+
+    def unpark(self, job: Job[RowT]) -> None:
+        """Have a job wait for a slot before all who have not begun."""
+        del self.parked[job]
+        job.stage = Stage.QUEUED
+        self.queue.appendleft(job)
+        self._ends = None
+
+    def ran(self, now: float) -> None:
+        """A run has ended: what was foretold before it is out of date."""
+        self._ends, self._ran = None, now
+
+    def _check_queue(self, wait: float | None) -> None:
+        if len(self.active) >= self.room and len(self.queue) >= self._limits.queue:
+            raise QueueFull(
+                f"the model already holds {len(self.active)} requests, and {len(self.queue)} wait",
+                {"slots": str(len(self.active)), "queue": str(len(self.queue))},
+                self._pushback(wait or 0.0),
+            )
+        if wait is not None and wait > self._limits.wait:
+            expected, most = f"{wait:.1f}", f"{self._limits.wait:g}"
+            raise QueueFull(
+                f"the request would have to wait for some {expected} seconds, longer than {most}",
+                {"expected_wait": expected, "queue_wait": most},
+                self._pushback(wait),
+            )
+
+    def _check_deadline(self, job: Job[RowT], now: float, wait: float) -> None:
+        """A job that nobody else would suffer from is never refused: a wrong forecast would never be put right."""
+        if job.deadline is None or not self.active:
+            return
+        needs = SURE * wait
+        if job.whole:
+            needs += self._forecast.needs(job.work, (other.work for other in self.active))
+        if needs > job.deadline - now:
+            seconds, left = f"{needs:.3f}", f"{job.deadline - now:.3f}"
+            raise DeadlineTooShort(
+                f"the model needs {seconds} seconds at the least, and the deadline leaves {left}",
+                {"seconds": seconds, "left": left},
+                self._pushback(wait),
+            )
+
+    def _pushback(self, wait: float) -> float:
+        """When to come back: each a little later than the last, so that a crowd does not come back at once."""
+        self._refused += 1
+        spread = 1.0 + self._refused * GOLDEN % 1.0
+        return min(LONGEST_PUSHBACK, max(PUSHBACK, wait) * spread)
