@@ -39,11 +39,12 @@ class Slots(Generic[RowT]):
 
     @property
     def room(self) -> int:
-        """Jobs that may be active: as many as there are slots; in a crowd no more than keep the runs busy enough."""
-        if not self._crowded or not self.active:
+        """Jobs that may be active: as many as there are slots; in a crowd of long ones, as keep the runs busy enough."""
+        if not self._crowded:
             return self._limits.slots
-        rows = sum(job.work.rows for job in self.active)
-        return max(1, min(self._limits.slots, round(self._forecast.enough() * len(self.active) / max(1, rows))))
+        seen = self.active or self.queue
+        rows_each = sum(job.work.rows for job in seen) / max(1, len(seen))
+        return max(1, min(self._limits.slots, round(self._forecast.enough() / max(1.0, rows_each))))
 
     def wait(self, now: float) -> float | None:
         """Seconds that a job which comes now has to expect to wait for a slot; None where the speed is not known."""
