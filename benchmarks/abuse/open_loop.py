@@ -16,6 +16,7 @@ from rhapsode.v1 import text_pb2
 
 CONNECTIONS = 8  # the server takes 100 requests at a time on one
 PROBE_SECONDS = 0.05
+PAUSE_SECONDS = 0.1
 DEADLINE_SECONDS = 30.0
 _METHOD = "/rhapsode.v1.TextService/GenerateText"
 _SERVING = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING).SerializeToString()
@@ -36,8 +37,11 @@ class Answers:
     other: list[str] = field(default_factory=list)
     """Statuses that are neither."""
 
-    async def take(self, call: Awaitable[bytes], planned: float) -> None:
-        """Wait for an answer. Times count from when the request was to be sent, not from when that was managed."""
+    async def take(self, call: Awaitable[bytes], planned: float) -> bool:
+        """Wait for an answer: whether the request was accepted.
+
+        Times count from when the request was to be sent, not from when that was managed.
+        """
         try:
             await call
         except grpc.aio.AioRpcError as error:
@@ -45,10 +49,11 @@ class Answers:
                 self.refused.append(time.perf_counter() - planned)
             else:
                 self.other.append(f"{error.code().name}: {error.details()}")
-            return
+            return False
         now = time.perf_counter()
         self.accepted.append(now - planned)
         self.done_at.append(now - self.begun)
+        return True
 
     def done_between(self, first: float, last: float) -> int:
         """Requests that were done in a part of the time, in seconds since the beginning."""
@@ -66,12 +71,13 @@ class Generator:
         self._request = text_pb2.GenerateTextRequest(generation=generation).SerializeToString()
 
     async def closed(self, clients: int, seconds: float) -> Answers:
-        """So many clients, each of which sends its next request when the last one is answered."""
+        """So many clients, each of which sends its next request when the last one is answered; refused ones pause."""
         answers = Answers()
 
         async def client() -> None:
             while time.perf_counter() < answers.begun + seconds:
-                await answers.take(self._send(), time.perf_counter())
+                if not await answers.take(self._send(), time.perf_counter()):
+                    await asyncio.sleep(PAUSE_SECONDS)
 
         await asyncio.gather(*(client() for _ in range(clients)))
         return answers
@@ -79,7 +85,7 @@ class Generator:
     async def open(self, rate: float, seconds: float) -> Answers:
         """Requests at random times (Poisson), `rate` a second in the mean; then waits for what is still under way."""
         answers = Answers()
-        planned, tasks = answers.begun, set[asyncio.Task[None]]()
+        planned, tasks = answers.begun, set[asyncio.Task[bool]]()
         while planned < answers.begun + seconds:
             if (early := planned - time.perf_counter()) > 0:
                 await asyncio.sleep(early)

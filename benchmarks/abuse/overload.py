@@ -16,7 +16,7 @@ from deploy.local_server import LocalServer, running_server
 
 MODEL = "shakespeare-rnn"
 TOKENS = 256
-CLIENTS = 80  # of the closed loop that finds the peak: more than a run has rows
+CLIENTS = 64  # of the closed loop that finds the peak: as many as a run has rows
 PEAK_SECONDS = 10.0
 STEADY_SECONDS = 30.0
 OVERLOAD_SECONDS = 60.0
@@ -129,8 +129,8 @@ async def _overload(
 
 
 def _rate(answers: Answers, seconds: float) -> float:
-    """Requests a second that were done while they were sent, the beginning not counted."""
-    return answers.done_between(RAMP * seconds, seconds) / ((1 - RAMP) * seconds)
+    """Requests a second, one at least, that were done while they were sent, the beginning not counted."""
+    return max(1, answers.done_between(RAMP * seconds, seconds)) / ((1 - RAMP) * seconds)
 
 
 @contextmanager

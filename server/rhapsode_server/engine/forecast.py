@@ -26,7 +26,7 @@ class Work:
     def took(self, rows: int, left: int, steps: int) -> None:
         """Note that so many rows are done, that so many steps are wanted no more, and that so many were taken."""
         self.rows -= rows
-        self.left -= left
+        self.left = max(self.rows, self.left - left)
         self.taken += steps
 
     @property

@@ -24,7 +24,7 @@ Plain values: no clock (time is passed in), no threads, no sockets.
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from itertools import count
+from itertools import count, islice
 from typing import Generic, Literal, NamedTuple, TypeVar
 
 from rhapsode_server.engine.forecast import Forecast, Work
@@ -38,6 +38,7 @@ __all__ = ["Delivery", "Limits", "Place", "Plan", "Report", "Scheduler"]
 
 RowT = TypeVar("RowT")
 EventT = TypeVar("EventT")
+ASKED = 64  # rows of a job that speak for all of them: to ask 100,000 would hold others up
 SPARE_DEADLINES = 64  # of jobs that have left: fewer are not worth a clean-up
 
 
@@ -84,9 +85,10 @@ class Scheduler(Generic[RowT, EventT]):
 
     def add(self, job: Job[RowT], now: float) -> None:
         """Accept a job. Raises DeadlineExpired, QueueFull or DeadlineTooShort."""
-        wanted = [self._wants(row) for row in job.ready]
+        wanted = [self._wants(row) for row in islice(job.ready, ASKED)]
+        share = len(job.ready) / max(1, len(wanted))
         least, most = sum(each.least for each in wanted), sum(each.most for each in wanted)
-        job.work = Work(len(wanted), most, least, certain=least == most)
+        job.work = Work(len(job.ready), round(share * most), round(share * least), certain=least == most)
         self._slots.admit(job, now)
         if job.deadline is not None:
             heapq.heappush(self._deadlines, (job.deadline, next(self._order), job))

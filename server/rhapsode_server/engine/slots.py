@@ -3,6 +3,7 @@
 import heapq
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from rhapsode_server.engine.forecast import SURE, Forecast
@@ -17,6 +18,16 @@ CALM = 0.125  # of the slots: where fewer are taken, and nobody waits, a crowd h
 GOLDEN = 0.618034  # the fraction whose multiples spread most evenly
 
 
+@dataclass(frozen=True, slots=True)
+class _Outlook:
+    """What is foretold at a moment: the jobs that may be active, seconds a step, and when slots come free."""
+
+    room: int
+    pace: float | None
+    ends: list[float]
+    """In steps of runs, a heap."""
+
+
 class Slots(Generic[RowT]):
     """The jobs of one model by where they stand. Refuses at once what would wait too long."""
 
@@ -26,7 +37,7 @@ class Slots(Generic[RowT]):
         self.queue: deque[Job[RowT]] = deque()
         self.active: set[Job[RowT]] = set()
         self.parked: dict[Job[RowT], None] = {}  # the longest parked first
-        self._ends: list[float] | None = None
+        self._seen: _Outlook | None = None
         self._ran = 0.0
         self._refused = 0
         self._crowded = False
@@ -39,25 +50,15 @@ class Slots(Generic[RowT]):
 
     @property
     def room(self) -> int:
-        """Jobs that may be active: as many as there are slots; in a crowd of long ones, as keep the runs busy enough."""
-        if not self._crowded:
-            return self._limits.slots
-        seen = self.active or self.queue
-        rows_each = sum(job.work.rows for job in seen) / max(1, len(seen))
-        return max(1, min(self._limits.slots, round(self._forecast.enough() / max(1.0, rows_each))))
+        """Jobs that may be active: as many as there are slots; in a crowd of long ones as keep the runs busy."""
+        return self._outlook.room
 
     def wait(self, now: float) -> float | None:
         """Seconds that a job which comes now has to expect to wait for a slot; None where the speed is not known."""
-        room = self.room
-        if len(self.active) < room and not self.queue:
+        seen = self._outlook
+        if len(self.active) < seen.room and not self.queue:
             return 0.0
-        pace = self._forecast.pace(sum(job.work.rows for job in self.active))
-        if pace is None:
-            return None
-        if self._ends is None:
-            active, queued = ([job.work for job in jobs] for jobs in (self.active, self.queue))
-            self._ends = self._forecast.ends(active, queued, room)
-        return max(0.0, self._ends[0] * pace - (now - self._ran))
+        return None if seen.pace is None else max(0.0, seen.ends[0] * seen.pace - (now - self._ran))
 
     def admit(self, job: Job[RowT], now: float) -> None:
         """Put a job into the queue. Raises DeadlineExpired, QueueFull or DeadlineTooShort."""
@@ -65,24 +66,25 @@ class Slots(Generic[RowT]):
             raise DeadlineExpired("the deadline had passed when the request arrived")
         wait = self.wait(now)
         if wait != 0.0 and job.work.longest > 1:  # what is done in one run is not slowed by company
-            self._crowded = True
+            self._crowd(True)
         self._check_queue(wait)
         self._check_deadline(job, now, wait or 0.0)
         self.queue.append(job)
-        if self._ends:
-            heapq.heapreplace(self._ends, self._ends[0] + self._forecast.runs(job.work))
+        if self._seen is not None and self._seen.ends:
+            heapq.heapreplace(self._seen.ends, self._seen.ends[0] + self._forecast.runs(job.work))
 
     def fill(self) -> list[Job[RowT]]:
         """Give free slots to those who wait: who got one."""
         lucky: list[Job[RowT]] = []
         if not self.queue and len(self.active) < self._limits.slots * CALM:
-            self._crowded = False
+            self._crowd(False)
         room = self.room
         while self.queue and len(self.active) < room:
             job = self.queue.popleft()
             job.stage = Stage.ACTIVE
             self.active.add(job)
             lucky.append(job)
+            self._seen = None
         return lucky
 
     def leave(self, job: Job[RowT]) -> None:
@@ -91,7 +93,7 @@ class Slots(Generic[RowT]):
             self.queue.remove(job)
         self.active.discard(job)
         self.parked.pop(job, None)
-        self._ends = None
+        self._seen = None
 
     def park(self, job: Job[RowT]) -> Job[RowT] | None:
         """Take a job's slot, or its place in the queue: which job has to end, where too many are parked."""
@@ -105,11 +107,30 @@ class Slots(Generic[RowT]):
         del self.parked[job]
         job.stage = Stage.QUEUED
         self.queue.appendleft(job)
-        self._ends = None
+        self._seen = None
 
     def ran(self, now: float) -> None:
         """A run has ended: what was foretold before it is out of date."""
-        self._ends, self._ran = None, now
+        self._seen, self._ran = None, now
+
+    @property
+    def _outlook(self) -> "_Outlook":
+        """What is foretold, made anew after every change but the arrival of one who waits."""
+        if self._seen is None:
+            active, queued = ([job.work for job in jobs] for jobs in (self.active, self.queue))
+            rows = sum(work.rows for work in active)
+            room = self._limits.slots
+            if self._crowded:
+                seen = active or queued
+                each = max(1.0, sum(work.rows for work in seen) / max(1, len(seen)))
+                room = max(1, min(room, round(self._forecast.enough() / each)))
+            ends = self._forecast.ends(active, queued, room) if len(active) >= room else []
+            self._seen = _Outlook(room, self._forecast.pace(rows), ends or [0.0])
+        return self._seen
+
+    def _crowd(self, here: bool) -> None:
+        if here is not self._crowded:
+            self._crowded, self._seen = here, None
 
     def _check_queue(self, wait: float | None) -> None:
         if len(self.active) >= self.room and len(self.queue) >= self._limits.queue:
