@@ -11,7 +11,7 @@ from rhapsode_server.engine.outbox import Outbox, Pace
 from rhapsode_server.engine.scheduler import Limits, Place, Plan, Report, Scheduler
 from rhapsode_server.errors import DeadlineExpired, NonFiniteOutput, RhapsodeError, RunFailed, ShuttingDown
 from rhapsode_server.models.base import Model, Outcome
-from rhapsode_server.observe.lanes import LaneMetrics
+from rhapsode_server.observe.lanes import Jobs, LaneMetrics
 from rhapsode_server.observe.trace_context import CURRENT, TraceContext
 from rhapsode_server.observe.traces import LaneSpans
 
@@ -195,7 +195,8 @@ class Driver(Generic[RowT, EventT]):
 
     def _count_jobs(self) -> None:
         held = self._scheduler
-        self._metrics.jobs_changed(held.queued, held.active, held.parked, held.expected_wait(self._clock()))
+        wait = held.expected_wait(self._clock())
+        self._metrics.jobs_changed(Jobs(held.queued, held.active, held.parked, held.room, wait))
 
 
 def _sampled(batch: Sequence[Place[RowT]]) -> TraceContext | None:

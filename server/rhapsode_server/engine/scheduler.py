@@ -73,6 +73,11 @@ class Scheduler(Generic[RowT, EventT]):
         """Jobs that have given their slots up until their readers have caught up."""
         return len(self._slots.parked)
 
+    @property
+    def room(self) -> int:
+        """Jobs that may hold a slot now."""
+        return self._slots.room
+
     def expected_wait(self, now: float) -> float:
         """Seconds that a job which comes now has to expect to wait for a slot; 0 while the speed is not known."""
         return self._slots.wait(now) or 0.0

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -32,6 +32,17 @@ _REJECTIONS = ("queue_full", "deadline_too_short", "shutting_down", "deadline_ex
 _LANE = ("model", "version", "role")
 _LONG = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class Jobs(NamedTuple):
+    """Where the jobs of a lane stand."""
+
+    queued: int
+    active: int
+    parked: int
+    room: int
+    """Jobs that may hold a slot now."""
+    expected_wait: float
 
 
 class Lanes:
@@ -81,7 +92,8 @@ class LaneMetrics:
 
     def __init__(self, lanes: Lanes, model: str, version: int, role: Role, slots: int) -> None:
         lane = (model, str(version), role)
-        lanes.slots.labels(*lane).set(slots)
+        self._slots = lanes.slots.labels(*lane)
+        self._slots.set(slots)
         self._queue_depth = lanes.queue_depth.labels(*lane)
         self._active_slots = lanes.active_slots.labels(*lane)
         self._parked = lanes.parked.labels(*lane)
@@ -98,12 +110,13 @@ class LaneMetrics:
         self._stalled = lanes.stalled.labels(*lane)
         self._nonfinite = lanes.nonfinite.labels(*lane)
 
-    def jobs_changed(self, queued: int, active: int, parked: int, wait: float) -> None:
-        """Report how many jobs wait, hold a slot or gave theirs up, and what wait has to be expected."""
-        self._queue_depth.set(queued)
-        self._active_slots.set(active)
-        self._parked.set(parked)
-        self._expected_wait.set(wait)
+    def jobs_changed(self, jobs: Jobs) -> None:
+        """Report how many jobs wait, hold a slot or gave theirs up, and what has to be expected."""
+        self._queue_depth.set(jobs.queued)
+        self._active_slots.set(jobs.active)
+        self._parked.set(jobs.parked)
+        self._slots.set(jobs.room)
+        self._expected_wait.set(jobs.expected_wait)
 
     def waited(self, seconds: float, trace: TraceContext | None = None) -> None:
         """Report a job's wait for its first run."""
