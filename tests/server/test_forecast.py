@@ -28,10 +28,17 @@ def test_nothing_is_foretold_before_the_first_run() -> None:
     assert unknown.enough() == 4
 
 
-def test_a_larger_run_is_not_taken_to_be_faster_than_a_smaller_one() -> None:
+def test_a_size_that_never_ran_is_taken_for_the_next_smaller_one() -> None:
     seen = forecast((1, 10, 1.0), (4, 10, 0.5))
-    assert seen.pace(4) == seen.pace(2) == 0.1
+    assert [seen.pace(rows) for rows in (1, 2, 3, 4)] == pytest.approx([0.1, 0.1, 0.1, 0.05])
     assert forecast((4, 10, 1.0)).pace(1) is None
+
+
+def test_a_run_that_was_held_up_is_soon_forgotten() -> None:
+    seen = forecast((4, 1, 10.0), *[(4, 1, 0.1)] * 7)
+    assert seen.pace(4) == pytest.approx(0.1, rel=1.0)
+    seen.ran(4, 1, 10.0)
+    assert (seen.pace(4) or 0.0) < 2.5
 
 
 def test_slots_come_free_in_the_order_of_what_is_left() -> None:
@@ -103,6 +110,6 @@ def test_more_work_is_never_done_sooner(active: list[Work], queued: list[Work], 
 @given(WORKS, st.lists(WORKS, max_size=8))
 def test_company_never_makes_faster_nor_more_than_it_takes(one: Work, others: list[Work]) -> None:
     seen = forecast((1, 1, 0.1), (4, 1, 0.2))
-    alone, together = seen.needs(one, []), seen.needs(one, others)
+    alone, together = seen.needs(one, []), seen.needs(one, others)  # a run of more rows takes longer here
     rows = one.rows + sum(other.rows for other in others)
     assert 0.0 <= alone <= together <= SURE * one.least / one.rows * 0.2 * max(1.0, rows / 4)

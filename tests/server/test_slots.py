@@ -29,13 +29,13 @@ def add(jobs: Jobs, *rows: Row, deadline: float | None = None, now: float = 0.0,
     return job
 
 
-def run(jobs: Jobs, steps: int = 1, now: float = 0.0) -> float:
-    """A run of so many steps that begins now: when it has ended."""
+def run(jobs: Jobs, steps: int = 1, now: float = 0.0, each: float = 0.0) -> float:
+    """A run of so many steps that begins now, and takes `each` times as long more for each further row: its end."""
     plan = jobs.plan(now)
     taken = [min(place.row[0], steps) for place in plan.batch]
     for place, count in zip(plan.batch, taken, strict=True):
         place.row[0] -= count
-    ended = now + steps * PACE
+    ended = now + steps * PACE * (1 + each * (len(plan.batch) - 1))
     jobs.complete(plan.batch, [Outcome(done=place.row[0] == 0) for place in plan.batch], ended)
     return ended
 
@@ -179,19 +179,25 @@ def test_a_crowd_gets_as_many_slots_as_are_enough_until_it_has_gone() -> None:
     for _ in range(16):
         add(jobs, [30], now=now)
     # A run of sixteen rows takes sixteen times as long as one of a single row: a quarter is enough.
-    plan = jobs.plan(now)
-    now += 16 * 10 * PACE
-    for place in plan.batch:
-        place.row[0] -= 10
-    jobs.complete(plan.batch, [Outcome() for _ in plan.batch], now)
+    now = run(jobs, 10, now, each=1.0)
     assert jobs.active == 16  # nobody loses his slot
     for _ in range(6):
         add(jobs, [30], now=now)
-    now = run(jobs, 20, now)
+    now = run(jobs, 20, now, each=1.0)
     assert (jobs.active, jobs.queued) == (4, 2)
-    now = run(jobs, 30, now)
+    now = run(jobs, 30, now, each=1.0)
     assert (jobs.active, jobs.queued) == (2, 0)
-    run(jobs, 30, now)
+    run(jobs, 30, now, each=1.0)
     for _ in range(17):
         add(jobs, [30], now=now)
     assert (jobs.active, jobs.queued) == (16, 1)
+
+
+def test_a_job_of_many_rows_does_not_take_the_slots_of_others() -> None:
+    jobs = lane(slots=16, wait=1e9)
+    add(jobs, [1])
+    now = run(jobs)
+    for _ in range(17):
+        add(jobs, *([30] for _ in range(500)), now=now)
+    now = run(jobs, 1, now, each=1.0)
+    assert (jobs.active, jobs.room) == (16, 4)

@@ -58,6 +58,7 @@ class Forecast:
     """
 
     WEIGHT = 0.2  # of the newest in a mean
+    BETTER = 0.5  # of a faster one: what is slow once may have been held up, as the first ones are
     ENOUGH = 0.95  # of the speed of a full batch
     FEWEST = 0.25  # of a full batch that can be enough
 
@@ -72,7 +73,8 @@ class Forecast:
         if rows < 1 or steps < 1 or seconds <= 0:
             return
         size, seen = rows.bit_length(), _Mean(rows, seconds / steps)
-        self._runs[size] = self._runs.get(size, seen).towards(seen, self.WEIGHT)
+        known = self._runs.get(size, seen)
+        self._runs[size] = known.towards(seen, self.BETTER if seen.pace < known.pace else self.WEIGHT)
 
     def ended(self, work: Work) -> None:
         """Learn from a job that has come to its end."""
@@ -80,9 +82,9 @@ class Forecast:
             self._typical += (work.taken - self._typical) * (self.WEIGHT if self._typical else 1.0)
 
     def pace(self, rows: int) -> float | None:
-        """Seconds a step in a run of so many rows: as much at least as in one of fewer; None where nothing is known."""
-        known = [run.pace for size, run in self._runs.items() if size <= rows.bit_length()]
-        return max(known, default=None)
+        """Seconds a step in a run of about so many rows, or else of the most below that; None where none is known."""
+        size = max((size for size in self._runs if size <= rows.bit_length()), default=None)
+        return None if size is None else self._runs[size].pace
 
     def enough(self) -> float:
         """Rows of which a run does nearly as much in a second as a full one, so that each row is done much sooner.

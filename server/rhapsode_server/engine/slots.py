@@ -120,10 +120,8 @@ class Slots(Generic[RowT]):
             active, queued = ([job.work for job in jobs] for jobs in (self.active, self.queue))
             rows = sum(work.rows for work in active)
             room = self._limits.slots
-            if self._crowded:
-                seen = active or queued
-                each = max(1.0, sum(work.rows for work in seen) / max(1, len(seen)))
-                room = max(1, min(room, round(self._forecast.enough() / each)))
+            if self._crowded:  # by jobs: one of many rows may fill the runs, and must not keep the others waiting
+                room = max(1, min(room, round(self._forecast.enough())))
             ends = self._forecast.ends(active, queued, room) if len(active) >= room else []
             self._seen = _Outlook(room, self._forecast.pace(rows), ends or [0.0])
         return self._seen

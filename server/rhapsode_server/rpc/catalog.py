@@ -124,8 +124,10 @@ class Catalog:
 
 def _limits(config: Config) -> Limits:
     """More slots than a run has rows would make nobody faster."""
+    slots = config.slots or config.max_batch
     return Limits(
-        slots=config.slots or config.max_batch,
+        slots=slots,
+        parked=2 * slots,
         queue=config.queue,
         delay=config.batch_delay_ms / 1000,
         crowd_delay=config.crowd_delay_ms / 1000,
