@@ -22,6 +22,7 @@ ADDED = {
     "rhapsode_active_slots",
     "rhapsode_event_loop_tasks",
     "rhapsode_open_rpcs",
+    "rhapsode_parked_jobs",
     "rhapsode_pool_busy",
     "rhapsode_pool_queued",
     "rhapsode_pool_threads",
