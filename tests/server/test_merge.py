@@ -20,7 +20,9 @@ from rhapsode_server.observe.workers import Ledger, WorkerMetrics, one_page
 # What several processes have more of than one: each gauge is either here or, by its rule, a fact.
 ADDED = {
     "rhapsode_active_slots",
+    "rhapsode_connections_limit",
     "rhapsode_event_loop_tasks",
+    "rhapsode_open_connections",
     "rhapsode_open_rpcs",
     "rhapsode_pool_busy",
     "rhapsode_pool_queued",

@@ -43,6 +43,11 @@ class Metrics:
             "rhapsode_tls_cert_expiry_timestamp_seconds",
             "When the server's certificate ceases to be valid, in seconds since 1970; 0 without TLS.",
         )
+        self.reload_failures = Counter(
+            "rhapsode_tls_reload_failures_total",
+            "Times that the certificate's files had changed and were of no use.",
+            registry=registry,
+        )
         spans_dropped = Counter(
             "rhapsode_spans_dropped_total", "Spans that no exporter could hand over.", ["reason"], registry=registry
         )

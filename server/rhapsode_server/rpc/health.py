@@ -21,20 +21,37 @@ LIVENESS = "liveness"
 
 
 class Health:
-    """The health of named services: "liveness" serves while the event loop turns, the others until a stop begins."""
+    """The health of named services: "liveness" serves while the event loop turns, others while requests are wanted."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        self._states: dict[str, int] = dict.fromkeys(("", LIVENESS, "readiness", *names), SERVING)
+        self._names = frozenset(("", LIVENESS, "readiness", *names))
         self._changed = asyncio.Event()
+        self._withdrawn = False
+        self._leaving = False
         self._closed = False
 
     def service(self) -> Service:
         """What to register."""
         return service(cast("ServiceDescriptor", DESCRIPTOR.services_by_name["Health"]), self)
 
+    @property
+    def withdrawn(self) -> bool:
+        """Whether an operator wants the server to get no requests."""
+        return self._withdrawn
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the server is about to stop."""
+        return self._leaving
+
+    def withdraw(self, withdrawn: bool) -> None:
+        """Tell that the server is to get no requests though it serves, or that it is to get some again."""
+        self._withdrawn = withdrawn
+        self._wake()
+
     def leave(self) -> None:
         """Tell that the server is about to stop; it still serves."""
-        self._states = {name: SERVING if name == LIVENESS else NOT_SERVING for name in self._states}
+        self._leaving = True
         self._wake()
 
     def close(self) -> None:
@@ -44,7 +61,7 @@ class Health:
 
     async def Check(self, request: HealthCheckRequest, _call: Call) -> HealthCheckResponse:
         """Answer the state of one service."""
-        state = self._states.get(request.service)
+        state = self._state(request.service)
         if state is None:
             raise ModelNotFound("the health of no such service is known")
         return HealthCheckResponse(status=state)
@@ -54,13 +71,20 @@ class Health:
         told = None
         while True:
             changed, closed = self._changed, self._closed
-            state = self._states.get(request.service, HealthCheckResponse.SERVICE_UNKNOWN)
+            state = self._state(request.service) or HealthCheckResponse.SERVICE_UNKNOWN
             if state != told:
                 await call.write(HealthCheckResponse(status=state))
                 told = state
             if closed:
                 return
             await changed.wait()
+
+    def _state(self, name: str) -> int | None:
+        """The state of a service; None of one that there is not."""
+        if name not in self._names:
+            return None
+        away = (self._leaving or self._withdrawn) and name != LIVENESS
+        return NOT_SERVING if away else SERVING
 
     def _wake(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
