@@ -125,10 +125,12 @@ async def test_a_server_leaves_the_rotation_and_serves_on(models: Loaded, tmp_pa
             assert [await health(plane, name) for name in ("", "readiness", "tiny-text")] == [NOT_SERVING] * 3
             assert await health(plane, "liveness") == SERVING
         assert (await generate_text(server, text(3))).candidates
+        assert "rhapsode_ready 0.0" in await server.page()
         assert (await admin.GetServerState(NOW)).server.readiness == Readiness.READINESS_WITHDRAWN
         back = admin_pb2.SetReadinessRequest(readiness=Readiness.READINESS_READY)
         assert (await admin.SetReadiness(back)).readiness == Readiness.READINESS_READY
         assert await health(server.channel, "readiness") == SERVING
+        assert "rhapsode_ready 1.0" in await server.page()
         for nonsense in (Readiness.READINESS_UNSPECIFIED, Readiness.READINESS_LEAVING):
             call = admin.SetReadiness(admin_pb2.SetReadinessRequest(readiness=nonsense))
             assert await code(call) is grpc.StatusCode.INVALID_ARGUMENT

@@ -33,6 +33,7 @@ FACTS = {
 }
 ELSEWHERE = {
     "rhapsode_log_lines_dropped_total",  # moves where nobody reads them: test_log_outputs.py
+    "rhapsode_ready",  # moves where an operator says so: test_admin_plane.py
     "rhapsode_spans_dropped_total",  # moves where traces fail: test_traces_export.py
     "rhapsode_tls_reload_failures_total",  # moves where a certificate is of no use: test_rotation.py
     "rhapsode_worker_restarts_total",  # moves where there are workers: test_workers.py

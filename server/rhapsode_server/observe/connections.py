@@ -1,13 +1,13 @@
 """How many connections a gRPC address has, of which gRPC itself says nothing.
 
 Only this process's own descriptors are looked at, whatever else the machine is connected to: 1000 connections take
-2.5 ms, in which others have their turns.
+4 ms of CPU, in which others have their turns.
 """
 
 import ctypes
 import math
+import os
 import socket
-import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -15,7 +15,6 @@ from typing import TypeAlias
 from prometheus_client import CollectorRegistry, Gauge
 
 _DESCRIPTORS = Path("/proc/self/fd")
-_LARGEST = 128  # bytes of an address
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 _Place: TypeAlias = int | bytes  # a port, or the path of a unix socket
 
@@ -44,11 +43,14 @@ def open_connections(place: _Place) -> float:
     NaN where that cannot be known: elsewhere than on Linux, and when there is not one descriptor left to look with.
     """
     try:
-        numbers = [int(entry.name) for entry in _DESCRIPTORS.iterdir()]
+        with os.scandir(_DESCRIPTORS) as entries:
+            numbers = [int(entry.name) for entry in entries]
     except OSError:
         return math.nan
-    ask = _Asker()
-    return sum(ask.is_connection_to(number, place) for number in numbers)
+    system, said = ctypes.CDLL(None), _Address()
+    length = ctypes.c_uint32()
+    sockets = (n for n in numbers if _asks(system.getsockname, n, said, length) and said.is_at(place))
+    return sum(_asks(system.getpeername, number, said, length) for number in sockets)
 
 
 def _place(address: str) -> _Place:
@@ -57,27 +59,20 @@ def _place(address: str) -> _Place:
     return int(address.rpartition(":")[2])
 
 
-class _Asker:
-    """Asks the system about descriptors, as they are: Python's own sockets would have to own them."""
+class _Address(ctypes.Structure):
+    """As Linux writes it: of the family's own part, the port comes first, or the path."""
 
-    def __init__(self) -> None:
-        self._system = ctypes.CDLL(None)
-        self._address = ctypes.create_string_buffer(_LARGEST)
-        self._length = ctypes.c_uint32()
+    _fields_ = (("family", ctypes.c_uint16), ("own", ctypes.c_char * 126))
 
-    def is_connection_to(self, descriptor: int, place: _Place) -> bool:
-        return self._asks(self._system.getsockname, descriptor) and self._says(place) and self._has_peer(descriptor)
-
-    def _has_peer(self, descriptor: int) -> bool:
-        return self._asks(self._system.getpeername, descriptor)
-
-    def _asks(self, what: Callable[..., int], descriptor: int) -> bool:
-        self._length.value = _LARGEST
-        return what(descriptor, self._address, ctypes.byref(self._length)) == 0
-
-    def _says(self, place: _Place) -> bool:
-        said = self._address.raw[: self._length.value]
-        (family,) = struct.unpack_from("=H", said)
+    def is_at(self, place: _Place) -> bool:
+        """Whether it is this port, or this path."""
         if isinstance(place, bytes):
-            return bool(family == socket.AF_UNIX and said[2:].partition(b"\0")[0] == place)
-        return bool(family in _INTERNET and struct.unpack_from("!H", said, 2)[0] == place)
+            return bool(self.family == socket.AF_UNIX and self.own == place)
+        return self.family in _INTERNET and bytes(self)[2:4] == place.to_bytes(2)
+
+
+def _asks(what: Callable[..., int], descriptor: int, said: _Address, length: ctypes.c_uint32) -> bool:
+    """Ask the system about a descriptor as it is: a socket of Python's own would have to own it."""
+    length.value = ctypes.sizeof(said)
+    said.own = b""  # who has no name says nothing of it
+    return what(descriptor, ctypes.byref(said), ctypes.byref(length)) == 0

@@ -18,13 +18,14 @@ from rhapsode_server.rpc.routes import Service, service
 SERVING = HealthCheckResponse.SERVING
 NOT_SERVING = HealthCheckResponse.NOT_SERVING
 LIVENESS = "liveness"
+READINESS = "readiness"
 
 
 class Health:
     """The health of named services: "liveness" serves while the event loop turns, others while requests are wanted."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        self._names = frozenset(("", LIVENESS, "readiness", *names))
+        self._names = frozenset(("", LIVENESS, READINESS, *names))
         self._changed = asyncio.Event()
         self._withdrawn = False
         self._leaving = False
@@ -33,6 +34,11 @@ class Health:
     def service(self) -> Service:
         """What to register."""
         return service(cast("ServiceDescriptor", DESCRIPTOR.services_by_name["Health"]), self)
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests are wanted."""
+        return self._state(READINESS) == SERVING
 
     @property
     def withdrawn(self) -> bool:

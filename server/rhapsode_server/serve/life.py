@@ -145,6 +145,7 @@ class Server:
         self._describe()
         self._catalog.start()
         loop = asyncio.get_running_loop()
+        self._metrics.ready.set_function(lambda: self._health.ready)
         self._metrics.loop_tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
         self._lag = asyncio.create_task(watch_lag(self._recent_lag.add))
         for watch in self._watches:
