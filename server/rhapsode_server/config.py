@@ -35,11 +35,10 @@ def _admin(address: str) -> str:
     return address and _socket(address)
 
 
-def _is_within_the_machine(address: str) -> bool:
-    """Whether no other machine reaches this address; a name may come to mean any."""
-    host = address.rpartition(":")[0].strip("[]")
+def is_loopback(host: str) -> bool:
+    """Whether only this machine is reached there; a name may come to mean any."""
     try:
-        return address.startswith("unix:") or host == "localhost" or ip_address(host).is_loopback
+        return host == "localhost" or ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
 
@@ -187,7 +186,8 @@ class Config(BaseModel):
     @classmethod
     def _is_private(cls, admin_address: str, others: ValidationInfo) -> str:
         """Refuse what others than this machine reach where nobody asks who they are, and the address of the models."""
-        if admin_address and not others.data.get("access") and not _is_within_the_machine(admin_address):
+        near = admin_address.startswith("unix:") or is_loopback(admin_address.rpartition(":")[0])
+        if admin_address and not near and not others.data.get("access"):
             raise PydanticCustomError(
                 "admin_address",
                 "should be unix:path or a loopback address (127.0.0.1, [::1], localhost), unless --access is set",
