@@ -19,7 +19,7 @@ LAST_REPLIES = 1.0  # seconds that rpcs under way have at the end
 
 
 class AdminPlane:
-    """Serves from `open` to `close`."""
+    """Listens from its making on, answers from `start` to `close`."""
 
     def __init__(self, server: grpc.aio.Server, address: str) -> None:
         self._server = server
@@ -33,7 +33,7 @@ class AdminPlane:
         guard: Callable[[Sequence[Service]], Guard],
         credentials: grpc.ServerCredentials | None,
     ) -> "AdminPlane":
-        """Listen at the address of the settings. `guard` makes one for the services; TLS is for host:port only.
+        """Make one at the address of the settings. `guard` makes one for the services; TLS is for host:port only.
 
         Raises ConfigError where the address cannot be had.
         """
