@@ -118,6 +118,12 @@ class Driver(Generic[RowT, EventT]):
         """Jobs that are open now."""
         return len(self._outboxes)
 
+    @property
+    def jobs(self) -> Jobs:
+        """Where its jobs stand now."""
+        with self._changed:
+            return self._stand()
+
     def park(self, job: Job[RowT]) -> None:
         """The job's reader is slow: keep its rows, spend nothing on them."""
         self._metrics.stalled()
@@ -251,9 +257,11 @@ class Driver(Generic[RowT, EventT]):
             self._spans.queued(job.trace, (job.started or job.ended or self._clock()) - job.arrived)
 
     def _count_jobs(self) -> None:
+        self._metrics.jobs_changed(self._stand())
+
+    def _stand(self) -> Jobs:
         held = self._scheduler
-        wait = held.expected_wait(self._clock())
-        self._metrics.jobs_changed(Jobs(held.queued, held.active, held.parked, held.room, wait))
+        return Jobs(held.queued, held.active, held.parked, held.room, held.expected_wait(self._clock()))
 
 
 def _sampled(batch: Sequence[Place[RowT]]) -> TraceContext | None:
