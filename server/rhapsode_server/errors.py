@@ -150,7 +150,11 @@ class QuotaExceeded(QuotaError):
 
 
 class Refusal(RhapsodeError):
-    """The same request may succeed later."""
+    """The same request may succeed later: in `seconds`, or as its status says."""
+
+    def __init__(self, message: str, metadata: Mapping[str, str] = _NOTHING, seconds: float | None = None) -> None:
+        super().__init__(message, metadata)
+        self.seconds = seconds
 
 
 class QueueFull(Refusal):

@@ -60,9 +60,9 @@ def _serve(settings: Config, environ: Mapping[str, str], log: Log, check_only: b
         if settings.workers > 1 and not check_only:
             supervise(settings, tracing, log)
             return 0
-        from rhapsode_server.serve import life  # only here: a supervisor has no use for gRPC and ONNX Runtime
+        from rhapsode_server.serve import life, loading  # only here: a supervisor has no use for gRPC and ONNX Runtime
 
-        runtime, models = life.load(settings, log)
+        runtime, models = loading.load(settings, log)
         if check_only:
             log.info("checked", models=len(models.models))
             return 0

@@ -11,7 +11,7 @@ from rhapsode_server.engine.driver import Driver
 from rhapsode_server.engine.outbox import Outbox, Pace
 from rhapsode_server.engine.scheduler import Limits
 from rhapsode_server.errors import DeadlineExpired
-from rhapsode_server.models.base import Outcome
+from rhapsode_server.models.base import Outcome, Wanted
 from rhapsode_server.observe.metrics import Metrics
 
 PATIENCE = 30.0
@@ -35,6 +35,9 @@ class Gated:
         for row in rows:
             row[0] -= 1
         return [Outcome([row[0]], done=row[0] <= 0, made=1) for row in rows]
+
+    def wants(self, row: Row) -> Wanted:
+        return Wanted(row[0], row[0])
 
     def run_begins(self) -> None:
         """Wait until a run has begun."""

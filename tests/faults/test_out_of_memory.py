@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 
 from rhapsode_server.engine.attempt import attempt, failure_of
 from rhapsode_server.errors import DeviceLost, NonFiniteOutput, OutOfMemory, RhapsodeError, RunFailed
-from rhapsode_server.models.base import Outcome
+from rhapsode_server.models.base import OneRun, Outcome, Wanted
 from rhapsode_server.models.fused import FusedSteps
 from rhapsode_server.models.row import TextRow
 from rhapsode_server.models.sampling import Sampling
@@ -95,7 +95,7 @@ def test_a_session_that_asked_for_more_than_there_is_can_be_used_again(side: int
     assert session.run({"x": one, "shape": np.array([2, 3])})["sum"].item() == 6
 
 
-class Small:
+class Small(OneRun):
     """A model with the memory for a few rows of size 1; a larger row needs as much by itself."""
 
     max_batch = 64
@@ -192,6 +192,9 @@ class Cramped:
     def advance(self, rows: Sequence[TextRow]) -> Sequence[Outcome[TextEvent]]:
         self.fault.due_in = self._rng.choice([None, 0, 1]) if len(rows) > 1 else None
         return self._stepper.advance(rows)
+
+    def wants(self, row: TextRow) -> Wanted:
+        return self._stepper.wants(row)
 
 
 @pytest.mark.parametrize("name", WAYS)

@@ -2,14 +2,15 @@
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import chain, islice
 from typing import Generic, TypeVar
 
 RowT = TypeVar("RowT")
 
 
 class Backlog(Generic[RowT]):
-    """A queue of rows which begins as a sequence. It neither copies the sequence nor asks it for a row twice, so that
-    one which makes its rows as they are asked for never has them all.
+    """A queue of rows which begins as a sequence. It does not copy the sequence, so that one which makes its
+    rows as they are asked for never has them all.
     """
 
     def __init__(self, rows: Sequence[RowT]) -> None:
@@ -20,6 +21,11 @@ class Backlog(Generic[RowT]):
 
     def __len__(self) -> int:
         return len(self._before) + len(self._rows) - self._next + len(self._after)
+
+    def first(self, count: int) -> list[RowT]:
+        """Look at the first rows, at most so many."""
+        begun = range(self._next, min(self._next + count, len(self._rows)))
+        return list(islice(chain(self._before, (self._rows[place] for place in begun), self._after), count))
 
     def popleft(self) -> RowT:
         """Take the first row. Raises IndexError where there is none."""

@@ -14,7 +14,7 @@ from rhapsode_server.engine.outbox import Outbox, Pace
 from rhapsode_server.engine.scheduler import Limits, Place, Plan, Report, Scheduler
 from rhapsode_server.errors import DeadlineExpired, DeviceLost, NonFiniteOutput, RhapsodeError, ShuttingDown
 from rhapsode_server.models.base import Model
-from rhapsode_server.observe.lanes import LaneMetrics
+from rhapsode_server.observe.lanes import Jobs, LaneMetrics
 from rhapsode_server.observe.trace_context import CURRENT, TraceContext
 from rhapsode_server.observe.traces import LaneSpans
 
@@ -60,7 +60,7 @@ class Driver(Generic[RowT, EventT]):
         self._metrics = metrics
         self._clock = clock
         self._spans = spans
-        self._scheduler: Scheduler[RowT, EventT] = Scheduler(model.max_batch, limits)
+        self._scheduler: Scheduler[RowT, EventT] = Scheduler(model.max_batch, limits, model.wants)
         self._outboxes: dict[Job[RowT], Outbox[RowT, EventT]] = {}
         self._changed = threading.Condition()  # guards the scheduler
         self._stopping = False
@@ -94,10 +94,10 @@ class Driver(Generic[RowT, EventT]):
     def submit(self, rows: Sequence[RowT], deadline: float | None, pace: Pace) -> Outbox[RowT, EventT]:
         """Accept work: its outbox, to be entered as a context. `deadline` is a time of the clock.
 
-        Raises ShuttingDown, QueueFull, DeadlineExpired or ModelUnhealthy, with nothing kept.
+        Raises ShuttingDown, QueueFull, DeadlineTooShort, DeadlineExpired or ModelUnhealthy, with nothing kept.
         """
         now = self._clock()
-        job = Job(rows, now, deadline, CURRENT.get())
+        job = Job(rows, now, deadline, CURRENT.get(), pace.whole)
         try:
             with self._changed:
                 if self._stopping:
@@ -118,16 +118,26 @@ class Driver(Generic[RowT, EventT]):
         """Jobs that are open now."""
         return len(self._outboxes)
 
+    @property
+    def jobs(self) -> Jobs:
+        """Where its jobs stand now."""
+        with self._changed:
+            return self._stand()
+
     def park(self, job: Job[RowT]) -> None:
         """The job's reader is slow: keep its rows, spend nothing on them."""
         self._metrics.stalled()
         with self._changed:
-            self._scheduler.park(job)
+            reports = self._scheduler.park(job, self._clock())
+            self._count_jobs()
+            self._changed.notify()
+        self._publish(reports)
 
     def unpark(self, job: Job[RowT]) -> None:
         """The job's reader has caught up."""
         with self._changed:
             self._scheduler.unpark(job)
+            self._count_jobs()
             self._changed.notify()
 
     def leave(self, job: Job[RowT], told: bool) -> None:
@@ -247,7 +257,11 @@ class Driver(Generic[RowT, EventT]):
             self._spans.queued(job.trace, (job.started or job.ended or self._clock()) - job.arrived)
 
     def _count_jobs(self) -> None:
-        self._metrics.queue_changed(self._scheduler.queued, self._scheduler.active)
+        self._metrics.jobs_changed(self._stand())
+
+    def _stand(self) -> Jobs:
+        held = self._scheduler
+        return Jobs(held.queued, held.active, held.parked, held.room, held.expected_wait(self._clock()))
 
 
 def _sampled(batch: Sequence[Place[RowT]]) -> TraceContext | None:

@@ -64,6 +64,29 @@ class Outcome(NamedTuple, Generic[EventT]):
     """Whether the events, previews, mean nothing any more once later ones of the row have come."""
 
 
+class Wanted(NamedTuple):
+    """Steps that a row wants still, at least and at most. A run takes one or more of them for each of its rows."""
+
+    least: int = 1
+    most: int = 1
+
+
+ONE = Wanted()
+
+
+def one_step(_: object) -> Wanted:
+    """What a row wants that is done in one run."""
+    return ONE
+
+
+class OneRun:
+    """What models have in common whose rows are done in one run."""
+
+    def wants(self, row: object) -> Wanted:
+        """One step."""
+        return one_step(row)
+
+
 class Model(Protocol[RowT_contra, EventT]):
     """One graph with the meaning of one step of it. Driven by one thread; keeps no row that it was not given."""
 
@@ -78,4 +101,8 @@ class Model(Protocol[RowT_contra, EventT]):
         Raises RunFailed or DeviceLost where the run failed as a whole; every row then stands where it stood, and may be
         advanced again, by itself or with others.
         """
+        ...
+
+    def wants(self, row: RowT_contra) -> Wanted:
+        """How many steps a row wants still."""
         ...

@@ -150,14 +150,27 @@ def _may_use(name: str) -> bool:
     return caller is None or caller.may_use(name)
 
 
+def _limits(config: Config) -> Limits:
+    """More slots than a run has rows would make nobody faster."""
+    slots = config.slots or config.max_batch
+    return Limits(
+        slots=slots,
+        parked=2 * slots,
+        queue=config.queue,
+        delay=config.batch_delay_ms / 1000,
+        crowd_delay=config.crowd_delay_ms / 1000,
+        wait=config.queue_wait,
+    )
+
+
 def _serve(loaded: LoadedModel, config: Config, metrics: Metrics, traces: Traces, feel: Feel) -> Served:
     bundle = loaded.bundle
     name = f"{bundle.name}@{bundle.version}"
-    limits = Limits(config.slots, config.queue, config.batch_delay_ms / 1000, config.crowd_delay_ms / 1000)
+    limits = _limits(config)
     ordered = replace(limits, in_order=True)
 
     def driver(model: Model[RowT, EventT], limits: Limits, role: Role) -> Driver[RowT, EventT]:
-        lane = metrics.lane(bundle.name, bundle.version, role, config.slots)
+        lane = metrics.lane(bundle.name, bundle.version, role, limits.slots)
         spans, lane_name = traces.lane(bundle.name, bundle.version, role), f"{name}/{role}"
         return Driver(lane_name, model, limits, lane, spans=spans, mood=partial(feel, lane_name))
 

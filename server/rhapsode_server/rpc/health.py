@@ -19,19 +19,22 @@ from rhapsode_server.rpc.routes import Service, service
 SERVING = HealthCheckResponse.SERVING
 NOT_SERVING = HealthCheckResponse.NOT_SERVING
 LIVENESS = "liveness"
+READINESS = "readiness"
 
 
 class Health:
-    """The health of named services: "liveness" serves while the event loop turns, the others until a stop begins.
+    """The health of named services: "liveness" serves while the event loop turns, others while requests are wanted.
 
     A model ceases to serve by itself where it fails; everything does where only a restart helps.
     """
 
     def __init__(self, names: Iterable[str], models: Iterable[str] = ()) -> None:
-        names, self._models = tuple(names), frozenset(models)
-        self._states: dict[str, int] = dict.fromkeys(("", LIVENESS, "readiness", *names, *self._models), SERVING)
+        self._models = frozenset(models)
+        self._names = frozenset(("", LIVENESS, READINESS, *names, *self._models))
+        self._ill: set[str] = set()
         self._changed = asyncio.Event()
-        self._left = False
+        self._withdrawn = False
+        self._leaving = False
         self._failed = False
         self._closed = False
 
@@ -39,26 +42,40 @@ class Health:
         """What to register."""
         return service(cast("ServiceDescriptor", DESCRIPTOR.services_by_name["Health"]), self)
 
+    @property
+    def ready(self) -> bool:
+        """Whether requests are wanted."""
+        return self._state(READINESS) == SERVING
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether an operator wants the server to get no requests."""
+        return self._withdrawn
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the server is about to stop."""
+        return self._leaving
+
+    def withdraw(self, withdrawn: bool) -> None:
+        """Tell that the server is to get no requests though it serves, or that it is to get some again."""
+        self._withdrawn = withdrawn
+        self._wake()
+
     def leave(self) -> None:
         """Tell that the server is about to stop; it still serves."""
-        self._left = True
-        self._states = {
-            name: SERVING if name == LIVENESS and not self._failed else NOT_SERVING for name in self._states
-        }
+        self._leaving = True
         self._wake()
 
     def fail(self) -> None:
         """Tell that nothing serves, nor lives: whoever looks after the process may end it."""
-        self._left = self._failed = True
-        self._states = dict.fromkeys(self._states, NOT_SERVING)
+        self._failed = True
         self._wake()
 
     def set(self, name: str, *, serving: bool) -> None:
-        """Tell whether one model serves, until all cease to."""
-        state = SERVING if serving else NOT_SERVING
-        if not self._left and self._states.get(name) not in (None, state):
-            self._states[name] = state
-            self._wake()
+        """Tell whether one model serves by itself."""
+        (self._ill.discard if serving else self._ill.add)(name)
+        self._wake()
 
     def close(self) -> None:
         """End all watches."""
@@ -89,7 +106,14 @@ class Health:
         """The state of one; None where it is not known, or is a model that is none of the client's business."""
         caller = CALLER.get()
         hidden = caller is not None and name in self._models and not caller.may_use(name)
-        return None if hidden else self._states.get(name)
+        return None if hidden else self._state(name)
+
+    def _state(self, name: str) -> int | None:
+        """The state of a service; None of one that there is not."""
+        if name not in self._names:
+            return None
+        away = self._leaving or self._withdrawn or name in self._ill
+        return NOT_SERVING if self._failed or (away and name != LIVENESS) else SERVING
 
     def _wake(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()

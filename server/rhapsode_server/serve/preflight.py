@@ -27,7 +27,11 @@ def preflight(config: Config, environ: Mapping[str, str], *, listens: bool) -> N
         lambda: bundle_folders(config.models),
     ]
     if listens:
-        checks += [lambda: check_free(config.address), lambda: check_page(config.metrics_address)]
+        checks += [
+            lambda: check_free(config.address),
+            lambda: check_free(config.admin_address or "unix:"),
+            lambda: check_page(config.metrics_address),
+        ]
     all_at_once(*checks)
 
 
