@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from rhapsode_server.config import Config
@@ -31,8 +32,11 @@ class AccessWatch:
         if rules is None:
             return
         self._tell_doubts(rules)
-        call = asyncio.get_running_loop().call_soon_threadsafe
-        told = Told(fresh=lambda rules: call(self._take, rules), failed=lambda why: call(self._keep, why))
+        loop = asyncio.get_running_loop()
+        told = Told(
+            fresh=lambda rules: _in(loop, lambda: self._take(rules)),
+            failed=lambda why: _in(loop, lambda: self._keep(why)),
+        )
         rotation = AccessRotation(self._config, rules, told)
         self._watch = Watch(rotation.paths, rotation.reload)
         self._watch.start()
@@ -54,3 +58,8 @@ class AccessWatch:
     def _tell_doubts(self, rules: Rules) -> None:
         for doubt in (*rules.doubts(datetime.now(UTC), self._models), *plain_text(self._config)):
             self._log.warning("access", reason=doubt)
+
+
+def _in(loop: asyncio.AbstractEventLoop, what: Callable[[], object]) -> None:
+    with suppress(RuntimeError):  # the loop is closed: the server has stopped while the file was read
+        loop.call_soon_threadsafe(what)
