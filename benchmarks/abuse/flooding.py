@@ -125,7 +125,7 @@ def _crowd(server: Victim, seconds: float, model: str) -> Crowd:
 def ask(
     address: str, token: str, under_way: int, pause: float, seconds: float, model: str, begin: float = 0.0
 ) -> Asked:
-    """Keep so many requests under way, heeding no advice; for so long from `begin` on; what ends from then on counts."""
+    """Keep so many requests under way for so long from `begin` on, heeding no advice; what ends from then on counts."""
     begin = begin or time.monotonic()
     return asyncio.run(Asking(address, token, model).ask(under_way, pause, begin, begin + seconds))
 
