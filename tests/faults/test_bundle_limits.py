@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from rhapsode.v1.bundle_pb2 import Bundle
+from rhapsode.v1.bundle_pb2 import Axis, Bundle
 from rhapsode_server.repository import asked_sizes, graph, limits, onnx_parts, operators, stored
 from rhapsode_server.repository import bundle as bundles
 from support.breaking import check_line, edit, edit_graph, manifest, refusal
@@ -31,6 +31,7 @@ STORED: list[tuple[str, TensorProto]] = [
     ("would take", small(dims=(2**40,))),
     ("would take", small(dims=(2**62, 2**62))),
     ("would take", small(dims=(limits.TENSOR_BYTES // 4 + 1,))),
+    ("has 100000 axes", small(dims=(2**62,) * 100_000)),
     ("has 4 where its shape needs 0", small(dims=(2**62, 0))),
     ("has 4 where its shape needs 8", small(dims=(2,))),
     ("has 0 where its shape needs 1", TensorProto(name="none", data_type=TensorProto.FLOAT, dims=[1])),
@@ -130,6 +131,12 @@ def test_a_manifest_declares_not_more_tensors_than_it_may(folder: Path) -> None:
     many = limits.DECLARED + 1
     edit(folder, lambda bundle: bundle.graphs[0].inputs.extend([bundle.graphs[0].inputs[0]] * many))
     check_line(refusal(folder), folder, "G10", "declares more than 1024")
+
+
+def test_no_product_of_sizes_is_too_long_to_be_computed(folder: Path) -> None:
+    axes = [Axis(size=2**31)] * 50_000
+    edit(folder, lambda bundle: bundle.graphs[0].inputs[0].shape.extend(axes))
+    check_line(refusal(folder), folder, "G10", "more than 16 axes")
 
 
 def test_a_list_without_end_is_not_gone_through(folder: Path) -> None:
