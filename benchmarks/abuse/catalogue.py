@@ -1,6 +1,6 @@
 """All scenarios, in the order in which they are run."""
 
-from benchmarks.abuse import attacks, cancelled, flooding, idle, silent, vanished
+from benchmarks.abuse import attacks, cancelled, flooding, idle, silent, stalled, vanished
 from benchmarks.abuse.flood import scenario as flood
 from benchmarks.abuse.promise import Scenario
 
@@ -8,6 +8,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("cancelled", "streams cancelled at random moments", cancelled.run),
     Scenario("killed", "clients killed in mid-stream", vanished.run_killed),
     Scenario("frozen", "clients frozen in mid-stream", vanished.run_frozen),
+    Scenario("stalled", "readers that stand still", stalled.run),
     Scenario("idle", "idle streams", idle.run),
     Scenario("silent", "silent connections", silent.run),
     Scenario("flooding", "a client that asks as fast as it can, beside others", flooding.run),

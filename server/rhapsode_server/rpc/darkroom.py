@@ -26,7 +26,7 @@ from rhapsode_server.rpc.pictures import Writer
 from rhapsode_server.rpc.press import Press
 from rhapsode_server.rpc.room import Room
 
-WAITING_BYTES = 8 << 20  # of pictures that may wait for a slow reader before their job is parked
+WAITING_BYTES = 2 << 20  # of pictures that may wait for a slow reader before their job is parked
 WORKERS = 2  # more threads than cores only pass the interpreter's lock around
 
 INLINE_BYTES = 1 << 18  # of raw pictures that are written in the event loop: some tenths of a millisecond

@@ -1,12 +1,12 @@
 """What a server needs before it can serve: where to run, and every model, checked."""
 
 from rhapsode_server.config import Config
-from rhapsode_server.errors import ConfigError
 from rhapsode_server.observe.logs import Log
 from rhapsode_server.repository import registry
 from rhapsode_server.repository.registry import Batching, LoadedModel, Registry
 from rhapsode_server.runtime.providers import CPU, Runtime, RuntimeOptions
 from rhapsode_server.serve.access import read_access
+from rhapsode_server.serve.preflight import check_sizes
 from rhapsode_server.serve.processors import share
 from rhapsode_server.serve.tls import read_tls
 
@@ -56,9 +56,7 @@ def _batching(config: Config, runtime: Runtime) -> Batching:
 
     Raises ConfigError where a size is larger than any batch.
     """
-    sizes = tuple(int(word) for word in config.batch_buckets.split(",") if word)
-    if any(size > config.max_batch for size in sizes):
-        raise ConfigError(f"--batch-buckets: no batch is larger than --max-batch, {config.max_batch}")
+    sizes = check_sizes(config)
     if not sizes and runtime.placement.provider != CPU:
         sizes = (config.max_batch,)
     return Batching(config.max_batch, config.run_steps, config.run_budget_ms / 1000, sizes, config.step_form)
