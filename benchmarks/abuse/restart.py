@@ -12,9 +12,12 @@ from benchmarks.rolling.kinds import Kinds, Models
 from benchmarks.rolling.load import right_answers
 from benchmarks.rolling.roll import direct, roll
 
-from rhapsode_client import Client
+from rhapsode_client import ChannelSettings, Client, RetryPolicy
 
 KILLS = 5
+# Of a unary call gRPC makes five attempts at most. By default they bridge 1.5 s, enough where there is another server;
+# these bridge the 12 s that a single one may take to come back.
+PATIENT = ChannelSettings(retry=RetryPolicy(initial_backoff=1.0, max_backoff=5.0))
 REQUESTS = Models(
     text="shakespeare-rnn",
     pictures="digits-gan",
@@ -34,15 +37,13 @@ class Restarted:
     kills: int
     unary: int
     streams: int
-    resumed: int
     failed: tuple[str, ...]
     changed: tuple[str, ...]
 
     def promises(self) -> Iterator[Promise]:
         """The library's clients lose nothing."""
-        yield told(
-            f"requests under {self.kills} kills, streams resumed {self.resumed} times", self.unary + self.streams
-        )
+        yield told(f"unary calls under {self.kills} kills", self.unary)
+        yield told(f"streams under {self.kills} kills", self.streams)
         yield exactly("of them failed", len(self.failed), 0)
         yield exactly("of them other than undisturbed", len(self.changed), 0)
 
@@ -59,8 +60,8 @@ def kill_and_restart(folder: Path, requests: Models, kills: int, *flags: str) ->
     with running_fleet(folder, "--provider=cpu", "--threads=1", *flags, servers=1) as fleet:
         with Client(fleet.addresses[0]) as client:
             answers = right_answers(client, kinds)
-        way = direct(fleet)
+        way = direct(fleet, PATIENT)
         outcome = roll(fleet, [way], kinds, answers, [(0, signal.SIGKILL)] * kills)
     tally = outcome.tallies[way.name]
     made = tally.made("unary"), tally.made("stream")
-    return Restarted(kills, *made, outcome.streams_again, tuple(tally.failed), tuple(tally.changed))
+    return Restarted(kills, *made, tuple(tally.failed), tuple(tally.changed))

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import grpc
@@ -17,7 +17,7 @@ REQUESTS = 50
 SLOTS = 40  # so that ten of them wait for one
 GRACE = 30.0
 WATCHERS = 20  # clients without a window, which can be told nothing
-TOKENS = 8000
+TOKENS = 4000
 _PATIENCE = 60.0
 
 
@@ -52,13 +52,13 @@ def run(scale: float) -> Stopped:
 def stop(server: Victim, requests: int, tokens: int, model: str = TEXT) -> Stopped:
     """Stop a server with so many requests in flight, half of them streams."""
     with (
-        holding(watch_blindly, server.address) as _,
+        holding(watch_blindly, server.address),
         grpc.insecure_channel(server.address, PLAIN) as channel,
         ThreadPoolExecutor(requests) as pool,
     ):
         kinds = (_unary(channel, tokens, model), _stream(channel, tokens, model))
         futures = [pool.submit(kinds[number % 2]) for number in range(requests)]
-        busy = server.patient.until(lambda vitals: vitals.open_rpcs >= requests or any(map(Future.done, futures)), 30.0)
+        busy = server.patient.until(lambda vitals: vitals.slots + vitals.queued >= requests, 30.0)
         began = time.monotonic()
         code = server.stop()
         seconds = time.monotonic() - began
