@@ -125,7 +125,7 @@ def _crowd(server: Victim, seconds: float, model: str) -> Crowd:
 def ask(
     address: str, token: str, under_way: int, pause: float, seconds: float, model: str, begin: float = 0.0
 ) -> Asked:
-    """Keep so many requests under way, heeding no advice; what is begun within so long from `begin` on counts."""
+    """Keep so many requests under way for so long from `begin` on, heeding no advice; what ends from then on counts."""
     begin = begin or time.monotonic()
     return asyncio.run(Asking(address, token, model).ask(under_way, pause, begin, begin + seconds))
 
@@ -143,7 +143,7 @@ class Asking:
         self._failures: Counter[str] = Counter()
 
     async def ask(self, under_way: int, pause: float, begin: float, end: float) -> Asked:
-        """Ask on until the end; what is begun from `begin` on counts."""
+        """Ask on until the end; what ends from `begin` on counts."""
         async with grpc.aio.insecure_channel(self._address, (("grpc.enable_retries", 0),)) as channel:
             call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(TEXT_UNARY)
             await asyncio.gather(*(self._keep_asking(call, pause, begin, end) for _ in range(under_way)))
@@ -160,8 +160,8 @@ class Asking:
     ) -> None:
         while (now := time.monotonic()) < end:
             times = await self._ask_once(call)
-            if times is not None and now >= begin:
-                times.append(time.monotonic() - now)
+            if times is not None and (ended := time.monotonic()) >= begin:
+                times.append(ended - now)
             await asyncio.sleep(pause)
 
     async def _ask_once(self, call: "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]") -> list[float] | None:

@@ -40,21 +40,28 @@ class Child:
         self._place.cleanup()
 
     def ask(self, number: int) -> Trial:
-        """Try the mutant of this number."""
+        """Try the mutant of this number; twice where there is no answer, as a busy machine gives none either."""
+        if not self._answers(number) and not self._answers(number):
+            return Trial(number, finding=f"hangs: twice no answer in {self._patience:g} s", seconds=self._patience)
+        assert self._process is not None
+        said = _line(self._process)
+        if said:
+            fields: dict[str, Any] = json.loads(said)
+            return Trial(**fields)
+        code = self._process.wait()
+        self._end()
+        return Trial(number, finding=f"ends the process: {signal.Signals(-code).name if code < 0 else code}")
+
+    def _answers(self, number: int) -> bool:
+        """Send the number; whether there is anything to read in time. The process is ended where there is not."""
         process = self._process or self._begin()
         assert process.stdin is not None
         process.stdin.write(f"{number}\n")
         process.stdin.flush()
         if not _speaks(process, self._patience):
             self._end()
-            return Trial(number, finding=f"hangs: no answer in {self._patience:g} s", seconds=self._patience)
-        said = _line(process)
-        if said:
-            fields: dict[str, Any] = json.loads(said)
-            return Trial(**fields)
-        code = process.wait()
-        self._end()
-        return Trial(number, finding=f"ends the process: {signal.Signals(-code).name if code < 0 else code}")
+            return False
+        return True
 
     def _begin(self) -> "subprocess.Popen[str]":
         self._process = subprocess.Popen(

@@ -40,7 +40,8 @@ def _another_operator(model: ModelProto, dice: Random) -> None:
 
 
 def _another_wire(model: ModelProto, dice: Random) -> None:
-    node, values = _node(model, dice), _values(model)
+    node = _node(model, dice)
+    values = _values(model, node if dice.random() < 0.9 else None)
     if node.input and dice.random() < 0.8:
         node.input[dice.randrange(len(node.input))] = dice.choice(values)
     elif dice.random() < 0.5:
@@ -55,7 +56,7 @@ def _a_node_between(model: ModelProto, dice: Random) -> None:
     if not node.input:
         return
     taken, made = node.input[0], f"between{dice.randrange(10**6)}"
-    others = [dice.choice(_values(model)) for _ in range(dice.choice((0, 0, 1, 2)))]
+    others = [dice.choice(_values(model, node)) for _ in range(dice.choice((0, 0, 1, 2)))]
     schema = _operator(1 + len(others), dice)
     place = list(model.graph.node).index(node)
     node.input[0] = made
@@ -154,9 +155,14 @@ def _require(node: NodeProto, schema: OpSchema, dice: Random) -> None:
             node.attribute.append(onnx.helper.make_attribute(name, values[kind]))
 
 
-def _values(model: ModelProto) -> Sequence[str]:
-    made = [name for node in model.graph.node for name in node.output]
-    return [*made, *(value.name for value in model.graph.input), *(t.name for t in model.graph.initializer), "", "none"]
+def _values(model: ModelProto, before: NodeProto | None) -> Sequence[str]:
+    """What a node can take: all that is made before it, and now and then what is not there at all."""
+    made: list[str] = []
+    for node in model.graph.node:
+        if before is not None and node == before:
+            break
+        made += node.output
+    return [*made, *(value.name for value in model.graph.input), *(t.name for t in model.graph.initializer), ""]
 
 
 @cache

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Event, Lock
 
 from benchmarks.fuzz import bundle_mutants as mutants
 from benchmarks.fuzz.bundle_child import Child
@@ -56,18 +57,26 @@ def hunt(
 ) -> Hunt:
     """Try the mutants of these numbers in `jobs` processes. What was found so far is told after each."""
     found = Hunt()
-    lanes = [numbers[lane::jobs] for lane in range(jobs)]
+    stopped, lock = Event(), Lock()
 
     def lane(mine: range) -> None:
         nonlocal found
         with Child(models, patience) as child:
             for number in mine:
-                found = found.with_one(child.ask(number))
-                tell(found)
+                if stopped.is_set():
+                    return
+                trial = child.ask(number)
+                with lock:
+                    found = found.with_one(trial)
+                    tell(found)
 
     with ThreadPoolExecutor(jobs) as pool:
-        for done in [pool.submit(lane, mine) for mine in lanes]:
-            done.result()
+        lanes = [pool.submit(lane, numbers[first::jobs]) for first in range(jobs)]
+        try:
+            for done in lanes:
+                done.result()
+        finally:
+            stopped.set()  # so that an interrupt waits for no more than the mutants that are being tried
     return found
 
 

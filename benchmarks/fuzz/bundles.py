@@ -57,6 +57,9 @@ def _watched(console: Console, options: argparse.Namespace, numbers: range) -> H
 
         def tell(found: Hunt) -> None:
             nonlocal latest
+            if len(found.findings) > len(latest.findings):  # told at once: the hunt may be ended by force
+                told = found.findings[-1]
+                progress.console.print(f"{told.number}: {told.finding}", markup=False)
             latest = found
             progress.update(task, completed=found.tried, found=f"{found.served} served, {len(found.findings)} found")
 

@@ -60,12 +60,12 @@ class Tally:
 
 
 def reason_of(outcome: Outcome) -> str:
-    """The reason of a refusal of ours; empty otherwise."""
+    """The reason of a refusal of ours, or what gRPC says where it was none; empty for OK."""
     for detail in Status.FromString(outcome.details).details:
         info = ErrorInfo()
         if detail.Unpack(info):
             return info.reason
-    return ""
+    return f"({outcome.message[:40]})" if outcome.message else ""
 
 
 async def fuzz(

@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 from benchmarks.fuzz.cases import Case
+from benchmarks.fuzz.server_log import PREFIX
 
 MESSAGES = 4  # of a stream that are read before it is cancelled
 REQUEST_ID = "x-request-id"
@@ -25,7 +26,7 @@ class Outcome:
 async def send(channel: "grpc.aio.Channel", case: Case, most: int = MESSAGES) -> Outcome:
     """Send it, and read at most so many messages of a stream, then cancel it."""
     replies: list[bytes] = []
-    metadata = ((REQUEST_ID, f"fuzz-{case.number}"), *case.metadata)
+    metadata = ((REQUEST_ID, f"{PREFIX}{case.number}"), *case.metadata)
     call = _call(channel, case, metadata)
     try:
         if case.method.answers_many:

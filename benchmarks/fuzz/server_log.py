@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 
+PREFIX = "fuzz-"  # of the ids of fuzzed requests
 LONGEST = 2000  # characters of a line that tells of no failure
 _ALLOWED = ("NON_FINITE_OUTPUT",)  # the model's failure, which is reported as such
 
@@ -22,7 +23,7 @@ def failures(lines: Sequence[str]) -> Iterator[str]:
 
 
 def refusal_milliseconds(lines: Sequence[str]) -> Sequence[float]:
-    """How long rpcs that were refused took inside of the server."""
+    """How long fuzzed requests that were refused took inside of the server."""
     refused = ("InvalidArgument", "NotFound", "FailedPrecondition")
-    told = (json.loads(line) for line in lines if '"rpc"' in line)
+    told = (json.loads(line) for line in lines if f'"{PREFIX}' in line)
     return [line["duration_ms"] for line in told if line.get("msg") == "rpc" and line["grpc_code"] in refused]

@@ -65,7 +65,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 ENDS: list[tuple[str, float, str]] = [
     ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", PATIENCE, "ends the process: SIGSEGV"),
     ("import sys; sys.exit(3)", PATIENCE, "ends the process: 3"),
-    ("input()", 0.3, "hangs: no answer in 0.3 s"),
+    ("input()", 0.3, "hangs: twice no answer in 0.3 s"),
 ]
 
 

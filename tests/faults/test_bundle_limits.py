@@ -7,9 +7,9 @@ import onnx
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from rhapsode.v1.bundle_pb2 import Bundle
+from rhapsode.v1.bundle_pb2 import Axis, Bundle
+from rhapsode_server.repository import asked_sizes, graph, limits, onnx_parts, operators, stored
 from rhapsode_server.repository import bundle as bundles
-from rhapsode_server.repository import graph, limits, onnx_parts, operators, stored
 from support.breaking import check_line, edit, edit_graph, manifest, refusal
 from support.bundles import grey_generator
 from support.hostile_graphs import Change, body, field, loop, nested, node, small, weight, whole
@@ -31,6 +31,7 @@ STORED: list[tuple[str, TensorProto]] = [
     ("would take", small(dims=(2**40,))),
     ("would take", small(dims=(2**62, 2**62))),
     ("would take", small(dims=(limits.TENSOR_BYTES // 4 + 1,))),
+    ("has 100000 axes", small(dims=(2**62,) * 100_000)),
     ("has 4 where its shape needs 0", small(dims=(2**62, 0))),
     ("has 4 where its shape needs 8", small(dims=(2,))),
     ("has 0 where its shape needs 1", TensorProto(name="none", data_type=TensorProto.FLOAT, dims=[1])),
@@ -90,6 +91,35 @@ def test_a_hundred_bytes_that_ask_for_terabytes_are_refused(folder: Path, change
     check_line(refusal(folder), folder, "G10", "for one row")
 
 
+def asking(operator: str, place: int, *, cut: bool = False) -> onnx.GraphProto:
+    """The operator with a size that is cast from the latent, or from the latent's shape."""
+    inputs = ["small"] * place + ["size"]
+    source = [helper.make_node("Shape", ["latent"], ["shape"])] if cut else []
+    cast = helper.make_node("Cast", ["shape" if cut else "latent"], ["size"], to=TensorProto.INT64)
+    nodes = [*source, cast, helper.make_node(operator, inputs, ["made"], name="bad")]
+    return helper.make_graph(
+        nodes, "g", [helper.make_tensor_value_info("latent", TensorProto.FLOAT, [2])], [], [small()]
+    )
+
+
+@pytest.mark.parametrize(
+    ("operator", "place"), [("ConstantOfShape", 0), ("Expand", 1), ("Tile", 1), ("Range", 1), ("Pad", 1), ("OneHot", 1)]
+)
+def test_no_row_says_how_large_a_value_is(operator: str, place: int) -> None:
+    (problem,) = asked_sizes.check(helper.make_model(asking(operator, place)), FILE)
+    assert str(problem).startswith(
+        f"decode.onnx: node 'bad': {operator} makes something as large as the numbers of a row"
+    )
+    assert not list(asked_sizes.check(helper.make_model(asking(operator, place, cut=True)), FILE))
+
+
+def test_a_body_sees_what_follows_from_a_row_around_it() -> None:
+    inner = helper.make_node("Range", ["zero", "size", "one"], ["made"])
+    graph = asking("Identity", 0)
+    graph.node.append(helper.make_node("Loop", ["steps", ""], [], body=body([inner])))
+    assert [problem.rule for problem in asked_sizes.check(helper.make_model(graph), FILE)] == ["G10"]
+
+
 def test_a_graph_has_not_more_nodes_than_it_may(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "NODES", 2)
     message = refusal(folder)
@@ -101,6 +131,12 @@ def test_a_manifest_declares_not_more_tensors_than_it_may(folder: Path) -> None:
     many = limits.DECLARED + 1
     edit(folder, lambda bundle: bundle.graphs[0].inputs.extend([bundle.graphs[0].inputs[0]] * many))
     check_line(refusal(folder), folder, "G10", "declares more than 1024")
+
+
+def test_no_product_of_sizes_is_too_long_to_be_computed(folder: Path) -> None:
+    axes = [Axis(size=2**31)] * 50_000
+    edit(folder, lambda bundle: bundle.graphs[0].inputs[0].shape.extend(axes))
+    check_line(refusal(folder), folder, "G10", "more than 16 axes")
 
 
 def test_a_list_without_end_is_not_gone_through(folder: Path) -> None:

@@ -16,7 +16,7 @@ from support.requests import images
 from support.server import Process, process
 
 ROUNDS = 100
-GROWTH = 2 << 20  # bytes of noise that memory may have; one of these requests served would take more than that
+GROWTH = 8 << 20  # bytes of noise that memory may have; a reply of 100,000 pictures would be ten times that
 
 
 @pytest.fixture(scope="module")

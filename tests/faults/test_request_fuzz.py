@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import grpc
 import pytest
@@ -28,10 +29,25 @@ NUMBERS = range(1, 601)
 PATIENCE = 60.0
 
 
+# A server that hands bytes which are no message on to its handlers.
+PROGRAM = """
+import sys
+from rhapsode_server.main import main
+from rhapsode_server.rpc import interceptors
+interceptors.refuse_malformed = lambda request: None
+sys.exit(main())
+"""
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    models = tmp_path_factory.mktemp("models")
-    write_fuzzed(models)
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    write_fuzzed(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(models: Path) -> Iterator[Process]:
     with process(models, *FLAGS[2:]) as started:
         yield started
 
@@ -57,6 +73,14 @@ async def test_spoilt_requests_get_a_status_of_ours_and_leave_nothing_behind(ser
     patient.until(lambda now: back(now, before), PATIENCE)
     assert server.stop() == 0
     assert list(failures(server.child.rest().splitlines())) == []
+
+
+async def test_a_server_that_reads_what_is_no_message_is_found_out(models: Path, known: Corpus) -> None:
+    with process(models, *FLAGS[2:], program=("-c", PROGRAM)) as broken:
+        tally = await fuzzed(broken, known, NUMBERS[:100])
+        assert {finding.kind for finding in tally.findings} == {"bytes"}
+        assert broken.stop() == 0
+        assert list(failures(broken.child.rest().splitlines()))
 
 
 def test_a_number_is_a_request(known: Corpus) -> None:

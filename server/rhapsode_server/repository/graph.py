@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, TensorProto, numpy_helper
 
 from rhapsode.v1.bundle_pb2 import Graph
-from rhapsode_server.repository import limits, operators, sizes, stored
+from rhapsode_server.repository import asked_sizes, limits, operators, sizes, stored
 from rhapsode_server.repository.onnx_parts import names, tensors
 from rhapsode_server.repository.problems import Problem
 from rhapsode_server.repository.tensors import Comparison, actual, declared
@@ -36,7 +36,10 @@ def _problems(model: ModelProto, graph: Graph) -> Iterator[Problem]:
     broken = [*_safety_problems(model, graph.file)]
     yield from broken
     if not broken:  # the checker and the comparisons only make sense of what is sound so far
-        invalid = [*_checker_problems(model, graph.file)] or [*sizes.check(model, graph.file)]
+        invalid = [*_checker_problems(model, graph.file)] or [
+            *sizes.check(model, graph.file),
+            *asked_sizes.check(model, graph.file),
+        ]
         yield from invalid
         yield from _tensor_problems(model.graph, graph)
         yield from () if invalid else _order_problems(model.graph, graph.file)

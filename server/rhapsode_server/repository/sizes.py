@@ -26,7 +26,9 @@ def check(model: ModelProto, file: str) -> Iterator[Problem]:
         return
     for scope in scopes(inferred.graph):
         for value in (*scope.graph.input, *scope.graph.output, *scope.graph.value_info):
-            if (size := _bytes_of_a_row(value)) > limits.TENSOR_BYTES:
+            if (axes := len(value.type.tensor_type.shape.dim)) > limits.AXES:
+                yield Problem("G10", f"{file}: value {value.name!r}", f"has {axes} axes, the most is {limits.AXES}")
+            elif (size := _bytes_of_a_row(value)) > limits.TENSOR_BYTES:
                 text = f"would take {size} bytes for one row, the most is {limits.TENSOR_BYTES}"
                 yield Problem("G10", f"{file}: value {value.name!r}", text)
 

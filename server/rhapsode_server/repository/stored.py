@@ -71,6 +71,8 @@ def _fault(tensor: TensorProto) -> str:
     """What is wrong with a tensor; empty where nothing is."""
     if not bits(tensor.data_type):
         return "is of a type that no graph needs, such as strings"
+    if len(tensor.dims) > limits.AXES:
+        return f"has {len(tensor.dims)} axes, the most is {limits.AXES}"
     if any(size < 0 for size in tensor.dims):
         return "has a negative size"
     numbers = prod(tensor.dims)

@@ -91,8 +91,10 @@ class Guard(grpc.aio.ServerInterceptor):
 
         Refusing unknown methods is left to gRPC, unless only those who may call at all are to know what there is.
         """
-        path, metadata = handler_call_details.method, handler_call_details.invocation_metadata
-        objection = self._gate.objection(path[1:], tuple(metadata or ()))
+        path = handler_call_details.method
+        objection = None
+        if self._gate.controls:
+            objection = self._gate.objection(path[1:], tuple(handler_call_details.invocation_metadata or ()))
         rpc = self._rpcs.get(path, self._unknown)
         if objection is not None and rpc is not None:
             return unread(rpc, _no_such_method, partial(self._refuse, objection))

@@ -1,6 +1,7 @@
 """What a connection says of who is at its other end."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 from urllib.parse import unquote
@@ -30,15 +31,17 @@ def stranger(context: "grpc.aio.ServicerContext[Any, Any]") -> str:
 
 def place(peer: str) -> str:
     """The same for gRPC's word for a peer, "ipv4:192.0.2.7:4711" or "ipv6:%5B2001:db8::1%5D:4711"."""
-    kind, _, rest = unquote(peer).partition(":")
-    if not kind.startswith("ip"):
-        return "socket"
-    host = rest.rpartition(":")[0].strip("[]").partition("%")[0]
+    kind, _, rest = peer.partition(":")
+    return _network(rest.rpartition(":")[0]) if kind.startswith("ip") else "socket"
+
+
+@lru_cache(4096)
+def _network(quoted: str) -> str:
+    host = unquote(quoted).strip("[]").partition("%")[0]
     try:
         address = ip_address(host)
     except ValueError:
         return f"host {host}"
     if isinstance(address, IPv6Address):
-        mapped = address.ipv4_mapped
-        return f"host {mapped or ip_network((address, _NETWORK), strict=False)}"
+        return f"host {address.ipv4_mapped or ip_network((address, _NETWORK), strict=False)}"
     return f"host {address}"

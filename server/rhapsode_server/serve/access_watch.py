@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from rhapsode_server.config import Config
@@ -24,6 +25,7 @@ class AccessWatch:
         self._log = log
         self._count_failure = count_failure
         self._watch: Watch | None = None
+        self.rotation: AccessRotation | None = None
 
     def start(self) -> None:
         """Begin to look, where there are rules."""
@@ -31,10 +33,13 @@ class AccessWatch:
         if rules is None:
             return
         self._tell_doubts(rules)
-        call = asyncio.get_running_loop().call_soon_threadsafe
-        told = Told(fresh=lambda rules: call(self._take, rules), failed=lambda why: call(self._keep, why))
-        rotation = AccessRotation(self._config, rules, told)
-        self._watch = Watch(rotation.paths, rotation.reload)
+        loop = asyncio.get_running_loop()
+        told = Told(
+            fresh=lambda rules: _in(loop, lambda: self._take(rules)),
+            failed=lambda why: _in(loop, lambda: self._keep(why)),
+        )
+        self.rotation = AccessRotation(self._config, rules, told)
+        self._watch = Watch(self.rotation.paths, self.rotation.reload)
         self._watch.start()
 
     def close(self) -> None:
@@ -54,3 +59,8 @@ class AccessWatch:
     def _tell_doubts(self, rules: Rules) -> None:
         for doubt in (*rules.doubts(datetime.now(UTC), self._models), *plain_text(self._config)):
             self._log.warning("access", reason=doubt)
+
+
+def _in(loop: asyncio.AbstractEventLoop, what: Callable[[], object]) -> None:
+    with suppress(RuntimeError):  # the loop is closed: the server has stopped while the file was read
+        loop.call_soon_threadsafe(what)

@@ -1,6 +1,7 @@
 """What can be known to be wrong before anything is loaded, said all at once."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from rhapsode_server.config import Config
 from rhapsode_server.errors import ConfigError, StartupError
@@ -27,11 +28,8 @@ def preflight(config: Config, environ: Mapping[str, str], *, listens: bool) -> N
         lambda: bundle_folders(config.models),
     ]
     if listens:
-        checks += [
-            lambda: check_free(config.address),
-            lambda: check_free(config.admin_address or "unix:"),
-            lambda: check_page(config.metrics_address),
-        ]
+        addresses = filter(None, (config.address, config.admin_address))
+        checks += [*(partial(check_free, address) for address in addresses), lambda: check_page(config.metrics_address)]
     all_at_once(*checks)
 
 
