@@ -17,6 +17,7 @@ from rhapsode.v1 import text_pb2
 CONNECTIONS = 8  # the server takes 100 requests at a time on one
 PROBE_SECONDS = 0.05
 PAUSE_SECONDS = 0.1
+RAMP = 0.05  # the share of a load's time that passes before its work is counted
 DEADLINE_SECONDS = 30.0
 _METHOD = "/rhapsode.v1.TextService/GenerateText"
 _SERVING = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING).SerializeToString()
@@ -55,9 +56,10 @@ class Answers:
         self.done_at.append(now - self.begun)
         return True
 
-    def done_between(self, first: float, last: float) -> int:
-        """Requests that were done in a part of the time, in seconds since the beginning."""
-        return sum(first <= moment < last for moment in self.done_at)
+    def rate(self, seconds: float) -> float:
+        """Requests a second, one at least, that were done while they were sent, the beginning not counted."""
+        done = sum(RAMP * seconds <= moment < seconds for moment in self.done_at)
+        return max(1, done) / ((1 - RAMP) * seconds)
 
 
 class Generator:
@@ -71,15 +73,20 @@ class Generator:
         self._request = text_pb2.GenerateTextRequest(generation=generation).SerializeToString()
 
     async def closed(self, clients: int, seconds: float) -> Answers:
-        """So many clients, each of which sends its next request when the last one is answered; refused ones pause."""
+        """So many clients, each of which sends its next request when the last one is answered; refused ones pause.
+
+        They begin one after another, since requests that begin together end together, now inside of what is counted
+        and now outside.
+        """
         answers = Answers()
 
-        async def client() -> None:
+        async def client(number: int) -> None:
+            await asyncio.sleep(RAMP * seconds * number / clients)
             while time.perf_counter() < answers.begun + seconds:
                 if not await answers.take(self._send(), time.perf_counter()):
                     await asyncio.sleep(PAUSE_SECONDS)
 
-        await asyncio.gather(*(client() for _ in range(clients)))
+        await asyncio.gather(*map(client, range(clients)))
         return answers
 
     async def open(self, rate: float, seconds: float) -> Answers:

@@ -20,7 +20,6 @@ CLIENTS = 64  # of the closed loop that finds the peak: as many as a run has row
 PEAK_SECONDS = 10.0
 STEADY_SECONDS = 30.0
 OVERLOAD_SECONDS = 60.0
-RAMP = 0.05  # the share of a load's time that passes before its work is counted
 STEADY, OVERLOAD = 0.7, 10.0  # of the peak
 
 
@@ -84,7 +83,7 @@ async def measure(server: LocalServer, scale: float, model: str = MODEL, tokens:
     async with generator(server.address, model, tokens, seed=7) as sender:
         await sender.closed(CLIENTS, scale * PEAK_SECONDS / 4)  # warms up
         peak = await sender.closed(CLIENTS, scale * PEAK_SECONDS)
-        rate = _rate(peak, scale * PEAK_SECONDS)
+        rate = peak.rate(scale * PEAK_SECONDS)
         steady = await sender.open(STEADY * rate, scale * STEADY_SECONDS)
         async with probed(server.address) as probes:
             return await _overload(server, sender, _Before(peak, steady, rate, tokens), scale, probes)
@@ -108,7 +107,7 @@ async def _overload(
     answers = await sender.open(OVERLOAD * before.rate, seconds)
     return Overload(
         peak_tokens_per_second=before.rate * before.tokens,
-        goodput_tokens_per_second=_rate(answers, seconds) * before.tokens,
+        goodput_tokens_per_second=answers.rate(seconds) * before.tokens,
         offered_per_second=OVERLOAD * before.rate,
         accepted=len(answers.accepted),
         refused=len(answers.refused),
@@ -126,11 +125,6 @@ async def _overload(
         generator_cpu_seconds=time.process_time() - own_cpu,
         seconds=time.perf_counter() - began,
     )
-
-
-def _rate(answers: Answers, seconds: float) -> float:
-    """Requests a second, one at least, that were done while they were sent, the beginning not counted."""
-    return max(1, answers.done_between(RAMP * seconds, seconds)) / ((1 - RAMP) * seconds)
 
 
 @contextmanager

@@ -54,7 +54,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Soak; ends with 1 where a promise is not held."""
     options = _read(argv)
     options.out.mkdir(parents=True, exist_ok=True)
-    findings = _soaked(options)
+    try:
+        findings = _soaked(options)
+    except KeyboardInterrupt:
+        sys.exit("interrupted, with no load to tell of")
     console = Console(width=None if sys.stdout.isatty() else _WIDTH_IN_A_FILE)
     minutes, rate = findings.seconds / 60, findings.rate
     title = f"{processor()}; {minutes:.1f} minutes, {rate:.0f} requests/s, seed {findings.seed}"

@@ -97,7 +97,7 @@ class _Running:
         except grpc.aio.AioRpcError as error:
             self.endings.append(Ending(self._clock(), error.code().name, _reason(error)))
         except asyncio.CancelledError:
-            if not call.cancelled():  # it is this task that is cancelled, not the call
+            if _interrupted():
                 raise
             self.cancelled = self._clock()
             self.endings.append(Ending(self.cancelled, CANCELLED))
@@ -108,8 +108,8 @@ class _Running:
         try:
             async for message in _messages(call):
                 self.messages.append(self._reader.read(message, self._clock()))
-        except (asyncio.CancelledError, asyncio.InvalidStateError, grpc.aio.UsageError):
-            if not call.cancelled():
+        except asyncio.CancelledError:
+            if _interrupted():
                 raise
 
     async def cancel(self, call: _Call, delay: float | None) -> None:
@@ -125,6 +125,12 @@ def _call(channel: "grpc.aio.Channel", kind: Kind, body: bytes, timeout: float |
         return stream(body, timeout=timeout)
     unary: grpc.aio.UnaryUnaryMultiCallable[bytes, ProtoMessage] = channel.unary_unary(kind.method, None, read)
     return unary(body, timeout=timeout)
+
+
+def _interrupted() -> bool:
+    """Whether it is this task that is cancelled, and the call with it."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _messages(call: _Call) -> AsyncIterator[ProtoMessage]:

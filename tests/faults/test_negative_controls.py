@@ -17,7 +17,7 @@ from benchmarks.vitals import Patient
 
 from rhapsode.v1 import text_pb2
 from support import broken_server
-from support.server import Process, process
+from support.server import Process, load, process, running
 
 PROGRAM = Path(broken_server.__file__)
 SEEDS = range(4)
@@ -103,6 +103,13 @@ def references(one_model: Path) -> References:
         assert leftover(_patient(server), before, patience=PATIENCE).slots == 0
         assert _grown(server) < 0.5
         return known
+
+
+async def test_a_recorder_that_is_interrupted_records_nothing(one_model: Path) -> None:
+    async with running(load(one_model)) as server:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await Recorder(server.channel).ask(LONG, 1)
 
 
 @pytest.mark.parametrize(("name", "promises"), [("drop_a_token", {3, 5}), ("mix_rows", {5})])

@@ -1,7 +1,7 @@
 """How soon work is done: what a forecast learns, with values alone."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rhapsode_server.engine.forecast import SURE, Forecast, Work
@@ -89,6 +89,7 @@ def test_fewer_rows_are_enough_where_the_rows_are_what_costs() -> None:
     assert 16 < forecast((1, 1, 0.2), (64, 1, 2.0), max_batch=64).enough() < 48
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 64), st.integers(1, 32), st.floats(1e-6, 10.0)), max_size=30))
 def test_what_is_learnt_lies_within_what_was_seen(runs: list[tuple[int, int, float]]) -> None:
     seen = forecast(*runs, slots=64, max_batch=64)
@@ -99,6 +100,7 @@ def test_what_is_learnt_lies_within_what_was_seen(runs: list[tuple[int, int, flo
     assert 16 <= seen.enough() <= 64
 
 
+@settings(deadline=None)
 @given(st.lists(WORKS, min_size=4, max_size=4), st.lists(WORKS, max_size=20), WORKS)
 def test_more_work_is_never_done_sooner(active: list[Work], queued: list[Work], more: Work) -> None:
     seen = forecast((4, 1, 0.1))
@@ -107,6 +109,7 @@ def test_more_work_is_never_done_sooner(active: list[Work], queued: list[Work], 
     assert sum(after) == pytest.approx(sum(before) + seen.runs(more))
 
 
+@settings(deadline=None)
 @given(WORKS, st.lists(WORKS, max_size=8))
 def test_company_never_makes_faster_nor_more_than_it_takes(one: Work, others: list[Work]) -> None:
     seen = forecast((1, 1, 0.1), (4, 1, 0.2))

@@ -61,6 +61,15 @@ def test_who_would_wait_too_long_is_refused_at_once() -> None:
     add(jobs, [1], now=now + 0.4)
 
 
+def test_a_crowd_that_comes_after_a_rest_has_to_wait_like_any_other() -> None:
+    jobs = lane()
+    add(jobs, [1])
+    run(jobs)
+    add(jobs, [60], now=1000.0), add(jobs, [60], now=1000.0)
+    jobs.plan(1000.0)
+    assert jobs.expected_wait(1000.1) == pytest.approx(5.9)
+
+
 def test_those_who_are_refused_are_not_told_to_come_back_at_once_nor_all_together() -> None:
     jobs = lane()
     add(jobs, [90]), add(jobs, [90])

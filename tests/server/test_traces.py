@@ -139,7 +139,13 @@ def test_a_client_is_told_by_its_address(peer: str, address: str | None, port: i
 
 @pytest.mark.parametrize(
     ("state", "kept"),
-    [("a=1,b=2", {"a": "1", "b": "2"}), (" " * 513, {}), ("nonsense,,=", {}), ("a=1" + "x" * 600, {})],
+    [
+        ("a=1,b=2", {"a": "1", "b": "2"}),
+        (" " * 513, {}),
+        ("nonsense,,=", {}),
+        ("a=1" + "x" * 600, {}),
+        (",".join(f"{name}={name * 250}" for name in "abc"), {}),
+    ],
 )
 def test_a_state_is_kept_where_it_is_one_and_short(state: str, kept: dict[str, str]) -> None:
     memory = Memory()

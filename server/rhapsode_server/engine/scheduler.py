@@ -147,6 +147,7 @@ class Scheduler(Generic[RowT, EventT]):
             self._list(job)
         if batch:
             self._began = now
+            self._slots.ran(now)
             self._crowded = len({place.job for place in batch}) >= self._limits.crowd
         return Plan(batch, started, expired)
 

@@ -110,7 +110,7 @@ class Slots(Generic[RowT]):
         self._seen = None
 
     def ran(self, now: float) -> None:
-        """A run has ended: what was foretold before it is out of date."""
+        """A run begins or has ended: what was foretold before is out of date."""
         self._seen, self._ran = None, now
 
     @property
