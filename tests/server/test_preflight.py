@@ -45,11 +45,12 @@ def test_all_that_is_wrong_is_said_at_once(taken: str, tmp_path: Path, workers: 
         "OTEL_TRACES_EXPORTER: ",
         "--batch-buckets: ",
         "--tls-certificate: ",
+        "--tls-key: ",
         "no model in the folder",
         f"address {taken} cannot be listened on",
         f"metrics_address {taken} cannot be listened on",
     )
-    assert [line.startswith(beginning) for line, beginning in zip(lines, beginnings, strict=True)] == [True] * 6
+    assert [line.startswith(beginning) for line, beginning in zip(lines, beginnings, strict=True)] == [True] * 7
 
 
 def test_missing_models_alone_are_no_wrong_option(tmp_path: Path) -> None:
