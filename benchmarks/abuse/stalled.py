@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from statistics import median
@@ -27,6 +28,7 @@ SECONDS = 10.0  # of streams that are read, before, meanwhile and afterwards
 STALL = 20.0
 PATIENCE = 60.0
 ENOUGH = 100_000  # pictures, of which nobody gets far
+PARKED, GIVEN_UP = "rhapsode_streams_stalled_total", "rhapsode_streams_given_up_total"
 MOST_MB = 6.0  # 2 MiB of pictures that wait and a run more, a message of 1 MiB on its way, and what they lie in
 
 
@@ -98,15 +100,15 @@ def stand_still(
     _ask(server.address, requests, pictures)
     rate_before = rate()
     before = server.patient.until(lambda vitals: vitals.idle, PATIENCE)
-    given_up = _given_up(server) + readers
-    with holding(hold_streams, server.address, readers, pictures):
+    parked, given_up = _count(server, PARKED) + readers, _count(server, GIVEN_UP) + readers
+    with holding(hold_streams, server.address, readers, pictures), ThreadPoolExecutor(1) as watch:
         began = time.monotonic()
+        free = watch.submit(_wait, server, GIVEN_UP, given_up, began + stall + PATIENCE)
+        _wait(server, PARKED, parked, began + stall)  # until then they are streams like any other
         times = _ask(server.address, requests, pictures)
         memory = server.patient.look().memory - before.memory
         rate_beside = rate()
-        while _given_up(server) < given_up and time.monotonic() < began + stall + PATIENCE:
-            time.sleep(0.25)
-        free_after = time.monotonic() - began
+        free_after = free.result() - began
         server.patient.until(lambda vitals: not vitals.slots, PATIENCE)
     left = leftover(server.patient, before)
     return Stalled(
@@ -176,8 +178,15 @@ def _ask(address: str, requests: int, model: str) -> list[float]:
     return times
 
 
-def _given_up(server: Victim) -> int:
-    return server.patient.gauges("rhapsode_streams_given_up_total")["rhapsode_streams_given_up_total"]
+def _count(server: Victim, name: str) -> int:
+    return server.patient.gauges(name)[name]
+
+
+def _wait(server: Victim, name: str, count: int, limit: float) -> float:
+    """Wait until a metric has come to a count, though not beyond a limit: when that was."""
+    while _count(server, name) < count and time.monotonic() < limit:
+        time.sleep(1.0)  # a page that is asked for more often is an older one
+    return time.monotonic()
 
 
 if __name__ == "__main__":
