@@ -60,7 +60,8 @@ def _serve(settings: Config, tracing: TracesSettings | None, log: Log, check_onl
         from rhapsode_server.serve import life  # only here: a supervisor has no use for gRPC and ONNX Runtime
 
         if not check_only:
-            check_free(settings.address)  # again when all is loaded; but then the news would come late
+            for address in filter(None, (settings.address, settings.admin_address)):
+                check_free(address)  # again when all is loaded; but then the news would come late
         runtime, models = life.load(settings, log)
         if check_only:
             log.info("checked", models=len(models.models))

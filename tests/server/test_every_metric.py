@@ -22,6 +22,7 @@ ROW = re.compile(r"^\| `(\w+)` \| (?:gauge|counter|histogram) \|", re.MULTILINE)
 # What is said once, when the server starts.
 FACTS = {
     "rhapsode_build_info",
+    "rhapsode_connections_limit",
     "rhapsode_model_info",
     "rhapsode_model_load_seconds",
     "rhapsode_pool_threads",
@@ -33,7 +34,9 @@ FACTS = {
 ELSEWHERE = {
     "rhapsode_access_reload_failures_total",  # moves where a changed file is broken: test_access_rotation.py
     "rhapsode_log_lines_dropped_total",  # moves where nobody reads them: test_log_outputs.py
+    "rhapsode_ready",  # moves where an operator says so: test_admin_plane.py
     "rhapsode_spans_dropped_total",  # moves where traces fail: test_traces_export.py
+    "rhapsode_tls_reload_failures_total",  # moves where a certificate is of no use: test_rotation.py
     "rhapsode_worker_restarts_total",  # moves where there are workers: test_workers.py
 }
 Values = Mapping[str, Mapping[str, float]]

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from rhapsode_server.engine.job import Job
+from rhapsode_server.engine.job import Job, Stage
+from rhapsode_server.engine.load import Load
 from rhapsode_server.engine.outbox import Outbox, Pace
 from rhapsode_server.engine.scheduler import Limits, Place, Plan, Report, Scheduler
 from rhapsode_server.errors import DeadlineExpired, NonFiniteOutput, RhapsodeError, RunFailed, ShuttingDown
@@ -82,6 +83,13 @@ class Driver(Generic[RowT, EventT]):
     def crowd(self) -> int:
         """Jobs that are open now."""
         return len(self._outboxes)
+
+    @property
+    def load(self) -> Load:
+        """What its jobs are at now; in the event loop."""
+        parked = sum(job.parked and job.stage is Stage.ACTIVE for job in self._outboxes)
+        with self._changed:
+            return Load(self._scheduler.active, self._scheduler.queued, parked)
 
     def park(self, job: Job[RowT]) -> None:
         """The job's reader is slow: keep its rows, spend nothing on them."""

@@ -30,6 +30,7 @@ class Metrics:
         self._encoders = {form: self._encode.labels(form) for form in _FILES}
         self.loop_lag = histogram("rhapsode_event_loop_lag_seconds", "Lateness of the event loop.")
         self.loop_tasks = gauge("rhapsode_event_loop_tasks", "Tasks of the event loop.")
+        self.ready = gauge("rhapsode_ready", "1 where requests are wanted, 0 in a stop or where SetReadiness said so.")
         self.model_info = gauge(
             "rhapsode_model_info", "1 for each model.", "model", "version", "sha256", "fingerprint", "provider"
         )
@@ -46,6 +47,11 @@ class Metrics:
         self.access_reload_failures = Counter(
             "rhapsode_access_reload_failures_total",
             "Changes of the access file that are of no use: the rules before them hold.",
+            registry=registry,
+        )
+        self.reload_failures = Counter(
+            "rhapsode_tls_reload_failures_total",
+            "Times that the certificate's files had changed and were of no use.",
             registry=registry,
         )
         spans_dropped = Counter(

@@ -19,24 +19,47 @@ from rhapsode_server.rpc.routes import Service, service
 SERVING = HealthCheckResponse.SERVING
 NOT_SERVING = HealthCheckResponse.NOT_SERVING
 LIVENESS = "liveness"
+READINESS = "readiness"
 
 
 class Health:
-    """The health of named services: "liveness" serves while the event loop turns, the others until a stop begins."""
+    """The health of named services: "liveness" serves while the event loop turns, others while requests are wanted."""
 
     def __init__(self, names: Iterable[str], models: Iterable[str] = ()) -> None:
-        names, self._models = tuple(names), frozenset(models)
-        self._states: dict[str, int] = dict.fromkeys(("", LIVENESS, "readiness", *names, *self._models), SERVING)
+        self._models = frozenset(models)
+        self._names = frozenset(("", LIVENESS, READINESS, *names)) | self._models
         self._changed = asyncio.Event()
+        self._withdrawn = False
+        self._leaving = False
         self._closed = False
 
     def service(self) -> Service:
         """What to register."""
         return service(cast("ServiceDescriptor", DESCRIPTOR.services_by_name["Health"]), self)
 
+    @property
+    def ready(self) -> bool:
+        """Whether requests are wanted."""
+        return self._state(READINESS) == SERVING
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether an operator wants the server to get no requests."""
+        return self._withdrawn
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the server is about to stop."""
+        return self._leaving
+
+    def withdraw(self, withdrawn: bool) -> None:
+        """Tell that the server is to get no requests though it serves, or that it is to get some again."""
+        self._withdrawn = withdrawn
+        self._wake()
+
     def leave(self) -> None:
         """Tell that the server is about to stop; it still serves."""
-        self._states = {name: SERVING if name == LIVENESS else NOT_SERVING for name in self._states}
+        self._leaving = True
         self._wake()
 
     def close(self) -> None:
@@ -46,29 +69,32 @@ class Health:
 
     async def Check(self, request: HealthCheckRequest, _call: Call) -> HealthCheckResponse:
         """Answer the state of one service."""
-        state = self._state_of(request.service)
+        state = self._state(request.service)
         if state is None:
             raise ModelNotFound("the health of no such service is known")
         return HealthCheckResponse(status=state)
 
     async def Watch(self, request: HealthCheckRequest, call: Call) -> None:
         """Write the state of one service now and whenever it changes."""
-        told: int | None = -1  # no state
+        told = None
         while True:
             changed, closed = self._changed, self._closed
-            state = self._state_of(request.service)
+            state = self._state(request.service) or HealthCheckResponse.SERVICE_UNKNOWN
             if state != told:
-                await call.write(HealthCheckResponse(status=state or HealthCheckResponse.SERVICE_UNKNOWN))
+                await call.write(HealthCheckResponse(status=state))
                 told = state
             if closed:
                 return
             await changed.wait()
 
-    def _state_of(self, name: str) -> int | None:
-        """The state of one; None where it is not known, or is a model that is none of the client's business."""
+    def _state(self, name: str) -> int | None:
+        """The state of a service; None of one that there is not, or a model that is none of the client's business."""
         caller = CALLER.get()
         hidden = caller is not None and name in self._models and not caller.may_use(name)
-        return None if hidden else self._states.get(name)
+        if hidden or name not in self._names:
+            return None
+        away = (self._leaving or self._withdrawn) and name != LIVENESS
+        return NOT_SERVING if away else SERVING
 
     def _wake(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from rhapsode_server.config import Config
 from rhapsode_server.observe.logs import Log
@@ -11,6 +12,8 @@ from rhapsode_server.rpc.access import Rules
 from rhapsode_server.rpc.gate import Gate
 from rhapsode_server.serve.access import AccessRotation, Told, plain_text
 from rhapsode_server.serve.watching import Watch
+
+NewsT = TypeVar("NewsT")
 
 
 class AccessWatch:
@@ -24,21 +27,19 @@ class AccessWatch:
         self._models = models
         self._log = log
         self._count_failure = count_failure
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._watch: Watch | None = None
+        told = Told(lambda rules: self._in_loop(self._take, rules), lambda why: self._in_loop(self._keep, why))
+        self.rotation = AccessRotation(config, gate.rules, told) if gate.rules else None
+        """What reads the file again; None where there are no rules."""
 
     def start(self) -> None:
         """Begin to look, where there are rules."""
-        rules = self._gate.rules
-        if rules is None:
+        if self.rotation is None or self._gate.rules is None:
             return
-        self._tell_doubts(rules)
-        loop = asyncio.get_running_loop()
-        told = Told(
-            fresh=lambda rules: _in(loop, lambda: self._take(rules)),
-            failed=lambda why: _in(loop, lambda: self._keep(why)),
-        )
-        rotation = AccessRotation(self._config, rules, told)
-        self._watch = Watch(rotation.paths, rotation.reload)
+        self._loop = asyncio.get_running_loop()
+        self._tell_doubts(self._gate.rules)
+        self._watch = Watch(self.rotation.paths, self.rotation.reload)
         self._watch.start()
 
     def close(self) -> None:
@@ -59,7 +60,7 @@ class AccessWatch:
         for doubt in (*rules.doubts(datetime.now(UTC), self._models), *plain_text(self._config)):
             self._log.warning("access", reason=doubt)
 
-
-def _in(loop: asyncio.AbstractEventLoop, what: Callable[[], object]) -> None:
-    with suppress(RuntimeError):  # the loop is closed: the server has stopped while the file was read
-        loop.call_soon_threadsafe(what)
+    def _in_loop(self, tell: Callable[[NewsT], object], news: NewsT) -> None:
+        with suppress(RuntimeError):  # the loop is closed: the server has stopped while the file was read
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(tell, news)

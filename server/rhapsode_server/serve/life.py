@@ -1,9 +1,7 @@
 """A server's life in file order: load, start, serve, stop."""
 
 import asyncio
-import socket
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
 from importlib.metadata import version
 
 import grpc
@@ -11,6 +9,7 @@ import grpc
 from rhapsode_server.config import Config
 from rhapsode_server.engine.outbox import Pace
 from rhapsode_server.errors import ConfigError
+from rhapsode_server.observe.connections import ConnectionMetrics
 from rhapsode_server.observe.endpoint import Endpoint, fresh_registry, open_endpoint
 from rhapsode_server.observe.log_metrics import LogMetrics
 from rhapsode_server.observe.logs import Log
@@ -23,6 +22,7 @@ from rhapsode_server.observe.traces_settings import TracesSettings
 from rhapsode_server.observe.workers import WorkerMetrics
 from rhapsode_server.repository import registry
 from rhapsode_server.repository.registry import Batching, LoadedModel, Registry
+from rhapsode_server.rpc.admin import AdminService, Premises
 from rhapsode_server.rpc.catalog import Catalog
 from rhapsode_server.rpc.convert_models import Ground
 from rhapsode_server.rpc.darkroom import Darkroom
@@ -37,11 +37,14 @@ from rhapsode_server.rpc.text import TextService
 from rhapsode_server.runtime.providers import CPU, Runtime, RuntimeOptions
 from rhapsode_server.serve.access import read_access, share_of
 from rhapsode_server.serve.access_watch import AccessWatch
+from rhapsode_server.serve.admin import AdminPlane
 from rhapsode_server.serve.arguments import channel_arguments
-from rhapsode_server.serve.lag import watch_lag
-from rhapsode_server.serve.port import check_free
+from rhapsode_server.serve.lag import RecentLag, watch_lag
+from rhapsode_server.serve.listening import bind
 from rhapsode_server.serve.processors import share
-from rhapsode_server.serve.tls import Tls, read_tls
+from rhapsode_server.serve.rotation import Rotation
+from rhapsode_server.serve.tls import read_tls
+from rhapsode_server.serve.watching import Watch
 from rhapsode_server.serve.wish import wish_to_stop
 
 LAST_WORDS = 2.0  # seconds beyond the grace in which requests that are cut off still get their status
@@ -109,6 +112,7 @@ class Server:
         self._metrics = Metrics(self.registry)
         traces.count_losses(self._metrics.spans_lost)
         self._rpc_metrics = RpcMetrics(self.registry)
+        self._connections = ConnectionMetrics(self.registry, config.max_connections)
         WorkerMetrics(self.registry).workers.set(1)
         LogMetrics(self.registry, log)
         self._catalog = Catalog(models, config, self._metrics, traces)
@@ -118,34 +122,45 @@ class Server:
         self._gate = Gate(read_access(config), share_of(config))
         failures = self._metrics.access_reload_failures
         self._access = AccessWatch(config, self._gate, self._names, log, failures.inc)
+        self._rotation: Rotation | None = None
+        self._watches: list[Watch] = []
+        self._recent_lag = RecentLag(self._metrics.loop_lag.observe)
         self._health: Health
         self._guard: Guard
         self._grpc: grpc.aio.Server
+        self._admin: AdminPlane | None = None
         self._endpoint: Endpoint | None = None
         self._lag: asyncio.Task[None]
         self.address = config.address
+        self.admin_address = ""
         self.metrics_address = ""
 
     async def start(self) -> None:
         """Drive the models and listen. Raises ConfigError where an address cannot be had."""
+        self._keep_tls()
         services = self._services()
-        self._guard = Guard(
-            services, self._catalog, self._metrics, self._rpc_metrics, self._log, self._traces, self._gate
-        )
+        self._guard = self._guard_of(services)
         self._grpc = grpc.aio.server(interceptors=[self._guard], options=channel_arguments(self._config))
         self._grpc.add_generic_rpc_handlers([each.handler() for each in services])
-        self.address = _bind(self._grpc, self._config.address, self._tls, shared=self._config.workers > 1)
+        self.address = bind(self._grpc, self._config.address, self._credentials(), shared=self._config.workers > 1)
         self._traces.listens(self.address)
+        self._connections.listens(self.address)
+        self._open_admin()
         if self._config.metrics_address:
             self._endpoint = open_endpoint(self._config.metrics_address, self.registry)
             self.metrics_address = self._endpoint.address
         self._describe()
         self._catalog.start()
         loop = asyncio.get_running_loop()
+        self._metrics.ready.set_function(lambda: self._health.ready)
         self._metrics.loop_tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
+        self._lag = asyncio.create_task(watch_lag(self._recent_lag.add))
         self._access.start()
-        self._lag = asyncio.create_task(watch_lag(self._metrics.loop_lag.observe))
+        for watch in self._watches:
+            watch.start()
         await self._grpc.start()
+        if self._admin:
+            await self._admin.start()
 
     def counted(self) -> Iterable[Family]:
         """Give the families of its metrics, as they are now."""
@@ -154,7 +169,8 @@ class Server:
     def say_ready(self) -> None:
         """Log that it serves, and where."""
         tls = bool(self._config.tls_certificate)
-        self._log.info("ready", address=self.address, metrics_address=self.metrics_address, tls=tls)
+        admin = {"admin_address": self.admin_address} if self.admin_address else {}
+        self._log.info("ready", address=self.address, metrics_address=self.metrics_address, tls=tls, **admin)
 
     async def stop(self) -> None:
         """Go without losing a request that can still be finished.
@@ -176,7 +192,11 @@ class Server:
         self._log.info("stopped")
 
     async def _close(self) -> None:
+        if self._admin:
+            await self._admin.close()
         self._access.close()
+        for watch in self._watches:
+            watch.close()
         self._lag.cancel()
         await asyncio.gather(self._lag, return_exceptions=True)
         self._darkroom.close()
@@ -198,13 +218,39 @@ class Server:
     def _names(self) -> frozenset[str]:
         return frozenset(served.loaded.name for served in self._catalog.models)
 
+    def _guard_of(self, services: Sequence[Service]) -> Guard:
+        return Guard(services, self._catalog, self._metrics, self._rpc_metrics, self._log, self._traces, self._gate)
+
+    def _open_admin(self) -> None:
+        if not self._config.admin_address:
+            return
+        premises = Premises(
+            version("rhapsode"),
+            self._catalog,
+            self._config.slots,
+            self._health,
+            self._rpc_metrics,
+            self._log,
+            self._recent_lag.most,
+            lambda: self._rotation.expires if self._rotation else None,
+            [each for each in (self._rotation, self._access.rotation) if each],
+        )
+        services = [AdminService(premises).service(), self._health.service()]
+        self._admin = AdminPlane.on(self._config, services, self._guard_of, self._credentials())
+        self.admin_address = self._admin.address
+
+    def _keep_tls(self) -> None:
+        """Show the certificate that there is, and those that come after it."""
+        if self._tls:
+            self._rotation = Rotation(self._config, self._tls, self._metrics, self._log)
+            self._watches.append(Watch(self._rotation.paths, self._rotation.reload))
+
+    def _credentials(self) -> grpc.ServerCredentials | None:
+        return self._rotation.credentials() if self._rotation else None
+
     def _describe(self) -> None:
         ground = self._ground
         fallback = bool(ground.fallback_reason)
-        if self._tls:
-            self._metrics.certificate_expiry.set(self._tls.expires.timestamp())
-            for doubt in self._tls.doubts(datetime.now(UTC)):
-                self._log.warning("certificate", reason=doubt)
         self._metrics.started(version("rhapsode"), ground.onnxruntime, grpc.__version__, ground.provider, fallback)
         for served in self._catalog.models:
             model = served.loaded
@@ -237,36 +283,3 @@ async def serve(
         on_ready(server, asked)
         await asked.wait()
         await server.stop()
-
-
-def _bind(server: grpc.aio.Server, address: str, tls: Tls | None, *, shared: bool) -> str:
-    """Listen, and say where: port 0 becomes the port that was found. A `shared` port is held by the supervisor."""
-    if _answers(address):
-        raise ConfigError(f"address {address} cannot be listened on: another process does")
-    if not shared:
-        check_free(address)
-    try:
-        port = server.add_secure_port(address, _credentials(tls)) if tls else server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise ConfigError(f"address {address} cannot be listened on") from error
-    return address if address.startswith("unix") else f"{address.rpartition(':')[0]}:{port}"
-
-
-def _credentials(tls: Tls) -> grpc.ServerCredentials:
-    """For gRPC: clients must show a certificate of their own where it is said whose (mutual TLS)."""
-    return grpc.ssl_server_credentials(
-        [(tls.key, tls.chain)], tls.client_ca, require_client_auth=tls.client_ca is not None
-    )
-
-
-def _answers(address: str) -> bool:
-    """Whether somebody listens on this unix socket; gRPC would take its path away without a word."""
-    if not address.startswith("unix:"):
-        return False
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(1)
-        try:
-            probe.connect(address.removeprefix("unix:").removeprefix("//"))
-        except OSError:
-            return False
-    return True
