@@ -124,11 +124,14 @@ class Config(BaseModel):
     crowd_delay_ms: Annotated[
         float, Field(ge=0, le=1000, description="the same after a batch of four or more requests; the longer one holds")
     ] = 1
-    slots: Annotated[Count, Field(description="requests on one graph that are stepped in turn")] = 1024
+    slots: Annotated[
+        int,
+        Field(ge=0, le=1_000_000, description="requests on one graph that are stepped at a time; 0 for max_batch"),
+    ] = 0
     queue: Annotated[Count, Field(description="requests on one graph that may wait for a slot")] = 1024
     queue_wait: Annotated[
         Seconds, Field(gt=0, description="most seconds that a request may have to expect to wait for a slot")
-    ] = 10
+    ] = 0.1
     client_concurrency: Annotated[
         int, Field(ge=0, le=1_000_000, description="requests of one client at a time; 0 for no limit of its own")
     ] = 0

@@ -26,8 +26,8 @@ RhapsodeError
 │   └── DeadlineExpired  the deadline passed before the work was done
 ├── ModelFailure         the model could not do it
 │   ├── NonFiniteOutput  it gave NaN or infinity
-│   ├── OutOfMemory      there is not the memory for it
 │   └── RunFailed        ONNX Runtime failed
+│       └── OutOfMemory  there is not the memory for the run
 └── StartupError         the server cannot start
     ├── ConfigError      an option is wrong
     ├── BundleError      a bundle is broken, or lies about itself
@@ -150,7 +150,11 @@ class QuotaExceeded(QuotaError):
 
 
 class Refusal(RhapsodeError):
-    """The same request may succeed later."""
+    """The same request may succeed later: in `seconds`, or as its status says."""
+
+    def __init__(self, message: str, metadata: Mapping[str, str] = _NOTHING, seconds: float | None = None) -> None:
+        super().__init__(message, metadata)
+        self.seconds = seconds
 
 
 class QueueFull(Refusal):
@@ -205,16 +209,16 @@ class NonFiniteOutput(ModelFailure):
     reason = "NON_FINITE_OUTPUT"
 
 
-class OutOfMemory(ModelFailure):
-    """There is not the memory for it."""
-
-    reason = "OUT_OF_MEMORY"
-
-
 class RunFailed(ModelFailure):
     """ONNX Runtime failed."""
 
     reason = "RUN_FAILED"
+
+
+class OutOfMemory(RunFailed):
+    """There is not the memory for the run."""
+
+    reason = "OUT_OF_MEMORY"
 
 
 class StartupError(RhapsodeError):

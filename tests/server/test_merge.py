@@ -25,6 +25,7 @@ ADDED = {
     "rhapsode_event_loop_tasks",
     "rhapsode_open_connections",
     "rhapsode_open_rpcs",
+    "rhapsode_parked_jobs",
     "rhapsode_pool_busy",
     "rhapsode_pool_queued",
     "rhapsode_pool_threads",

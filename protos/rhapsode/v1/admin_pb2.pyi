@@ -99,13 +99,13 @@ class LaneState(message.Message):
     role: builtins.str
     """What the graph does: "step", "decode", "encode", "critic", "transform", "denoise" or "gibbs"."""
     slots: builtins.int
-    """Jobs that may hold a slot at a time."""
+    """Jobs that may hold a slot now; in a crowd of long ones fewer than there are slots."""
     active: builtins.int
     """Jobs that hold a slot; zero: the graph is idle."""
     queued: builtins.int
     """Jobs that wait for a slot; zero: none has to."""
     parked: builtins.int
-    """Jobs that their readers leave untaken, so that they are not worked for now; zero: none. They hold slots."""
+    """Jobs that their readers leave untaken, so that they are not worked for now; zero: none. They hold no slots."""
     def __init__(
         self,
         *,

@@ -55,17 +55,27 @@ def open_endpoint(address: str, registry: Collector) -> Endpoint:
 
     Raises ConfigError where nothing can listen there.
     """
+    server = _listen(address, Pages(registry))
+    thread = threading.Thread(target=server.serve_forever, args=(POLL,), name="metrics", daemon=True)
+    thread.start()
+    return Endpoint(f"{address.rpartition(':')[0]}:{server.server_address[1]}", server, thread)
+
+
+def check_page(address: str) -> None:
+    """Raise ConfigError where a page cannot be served; none is at an empty address."""
+    if address:
+        _listen(address, Pages(fresh_registry())).server_close()
+
+
+def _listen(address: str, pages: Pages) -> "_Server":
     host, _, port = address.rpartition(":")
     try:
         found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, place = found[0]
         # The port as it was given: what getaddrinfo makes of one above 65535 is another one.
-        server = _Server(family, (place[0], int(port), *place[2:]), Pages(registry))
+        return _Server(family, (place[0], int(port), *place[2:]), pages)
     except (OSError, OverflowError, ValueError) as error:
         raise ConfigError(f"metrics_address {address} cannot be listened on: {error}") from error
-    thread = threading.Thread(target=server.serve_forever, args=(POLL,), name="metrics", daemon=True)
-    thread.start()
-    return Endpoint(f"{host}:{server.server_address[1]}", server, thread)
 
 
 def takes_gzip(accepted: str) -> bool:

@@ -26,6 +26,12 @@ class Metrics:
         self._lanes = Lanes(registry)
         self._pools = PoolMetrics(registry)
         self.rejected = self._lanes.rejected
+        self.given_up = Counter(
+            "rhapsode_streams_given_up_total",
+            "Streams ended because a message was not taken in time.",
+            ["model"],
+            registry=registry,
+        )
         self._encode = histogram("rhapsode_encode_seconds", "Writing one picture's file.", "format")
         self._encoders = {form: self._encode.labels(form) for form in _FILES}
         self.loop_lag = histogram("rhapsode_event_loop_lag_seconds", "Lateness of the event loop.")

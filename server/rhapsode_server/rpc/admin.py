@@ -40,7 +40,6 @@ class Premises:
 
     version: str
     catalog: Catalog
-    slots: int
     health: Health
     rpcs: RpcMetrics
     log: Log
@@ -71,7 +70,7 @@ class AdminService:
             version=at.version,
             uptime=_duration(time.monotonic() - at.began),
             readiness=self._readiness(),
-            lanes=lane_states(at.catalog, at.slots),
+            lanes=lane_states(at.catalog),
             open_rpcs=(admin_pb2.OpenRpcs(method=name, count=count) for name, count in sorted(at.rpcs.open().items())),
             event_loop_lag=_duration(at.lag()),
             log_level=_level(at.log),

@@ -9,6 +9,7 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError
 
+from rhapsode_server.errors import MalformedRequest
 from rhapsode_server.observe.rpcs import OTHER, Method, MethodMetrics, RpcMetrics
 from rhapsode_server.rpc.routes import Behaviour, metric_label
 
@@ -39,6 +40,12 @@ Read = Callable[[Any], object]
 """What makes a request of its bytes; of several, which come one by one, gRPC has each read as it comes."""
 Guarding = Callable[[Rpc, Read, Behaviour, object, "grpc.aio.ServicerContext[Any, Any]"], Awaitable[object]]
 """What a guard does: the method, how to read its request, what its handler does, and what gRPC hands a handler."""
+
+
+def refuse_malformed(request: object) -> None:
+    """Raise MalformedRequest for what only stands for a request."""
+    if isinstance(request, Malformed):
+        raise MalformedRequest("the bytes are not a message of the expected type, or a string in it is not UTF-8")
 
 
 def rpc_unknown(metrics: RpcMetrics) -> Rpc:

@@ -23,14 +23,19 @@ READINESS = "readiness"
 
 
 class Health:
-    """The health of named services: "liveness" serves while the event loop turns, others while requests are wanted."""
+    """The health of named services: "liveness" serves while the event loop turns, others while requests are wanted.
+
+    A model ceases to serve by itself where it fails; everything does where only a restart helps.
+    """
 
     def __init__(self, names: Iterable[str], models: Iterable[str] = ()) -> None:
         self._models = frozenset(models)
-        self._names = frozenset(("", LIVENESS, READINESS, *names)) | self._models
+        self._names = frozenset(("", LIVENESS, READINESS, *names, *self._models))
+        self._ill: set[str] = set()
         self._changed = asyncio.Event()
         self._withdrawn = False
         self._leaving = False
+        self._failed = False
         self._closed = False
 
     def service(self) -> Service:
@@ -62,6 +67,16 @@ class Health:
         self._leaving = True
         self._wake()
 
+    def fail(self) -> None:
+        """Tell that nothing serves, nor lives: whoever looks after the process may end it."""
+        self._failed = True
+        self._wake()
+
+    def set(self, name: str, *, serving: bool) -> None:
+        """Tell whether one model serves by itself."""
+        (self._ill.discard if serving else self._ill.add)(name)
+        self._wake()
+
     def close(self) -> None:
         """End all watches."""
         self._closed = True
@@ -69,7 +84,7 @@ class Health:
 
     async def Check(self, request: HealthCheckRequest, _call: Call) -> HealthCheckResponse:
         """Answer the state of one service."""
-        state = self._state(request.service)
+        state = self._state_of(request.service)
         if state is None:
             raise ModelNotFound("the health of no such service is known")
         return HealthCheckResponse(status=state)
@@ -79,7 +94,7 @@ class Health:
         told = None
         while True:
             changed, closed = self._changed, self._closed
-            state = self._state(request.service) or HealthCheckResponse.SERVICE_UNKNOWN
+            state = self._state_of(request.service)
             if state != told:
                 await call.write(HealthCheckResponse(status=state))
                 told = state
@@ -87,14 +102,18 @@ class Health:
                 return
             await changed.wait()
 
-    def _state(self, name: str) -> int | None:
-        """The state of a service; None of one that there is not, or a model that is none of the client's business."""
+    def _state_of(self, name: str) -> int | None:
+        """The state of one; None where it is not known, or is a model that is none of the client's business."""
         caller = CALLER.get()
         hidden = caller is not None and name in self._models and not caller.may_use(name)
-        if hidden or name not in self._names:
+        return None if hidden else self._state(name)
+
+    def _state(self, name: str) -> int | None:
+        """The state of a service; None of one that there is not."""
+        if name not in self._names:
             return None
-        away = (self._leaving or self._withdrawn) and name != LIVENESS
-        return NOT_SERVING if away else SERVING
+        away = self._leaving or self._withdrawn or name in self._ill
+        return NOT_SERVING if self._failed or (away and name != LIVENESS) else SERVING
 
     def _wake(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()

@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 
 from rhapsode_server.errors import (
     AccessError,
-    MalformedRequest,
+    ClientTooSlow,
     QuotaError,
     RequestError,
     ShuttingDown,
@@ -29,7 +29,7 @@ from rhapsode_server.rpc.bounds import BoundsChecker
 from rhapsode_server.rpc.call import REQUEST_ID, Call, ClientGone
 from rhapsode_server.rpc.catalog import Catalog
 from rhapsode_server.rpc.gate import Gate, Refused
-from rhapsode_server.rpc.guarded import CODES, Malformed, Read, Rpc, guarded, rpc_of, rpc_unknown, unread
+from rhapsode_server.rpc.guarded import CODES, Read, Rpc, guarded, refuse_malformed, rpc_of, rpc_unknown, unread
 from rhapsode_server.rpc.routes import Behaviour, Service
 from rhapsode_server.rpc.status import code_of, mask, status_of
 
@@ -49,8 +49,10 @@ class Guard(grpc.aio.ServerInterceptor):
         log: Log,
         traces: Traces = NO_TRACES,
         gate: Gate | None = None,
+        stall_timeout: float = 30,
     ) -> None:
         self._gate = gate or Gate()
+        self._stall_timeout = stall_timeout
         self._catalog = catalog
         self._metrics = metrics
         self._rpc_metrics = rpc_metrics
@@ -121,7 +123,7 @@ class Guard(grpc.aio.ServerInterceptor):
         metadata = tuple(context.invocation_metadata() or ())
         traces = self._traces if rpc.ours else NO_TRACES  # a probe each second is no news
         span = traces.rpc(rpc.path, metadata, context.peer())
-        call = Call(context, self._request_id(metadata), rpc.unary, span)
+        call = Call(context, self._request_id(metadata), rpc.unary, span, self._stall_timeout)
         _enter(span, call.request_id)
         rpc.metrics.began(deadline=call.time_remaining() is not None)
         code = grpc.StatusCode.OK
@@ -138,6 +140,8 @@ class Guard(grpc.aio.ServerInterceptor):
             note(reason=mask(error).reason)
             if isinstance(error, RequestError | AccessError | QuotaError):
                 self._count_refusal(request, error.reason)
+            elif isinstance(error, ClientTooSlow):  # abort waits until the client reads, or the call is over otherwise
+                self._metrics.given_up.labels(self._catalog.label(request)).inc()
             elif code is grpc.StatusCode.INTERNAL:
                 self._log.error("failed", exc_info=error)
             status, trailing = status_of(mask(error))
@@ -145,8 +149,14 @@ class Guard(grpc.aio.ServerInterceptor):
             # request of megabytes would stay.
             del request
             _clear_frames(error)
-            await context.abort(code, status.message, (*trailing, (REQUEST_ID, call.request_id)))
+            try:
+                await context.abort(code, status.message, (*trailing, (REQUEST_ID, call.request_id)))
+            except (
+                grpc.aio.InternalError
+            ) as gone:  # the client left while its status waited behind what it did not read
+                raise asyncio.CancelledError from gone
         finally:
+            call.close()
             span.end(code.name, notes())
             self._end(rpc, CODES[code], time.perf_counter() - began, context.peer())
 
@@ -166,8 +176,7 @@ class Guard(grpc.aio.ServerInterceptor):
         self._flush_soon()
 
     def _admit(self, rpc: Rpc, request: object) -> None:
-        if isinstance(request, Malformed):
-            raise MalformedRequest("the bytes are not a message of the expected type, or a string in it is not UTF-8")
+        refuse_malformed(request)
         if rpc.ours and isinstance(request, Message):
             if self._stopping:
                 self._count_refusal(request, ShuttingDown.reason)

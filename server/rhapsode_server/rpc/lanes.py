@@ -22,19 +22,19 @@ ROLES: Mapping[str, Role] = MappingProxyType(
 """By the name of a driver in Served."""
 
 
-def lane_states(catalog: Catalog, slots: int) -> Iterator[LaneState]:
+def lane_states(catalog: Catalog) -> Iterator[LaneState]:
     """Say it of each, in the event loop."""
     for served in catalog.models:
         for name, role in sorted(ROLES.items(), key=lambda item: item[1]):
             driver: AnyDriver | None = getattr(served, name)
             if driver is not None:
-                load = driver.load
+                jobs = driver.jobs
                 yield LaneState(
                     model=served.loaded.name,
                     version=served.loaded.version,
                     role=role,
-                    slots=slots,
-                    active=load.active,
-                    queued=load.queued,
-                    parked=load.parked,
+                    slots=jobs.room,
+                    active=jobs.active,
+                    queued=jobs.queued,
+                    parked=jobs.parked,
                 )

@@ -29,16 +29,19 @@ class AccessWatch:
         self._count_failure = count_failure
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watch: Watch | None = None
-        told = Told(lambda rules: self._in_loop(self._take, rules), lambda why: self._in_loop(self._keep, why))
-        self.rotation = AccessRotation(config, gate.rules, told) if gate.rules else None
-        """What reads the file again; None where there are no rules."""
+        self.rotation: AccessRotation | None = None
 
     def start(self) -> None:
         """Begin to look, where there are rules."""
         if self.rotation is None or self._gate.rules is None:
             return
-        self._loop = asyncio.get_running_loop()
-        self._tell_doubts(self._gate.rules)
+        self._tell_doubts(rules)
+        loop = asyncio.get_running_loop()
+        told = Told(
+            fresh=lambda rules: _in(loop, lambda: self._take(rules)),
+            failed=lambda why: _in(loop, lambda: self._keep(why)),
+        )
+        self.rotation = AccessRotation(self._config, rules, told)
         self._watch = Watch(self.rotation.paths, self.rotation.reload)
         self._watch.start()
 

@@ -1,4 +1,4 @@
-"""A server's life in file order: load, start, serve, stop."""
+"""A server's life in file order: start, serve, stop."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
@@ -8,7 +8,6 @@ import grpc
 
 from rhapsode_server.config import Config
 from rhapsode_server.engine.outbox import Pace
-from rhapsode_server.errors import ConfigError
 from rhapsode_server.observe.connections import ConnectionMetrics
 from rhapsode_server.observe.endpoint import Endpoint, fresh_registry, open_endpoint
 from rhapsode_server.observe.log_metrics import LogMetrics
@@ -20,10 +19,9 @@ from rhapsode_server.observe.rpcs import RpcMetrics
 from rhapsode_server.observe.traces import NO_TRACES, Traces
 from rhapsode_server.observe.traces_settings import TracesSettings
 from rhapsode_server.observe.workers import WorkerMetrics
-from rhapsode_server.repository import registry
-from rhapsode_server.repository.registry import Batching, LoadedModel, Registry
+from rhapsode_server.repository.registry import Registry
 from rhapsode_server.rpc.admin import AdminService, Premises
-from rhapsode_server.rpc.catalog import Catalog
+from rhapsode_server.rpc.catalog import AnyDriver, Catalog
 from rhapsode_server.rpc.convert_models import Ground
 from rhapsode_server.rpc.darkroom import Darkroom
 from rhapsode_server.rpc.gate import Gate
@@ -34,76 +32,35 @@ from rhapsode_server.rpc.models import ModelService
 from rhapsode_server.rpc.reflection import Reflection
 from rhapsode_server.rpc.routes import Service
 from rhapsode_server.rpc.text import TextService
-from rhapsode_server.runtime.providers import CPU, Runtime, RuntimeOptions
+from rhapsode_server.runtime.providers import Runtime
 from rhapsode_server.serve.access import read_access, share_of
 from rhapsode_server.serve.access_watch import AccessWatch
 from rhapsode_server.serve.admin import AdminPlane
 from rhapsode_server.serve.arguments import channel_arguments
+from rhapsode_server.serve.fate import Fate
 from rhapsode_server.serve.lag import RecentLag, watch_lag
 from rhapsode_server.serve.listening import bind
-from rhapsode_server.serve.processors import share
+from rhapsode_server.serve.process import SLACK
 from rhapsode_server.serve.rotation import Rotation
 from rhapsode_server.serve.tls import read_tls
+from rhapsode_server.serve.watchdog import Watchdog, watching
 from rhapsode_server.serve.watching import Watch
 from rhapsode_server.serve.wish import wish_to_stop
 
 LAST_WORDS = 2.0  # seconds beyond the grace in which requests that are cut off still get their status
 
 
-def load(config: Config, log: Log) -> tuple[Runtime, Registry]:
-    """Choose where to run; read, verify and warm up every model. Raises StartupError."""
-    read_access(config)
-    read_tls(config)  # what is wrong with it should not be said after a minute of loading
-    options = RuntimeOptions(
-        provider=config.provider,
-        device=config.device,
-        gpu_memory_limit=config.gpu_memory_limit or None,
-        threads=config.threads or share(),
-        require_gpu=config.require_gpu,
-    )
-    runtime = Runtime(options)
-    log.info(
-        "runtime",
-        provider=runtime.placement.provider,
-        fallback_reason=runtime.placement.fallback_reason,
-        onnxruntime=runtime.version,
-        threads=options.threads,
-    )
-
-    def tell(model: LoadedModel) -> None:
-        log.info(
-            "model loaded",
-            model=model.name,
-            model_version=model.version,
-            fingerprint=model.fingerprint,
-            batch_invariant=model.batch_invariant,
-            form=model.form,
-            duration_ms=round(model.load_seconds * 1000, 3),
-        )
-        if model.unfused_reason:
-            log.warning("steps not fused", model=model.name, model_version=model.version, reason=model.unfused_reason)
-
-    return runtime, registry.load(config.models, runtime, _batching(config, runtime), tell)
-
-
-def _batching(config: Config, runtime: Runtime) -> Batching:
-    """Take the settings; a GPU is given batches of one size, because it chooses its algorithms by their shape.
-
-    Raises ConfigError where a size is larger than any batch.
-    """
-    sizes = tuple(int(word) for word in config.batch_buckets.split(",") if word)
-    if any(size > config.max_batch for size in sizes):
-        raise ConfigError(f"--batch-buckets: no batch is larger than --max-batch, {config.max_batch}")
-    if not sizes and runtime.placement.provider != CPU:
-        sizes = (config.max_batch,)
-    return Batching(config.max_batch, config.run_steps, config.run_budget_ms / 1000, sizes, config.step_form)
-
-
 class Server:
     """A server of loaded models. Lives in one event loop; starts once, stops once."""
 
     def __init__(
-        self, config: Config, runtime: Runtime, models: Registry, log: Log, traces: Traces = NO_TRACES
+        self,
+        config: Config,
+        runtime: Runtime,
+        models: Registry,
+        log: Log,
+        traces: Traces = NO_TRACES,
+        wish: Callable[[], object] = lambda: None,
     ) -> None:
         self._config = config
         self._traces = traces
@@ -115,15 +72,17 @@ class Server:
         self._connections = ConnectionMetrics(self.registry, config.max_connections)
         WorkerMetrics(self.registry).workers.set(1)
         LogMetrics(self.registry, log)
-        self._catalog = Catalog(models, config, self._metrics, traces)
+        self.catalog = Catalog(models, config, self._metrics, traces, lambda *news: self.fate.feel(*news))
+        self.fate: Fate
+        self._wish = wish
         self._darkroom = Darkroom(Pace(config.flush_tokens, config.flush_interval_ms / 1000), self._metrics, traces)
         self._ground = Ground(runtime.placement.provider, runtime.placement.fallback_reason, runtime.version)
         self._tls = read_tls(config)
+        self._rotation: Rotation | None = None
+        self._watches: list[Watch] = []
         self._gate = Gate(read_access(config), share_of(config))
         failures = self._metrics.access_reload_failures
         self._access = AccessWatch(config, self._gate, self._names, log, failures.inc)
-        self._rotation: Rotation | None = None
-        self._watches: list[Watch] = []
         self._recent_lag = RecentLag(self._metrics.loop_lag.observe)
         self._health: Health
         self._guard: Guard
@@ -137,8 +96,9 @@ class Server:
 
     async def start(self) -> None:
         """Drive the models and listen. Raises ConfigError where an address cannot be had."""
-        self._keep_tls()
+        self._keep_credentials()
         services = self._services()
+        self.fate = Fate(self.catalog, self._health, self._log, self._wish)
         self._guard = self._guard_of(services)
         self._grpc = grpc.aio.server(interceptors=[self._guard], options=channel_arguments(self._config))
         self._grpc.add_generic_rpc_handlers([each.handler() for each in services])
@@ -150,7 +110,7 @@ class Server:
             self._endpoint = open_endpoint(self._config.metrics_address, self.registry)
             self.metrics_address = self._endpoint.address
         self._describe()
-        self._catalog.start()
+        self.catalog.start()
         loop = asyncio.get_running_loop()
         self._metrics.ready.set_function(lambda: self._health.ready)
         self._metrics.loop_tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
@@ -186,7 +146,7 @@ class Server:
         self._log.info("stopping", grace=self._config.grace)
         stopping = asyncio.create_task(self._grpc.stop(self._config.grace + LAST_WORDS))
         await asyncio.wait([stopping], timeout=self._config.grace)
-        await self._catalog.stop()
+        await self.catalog.stop()
         await stopping
         await self._close()
         self._log.info("stopped")
@@ -206,9 +166,9 @@ class Server:
 
     def _services(self) -> Sequence[Service]:
         ours = [
-            TextService(self._catalog, self._config, self._metrics).service(),
-            ImageService(self._catalog, self._config, self._darkroom).service(),
-            ModelService(self._catalog, self._config, self._ground).service(),
+            TextService(self.catalog, self._config, self._metrics).service(),
+            ImageService(self.catalog, self._config, self._darkroom).service(),
+            ModelService(self.catalog, self._config, self._ground).service(),
         ]
         self._health = Health((each.name for each in ours), self._names)
         told = [*ours, self._health.service()]
@@ -216,18 +176,18 @@ class Server:
 
     @property
     def _names(self) -> frozenset[str]:
-        return frozenset(served.loaded.name for served in self._catalog.models)
+        return frozenset(served.loaded.name for served in self.catalog.models)
 
     def _guard_of(self, services: Sequence[Service]) -> Guard:
-        return Guard(services, self._catalog, self._metrics, self._rpc_metrics, self._log, self._traces, self._gate)
+        reporting = (self._metrics, self._rpc_metrics, self._log, self._traces)
+        return Guard(services, self.catalog, *reporting, self._gate, self._config.stall_timeout)
 
     def _open_admin(self) -> None:
         if not self._config.admin_address:
             return
         premises = Premises(
             version("rhapsode"),
-            self._catalog,
-            self._config.slots,
+            self.catalog,
             self._health,
             self._rpc_metrics,
             self._log,
@@ -239,8 +199,9 @@ class Server:
         self._admin = AdminPlane.on(self._config, services, self._guard_of, self._credentials())
         self.admin_address = self._admin.address
 
-    def _keep_tls(self) -> None:
-        """Show the certificate that there is, and those that come after it."""
+    def _keep_credentials(self) -> None:
+        """Show the certificate that there is, ask for the credentials that are good, and those that come after them."""
+        self._access.start()
         if self._tls:
             self._rotation = Rotation(self._config, self._tls, self._metrics, self._log)
             self._watches.append(Watch(self._rotation.paths, self._rotation.reload))
@@ -252,7 +213,7 @@ class Server:
         ground = self._ground
         fallback = bool(ground.fallback_reason)
         self._metrics.started(version("rhapsode"), ground.onnxruntime, grpc.__version__, ground.provider, fallback)
-        for served in self._catalog.models:
+        for served in self.catalog.models:
             model = served.loaded
             self._metrics.loaded(
                 model.name, model.version, model.digest, model.fingerprint, ground.provider, model.load_seconds
@@ -270,16 +231,26 @@ async def serve(
     log: Log,
     tracing: TracesSettings | None = None,
     on_ready: Callable[[Server, asyncio.Event], object] = _say_ready,
-) -> None:
+) -> int:
     """Serve until SIGTERM or SIGINT, then stop gracefully; a second signal ends the process at once.
+
+    Stops also where only a restart helps: the exit status is then not 0.
 
     `on_ready` is called in the event loop once it serves, with an event that wishes for the end as a signal does.
     """
     with wish_to_stop(log) as asked:
         loop = asyncio.get_running_loop()
         traces = open_traces(tracing, version("rhapsode"), log, loop.call_soon_threadsafe)
-        server = Server(config, runtime, models, log, traces)
+        server = Server(config, runtime, models, log, traces, asked.set)
         await server.start()
         on_ready(server, asked)
-        await asked.wait()
-        await server.stop()
+        with watching(_watchdog(server, config, log)):
+            await asked.wait()
+            await server.stop()
+        return server.fate.exit_code
+
+
+def _watchdog(server: Server, config: Config, log: Log) -> Watchdog[AnyDriver]:
+    drivers, stop = list(server.catalog.drivers()), config.drain_delay + config.grace + SLACK
+    call = asyncio.get_running_loop().call_soon_threadsafe
+    return Watchdog(drivers, server.fate.hung, config.run_timeout, stop, log, call)
