@@ -91,12 +91,12 @@ class Health:
 
     async def Watch(self, request: HealthCheckRequest, call: Call) -> None:
         """Write the state of one service now and whenever it changes."""
-        told = None
+        told: int | None = -1  # no state
         while True:
             changed, closed = self._changed, self._closed
             state = self._state_of(request.service)
             if state != told:
-                await call.write(HealthCheckResponse(status=state))
+                await call.write(HealthCheckResponse(status=state or HealthCheckResponse.SERVICE_UNKNOWN))
                 told = state
             if closed:
                 return

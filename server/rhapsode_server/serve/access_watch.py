@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TypeVar
 
 from rhapsode_server.config import Config
 from rhapsode_server.observe.logs import Log
@@ -12,8 +11,6 @@ from rhapsode_server.rpc.access import Rules
 from rhapsode_server.rpc.gate import Gate
 from rhapsode_server.serve.access import AccessRotation, Told, plain_text
 from rhapsode_server.serve.watching import Watch
-
-NewsT = TypeVar("NewsT")
 
 
 class AccessWatch:
@@ -27,13 +24,13 @@ class AccessWatch:
         self._models = models
         self._log = log
         self._count_failure = count_failure
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._watch: Watch | None = None
         self.rotation: AccessRotation | None = None
 
     def start(self) -> None:
         """Begin to look, where there are rules."""
-        if self.rotation is None or self._gate.rules is None:
+        rules = self._gate.rules
+        if rules is None:
             return
         self._tell_doubts(rules)
         loop = asyncio.get_running_loop()
@@ -63,7 +60,7 @@ class AccessWatch:
         for doubt in (*rules.doubts(datetime.now(UTC), self._models), *plain_text(self._config)):
             self._log.warning("access", reason=doubt)
 
-    def _in_loop(self, tell: Callable[[NewsT], object], news: NewsT) -> None:
-        with suppress(RuntimeError):  # the loop is closed: the server has stopped while the file was read
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(tell, news)
+
+def _in(loop: asyncio.AbstractEventLoop, what: Callable[[], object]) -> None:
+    with suppress(RuntimeError):  # the loop is closed: the server has stopped while the file was read
+        loop.call_soon_threadsafe(what)

@@ -115,7 +115,6 @@ class Server:
         self._metrics.ready.set_function(lambda: self._health.ready)
         self._metrics.loop_tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
         self._lag = asyncio.create_task(watch_lag(self._recent_lag.add))
-        self._access.start()
         for watch in self._watches:
             watch.start()
         await self._grpc.start()
