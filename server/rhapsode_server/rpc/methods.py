@@ -8,7 +8,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
-from rhapsode.v1 import image_pb2, model_pb2, text_pb2
+from rhapsode.v1 import admin_pb2, image_pb2, model_pb2, text_pb2
 
 HEALTH = "grpc.health.v1.Health"
 REFLECTION = "grpc.reflection.v1.ServerReflection"
@@ -30,10 +30,12 @@ _NAMES = {service.full_name: frozenset(method.name for method in service.methods
 SERVED: Mapping[str, frozenset[str]] = MappingProxyType(
     _NAMES | {REFLECTION: _NAMES["grpc.reflection.v1alpha.ServerReflection"]}
 )
-"""By the full name of each service: the names of its methods."""
+"""By the full name of each service for clients: the names of its methods."""
+_ADMIN = _service(admin_pb2, "AdminService")
+_KNOWN = {**SERVED, _ADMIN.full_name: frozenset(method.name for method in _ADMIN.methods)}
 
 
 def is_served(name: str) -> bool:
-    """Whether a name is that of a service ("rhapsode.v1.TextService") or of a method ("…/StreamText")."""
+    """Whether a service ("rhapsode.v1.TextService") or a method ("…/StreamText") has this name; administration too."""
     service, _, method = name.partition("/")
-    return service in SERVED and ("/" not in name or method in SERVED[service])
+    return service in _KNOWN and ("/" not in name or method in _KNOWN[service])

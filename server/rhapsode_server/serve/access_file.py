@@ -8,7 +8,6 @@ from typing import Annotated, TypeAlias
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import PydanticCustomError
 
-from rhapsode_server.rpc.caller import ADMINISTRATION
 from rhapsode_server.rpc.methods import is_served
 
 ALL = "*"
@@ -27,7 +26,7 @@ def _digest(text: str) -> str:
 
 
 def _method(text: str) -> str:
-    if text != ALL and text.partition("/")[0] != ADMINISTRATION and not is_served(text):
+    if text != ALL and not is_served(text):
         raise PydanticCustomError("method", 'should be "*", or a service or method that is served, by its full name')
     return text
 
