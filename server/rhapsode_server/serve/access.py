@@ -3,11 +3,10 @@
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from threading import Lock
 
-from rhapsode_server.config import Config
+from rhapsode_server.config import Config, is_loopback
 from rhapsode_server.errors import ConfigError
 from rhapsode_server.rpc.access import Rules, Token
 from rhapsode_server.rpc.caller import Caller
@@ -57,17 +56,9 @@ class AccessRotation:
 
 def plain_text(config: Config) -> Iterator[str]:
     """Say where tokens can be read on the way."""
-    host = config.address.rpartition(":")[0].strip("[]")
+    host = config.address.rpartition(":")[0]
     if not config.address.startswith("unix:") and not config.tls_certificate and not is_loopback(host):
         yield "tokens come in plain text: set --tls-certificate, unless a proxy before this server speaks TLS"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine is reached there."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def share_of(config: Config) -> Share:
