@@ -215,9 +215,9 @@ async def test_it_answers_while_the_server_drains_and_is_for_its_user_alone(smal
 
 @pytest.mark.parametrize("address", ["0.0.0.0:50052", "[::]:50052", "10.0.0.7:50052", "rhapsode.example:50052"])
 def test_others_than_this_machine_need_a_credential(address: str) -> None:
-    place, slots = wrong("--admin-address", address, "--slots", "0")
+    place, batch = wrong("--admin-address", address, "--max-batch", "0")
     assert place.startswith("--admin-address: should be unix:path or a loopback address (127.0.0.1, [::1], localhost)")
-    assert slots.startswith("--slots: ")
+    assert batch.startswith("--max-batch: ")
     assert settings("--admin-address", address, "--access", "access.toml") == address
 
 

@@ -368,7 +368,9 @@ class ReadCredentials(message.Message):
     NAME_FIELD_NUMBER: builtins.int
     PROBLEM_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Which: "tls" for the certificate, its key and the authorities of clients' certificates."""
+    """Which: "tls" for the certificate, its key and the authorities of clients' certificates; "access" for the file that
+    says who may call what.
+    """
     problem: builtins.str
     """Why what the files hold is not in use, and the old is; empty: it is in use."""
     def __init__(
