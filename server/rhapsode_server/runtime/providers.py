@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rhapsode_server.errors import ProviderError, RunFailed
+from rhapsode_server.errors import DeviceLost, ProviderError, RunFailed
 from rhapsode_server.runtime import probe
+from rhapsode_server.runtime.failures import brief
 from rhapsode_server.runtime.ort import ort
-from rhapsode_server.runtime.session import Session, brief
+from rhapsode_server.runtime.session import Session
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
@@ -94,7 +95,7 @@ class Runtime:
             missing = "" if provider == CPU else _preload()
             try:
                 probe.check(self._open(probe.graph(), provider, _FATAL_ONLY))
-            except RunFailed as error:
+            except (RunFailed, DeviceLost) as error:
                 return missing or error.message
         return ""
 

@@ -1,0 +1,79 @@
+"""What a reply's message holds, as values of a history."""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Protocol
+
+from benchmarks.soak.history import Finish, Item, Message, Origin
+from google.protobuf.message import Message as ProtoMessage
+
+from rhapsode.v1 import image_pb2, text_pb2
+
+_PICTURES = (
+    image_pb2.GenerateImagesResponse,
+    image_pb2.StreamImagesResponse,
+    image_pb2.DecodeLatentsResponse,
+    image_pb2.EditImagesResponse,
+    image_pb2.TransformImagesResponse,
+)
+
+
+class Reader:
+    """Reads the messages of one reply; keeps hashes of the texts so far, which come in pieces."""
+
+    def __init__(self) -> None:
+        self._texts: dict[int, hashlib._Hash] = {}
+
+    def read(self, message: ProtoMessage, at: float) -> Message:
+        """Take the next message."""
+        if isinstance(message, text_pb2.StreamTextResponse):
+            return self._text(message.chunks, message.finished, at, _origin(message))
+        if isinstance(message, text_pb2.GenerateTextResponse):
+            return self._text(message.candidates, message.finished, at, _origin(message))
+        if isinstance(message, image_pb2.InterpolateImagesResponse):
+            return Message(at, (_picture(message.image),), origin=_origin(message))
+        if isinstance(message, _PICTURES):
+            return Message(at, tuple(_picture(image) for image in message.images), origin=_origin(message))
+        return Message(at, (Item(0, 0, _digest(message.SerializeToString(deterministic=True))),))
+
+    def _text(
+        self,
+        chunks: Iterable[text_pb2.TextChunk],
+        ends: Iterable[text_pb2.TextFinished],
+        at: float,
+        origin: Origin | None,
+    ) -> Message:
+        items = []
+        for chunk in chunks:
+            self._texts.setdefault(chunk.candidate, hashlib.sha256()).update(chunk.text.encode())
+            if not chunk.echoed:
+                numbered = enumerate(chunk.token_ids, chunk.first_token_index)
+                items += [Item(chunk.candidate, index, str(token)) for index, token in numbered]
+        finished = []
+        for end in ends:
+            text = self._texts.get(end.candidate, hashlib.sha256()).hexdigest()[:16]
+            finished.append(Finish(end.candidate, f"{end.reason} {end.usage.generated_token_count} {text}"))
+        return Message(at, tuple(items), tuple(finished), origin)
+
+
+class _Started(Protocol):
+    """What every reply with parts of its own begins with."""
+
+    model: str
+    version: int
+    fingerprint: str
+
+
+def _origin(message: ProtoMessage) -> Origin | None:
+    if not message.HasField("started"):
+        return None
+    started: _Started = getattr(message, "started")  # noqa: B009  # no type has it in common
+    return Origin(started.model, started.version, started.fingerprint)
+
+
+def _picture(image: image_pb2.Image) -> Item:
+    return Item(0, image.index, _digest(image.data))
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

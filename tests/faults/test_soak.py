@@ -1,0 +1,79 @@
+"""A soak of a moment, with a third of the requests spoilt; what a long one tells of its looks."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from benchmarks.abuse.victim import models
+from benchmarks.soak.findings import Findings
+from benchmarks.soak.load import Told
+from benchmarks.soak.slopes import slope
+from benchmarks.soak.soak import Scale, Target, soak
+from benchmarks.soak.watch import Look
+from benchmarks.vitals import Vitals
+
+from support.server import process
+
+MODELS = ("digits-gan", "faces-codec", "fiddle-rnn")
+IDLE = Vitals(cpu_seconds=1.0, memory=0, descriptors=20, threads=9, tasks=7, slots=0, queued=0, open_rpcs=0)
+MIB = 2**20
+
+
+def test_every_promise_is_held_in_a_short_soak() -> None:
+    with models(names=MODELS) as folder, process(folder) as server:
+        target = Target(server.process.pid, server.address, server.metrics_address, MODELS)
+        findings = soak(target, Scale(seconds=1.5, load=0.2, spoilt=0.3, seeds=2, interval=0.5))
+        assert findings.told.offences == ()
+        assert [promise for promise in findings.promises() if not promise.held] == []
+        assert len(findings.told.ended) > 10
+        assert server.stop() == 0
+
+
+def _found(grows: float, bends: float = 0.0) -> Findings:
+    """Ten minutes whose memory grows by so many MiB a minute, plus a bend and noise."""
+    noise = np.random.default_rng(3).normal(0.0, 0.3, 121)
+    looks = [
+        Look(at, replace(IDLE, memory=round((100 + grows * at / 60 + bends * math.sqrt(at) + wild) * MIB)))
+        for at, wild in zip(np.arange(0.0, 605.0, 5.0), noise, strict=True)
+    ]
+    return Findings(600.0, 10.0, 1, Told((), ()), tuple(looks), IDLE, IDLE)
+
+
+@pytest.mark.parametrize(
+    ("found", "broken"),
+    [
+        (_found(0.0), []),
+        (_found(0.0, bends=0.2), []),
+        (_found(2.0), ["memory slope after the warm-up"]),
+        (replace(_found(0.0), after=replace(IDLE, slots=1)), ["slots, waiting jobs and rpcs left over"]),
+        (replace(_found(0.0), after=replace(IDLE, descriptors=30)), ["descriptors left over"]),
+        (replace(_found(0.0), after=replace(IDLE, tasks=30)), ["tasks left over"]),
+        (replace(_found(0.0), told=Told((), ("request 1: hung",))), ["offences in 0 histories"]),
+        (replace(_found(0.0), exit_code=None), ["exit code of the stop"]),
+    ],
+)
+def test_findings_say_what_was_broken(found: Findings, broken: list[str]) -> None:
+    said = [promise.text for promise in found.promises() if not promise.held]
+    assert [text for text in said if text != "memory slope by halves"] == broken
+
+
+def test_growth_that_quickens_is_not_falling() -> None:
+    times = np.arange(0.0, 605.0, 5.0)
+    looks = tuple(Look(at, replace(IDLE, memory=round(at * at / 3600 * MIB))) for at in times)
+    growth = replace(_found(0.0), looks=looks).growth
+    assert growth is not None
+    assert not growth.falls
+
+
+def test_too_few_looks_say_nothing_of_growth() -> None:
+    assert replace(_found(9.0), looks=_found(9.0).looks[:20]).growth is None
+
+
+def test_a_slope_lies_in_its_interval_and_wild_points_do_not_move_it() -> None:
+    times = np.arange(60.0)
+    values = 3.0 * times + np.random.default_rng(1).normal(0.0, 2.0, 60)
+    values[::15] += 500.0
+    found = slope(times, values)
+    assert found.low < 3.0 < found.high
+    assert abs(found.middle - 3.0) < 0.3
