@@ -72,7 +72,7 @@ def _spoil_manifest(path: Path, bundle: Bundle, dice: Random) -> None:
     if way == 0:
         path.write_bytes(wild.spoilt_bytes(path.read_bytes(), dice))
     elif way <= 3:
-        path.write_text(json.dumps(wild.spoilt_json(json.loads(path.read_text("utf-8")), dice)), encoding="utf-8")
+        path.write_bytes(_spoilt_document(path.read_bytes(), dice))
     else:
         messages.spoil(bundle, dice)
         try:
@@ -112,7 +112,7 @@ def _with_header(header: bytes, data: bytes) -> bytes:
 def _spoilt_document(content: bytes, dice: Random) -> bytes:
     try:
         return json.dumps(wild.spoilt_json(json.loads(content), dice)).encode()
-    except ValueError:
+    except (ValueError, RecursionError):  # a second change of what the first has made unreadable
         return wild.spoilt_bytes(content, dice)
 
 

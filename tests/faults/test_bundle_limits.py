@@ -245,3 +245,19 @@ def test_a_loop_may_count_to_what_is_stored_around_it() -> None:
     )
     assert list(operators.check(model, FILE)) == []
     assert [scope.depth for scope in onnx_parts.scopes(model.graph)] == [0, 1]
+
+
+AXES: list[tuple[str, str, object]] = [
+    ("GatherND", "batch_dims", -1_000_000),  # ended the process: SIGSEGV in onnx.shape_inference
+    ("GatherND", "batch_dims", -1),
+    ("Gather", "axis", limits.AXES + 1),
+    ("Transpose", "perm", [0, -(2**63)]),
+    ("Scan", "scan_input_axes", [2**63 - 1]),
+]
+
+
+@pytest.mark.parametrize(("operator", "name", "value"), AXES)
+def test_no_attribute_names_an_axis_that_no_tensor_has(folder: Path, operator: str, name: str, value: object) -> None:
+    bad = helper.make_node(operator, ["latent", "latent"], ["made"], name="bad", **{name: value})  # type: ignore[arg-type]
+    edit_graph(folder, FILE, lambda model: model.graph.node.append(bad))
+    check_line(refusal(folder), folder, "G12", f"{name} must be in")

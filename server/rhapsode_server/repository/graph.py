@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, TensorProto, numpy_helper
 
 from rhapsode.v1.bundle_pb2 import Graph
-from rhapsode_server.repository import asked_sizes, limits, operators, sizes, stored
+from rhapsode_server.repository import asked_sizes, axes, limits, operators, sizes, stored
 from rhapsode_server.repository.onnx_parts import names, tensors
 from rhapsode_server.repository.problems import Problem
 from rhapsode_server.repository.tensors import Comparison, actual, declared
@@ -52,6 +52,7 @@ def _safety_problems(model: ModelProto, file: str) -> Iterator[Problem]:
         yield Problem("G10", file, f"has more than {limits.NODES} inputs or outputs")
     yield from stored.check(model, file)
     yield from operators.check(model, file)
+    yield from axes.check(model, file)
 
 
 def _checker_problems(model: ModelProto, file: str) -> Iterator[Problem]:

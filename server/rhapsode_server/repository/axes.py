@@ -1,0 +1,23 @@
+"""Attributes that name axes: shape inference, ONNX's and so ONNX Runtime's, follows some of them out of its memory."""
+
+from collections.abc import Iterator
+
+from onnx import ModelProto
+
+from rhapsode_server.repository import limits
+from rhapsode_server.repository.onnx_parts import nodes
+from rhapsode_server.repository.problems import Problem
+
+_COUNTS = frozenset({"batch_dims"})
+_NAMES = _COUNTS | {"axes", "axis", "batch_axis", "perm", "scan_input_axes", "scan_output_axes", "time_axis"}
+
+
+def check(model: ModelProto, file: str) -> Iterator[Problem]:
+    """Axes that no tensor has. (GatherND with batch_dims of -1,000,000 ended the process by SIGSEGV.)"""
+    for node in nodes(model.graph):
+        for attribute in node.attribute:
+            least = 0 if attribute.name in _COUNTS else -limits.AXES
+            numbers = (attribute.i, *attribute.ints) if attribute.name in _NAMES else ()
+            if not all(least <= number <= limits.AXES for number in numbers):
+                text = f"{attribute.name} must be in [{least}, {limits.AXES}]"
+                yield Problem("G12", f"{file}: node {node.name!r}", text)
