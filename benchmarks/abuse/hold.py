@@ -17,10 +17,12 @@ class Hold:
     def __init__(self, line: Connection) -> None:
         self._line = line
 
-    def held(self, news: object = None) -> None:
-        """Say that it is held now, and wait until it may be let go of."""
+    def held(self, news: object = None, meanwhile: Callable[[], object] | None = None) -> None:
+        """Say that it is held now, and wait until it may be let go of, doing something again and again meanwhile."""
         self._line.send(news)
         with suppress(EOFError):
+            while meanwhile and not self._line.poll():
+                meanwhile()
             self._line.recv()
 
 

@@ -14,7 +14,7 @@ from benchmarks.rolling.roll import direct, roll
 
 from rhapsode_client import ChannelSettings, Client, RetryPolicy
 
-KILLS = 5
+KILLS = 3
 # Of a unary call gRPC makes five attempts at most. By default they bridge 1.5 s, enough where there is another server;
 # these bridge the 12 s that a single one may take to come back.
 PATIENT = ChannelSettings(retry=RetryPolicy(initial_backoff=1.0, max_backoff=5.0))

@@ -13,7 +13,7 @@ from benchmarks.abuse.promise import Promise
 from benchmarks.abuse.raw import Raw
 from benchmarks.abuse.victim import TEXT, Victim, victim
 
-ROUNDS = 20
+ROUNDS = 5
 _LATER = 201  # a stream behind all of a case
 _SILENCE = 0.3  # seconds after which nothing is taken to come
 _PATIENCE = 30.0

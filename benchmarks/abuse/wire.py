@@ -13,6 +13,7 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, DataReceived, Event, ResponseReceived, TrailersReceived
+from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 
 Header = tuple[bytes, bytes]
@@ -103,7 +104,10 @@ class Wire:
         except OSError:
             data = b""
         self.ended = not data
-        events = self.h2.receive_data(data) if data else []
+        try:
+            events = self.h2.receive_data(data) if data else []
+        except ProtocolError:  # a server goes on after its GOAWAY; for h2 that was the end
+            self.ended, events = True, []
         for event in events:
             self._note(event)
         self.flush()
