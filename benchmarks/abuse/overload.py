@@ -1,7 +1,6 @@
 """Ten times the load that a server can bear: what becomes of the accepted, of the refused, of probes."""
 
 import argparse
-import asyncio
 import shutil
 import tempfile
 import time
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import uvloop
 from benchmarks.abuse.open_loop import Answers, Generator, generator, probed
 from benchmarks.cost import cpu_seconds, processor
 from deploy.local_server import LocalServer, running_server
@@ -141,7 +141,7 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="1 for 100 seconds, 0.1 for ten")
     parser.add_argument("--models", type=Path, default=Path("models"))
     given, flags = parser.parse_known_args()
-    found = asyncio.run(run(given.scale, given.models, flags))
+    found = uvloop.run(run(given.scale, given.models, flags))
     print(processor())
     for name, value in asdict(found).items():
         print(f"{name:30} {value:.4f}" if isinstance(value, float) else f"{name:30} {value}")

@@ -89,16 +89,20 @@ class Forecast:
     def enough(self) -> float:
         """Rows of which a run does nearly as much in a second as a full one, so that each row is done much sooner.
 
-        A run of n rows takes a + b·n, as far as two sizes tell: few rows are enough where the rows are what costs.
+        Few rows are enough where the rows are what costs. Of what the sizes tell the fewest count: one that has seldom
+        run looks slower than it is.
         """
-        few, many = (self._runs[pick(self._runs)] for pick in (min, max)) if self._runs else (_NONE, _NONE)
-        if many.rows <= few.rows or many.pace <= few.pace:
-            return self._max_batch
+        many = self._runs[max(self._runs)] if self._runs else None
+        told = [self._enough(few, many) for few in self._runs.values() if many is not None and few.rows < many.rows]
+        return max(min(told, default=self._max_batch), self.FEWEST * self._max_batch)
+
+    def _enough(self, few: _Mean, many: _Mean) -> float:
+        """The same from two sizes, where a run of n rows takes a + b·n."""
         each = (many.pace - few.pace) / (many.rows - few.rows)
+        if each <= 0:
+            return self._max_batch
         once = max(0.0, few.pace - each * few.rows)
-        full = self._max_batch * each
-        rows = self.ENOUGH * self._max_batch * once / (once + (1 - self.ENOUGH) * full)
-        return max(rows, self.FEWEST * self._max_batch)
+        return self.ENOUGH * self._max_batch * once / (once + (1 - self.ENOUGH) * self._max_batch * each)
 
     def steps(self, work: Work) -> float:
         """Steps that a job is expected to take still, of all its rows."""
