@@ -18,6 +18,7 @@ from benchmarks.contest import running_rivals
 from benchmarks.cost import processor
 from benchmarks.plan import PLAN, RIVALS_PLAN, Task
 from benchmarks.rounds import Round, Rounds
+from benchmarks.served import EVERYBODY
 from benchmarks.servers import running_servers
 from benchmarks.verdicts import judge
 from rich.console import Console
@@ -57,7 +58,7 @@ class Options:
     @property
     def flags(self) -> tuple[str, ...]:
         """What every server of ours is told."""
-        return "--provider=cpu", f"--threads={self.threads}"
+        return "--provider=cpu", f"--threads={self.threads}", *EVERYBODY
 
     @property
     def number(self) -> int:

@@ -13,6 +13,8 @@ from benchmarks.requests import Taken, send
 from deploy.local_server import LocalServer
 
 STREAMS_A_CONNECTION = 64
+EVERYBODY = ("--slots=1024", "--queue-wait=60")
+"""Settings of a server that steps all streams in turn, and refuses none."""
 _OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
 
 

@@ -11,6 +11,7 @@ from benchmarks.cases import Figure
 from benchmarks.cold import START, server_process, wait_until_serving
 from benchmarks.cost import processor
 from benchmarks.report import Sheet
+from benchmarks.served import EVERYBODY
 from benchmarks.spread import spread
 
 from rhapsode_client import Client
@@ -60,7 +61,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = _read_options(argv)
     options.out.mkdir(parents=True, exist_ok=True)
     log = options.out / "bench-standstill.log"
-    rounds = [standstill_figures(options.models, MODEL, log, ("--provider=cpu",)) for _ in range(options.rounds)]
+    rounds = [
+        standstill_figures(options.models, MODEL, log, ("--provider=cpu", *EVERYBODY)) for _ in range(options.rounds)
+    ]
     lines = tuple((each[0].name, str(spread([figure.value for figure in each]))) for each in zip(*rounds, strict=True))
     title = f"{options.rounds} rounds, {processor()}: median (quartiles)"
     print(Sheet(title, ("figure", "median (quartiles)"), lines).markdown())

@@ -25,6 +25,7 @@ from benchmarks.cases import Case
 from benchmarks.cost import children, cpu_seconds, processor
 from benchmarks.report import Sheet
 from benchmarks.requests import send
+from benchmarks.served import EVERYBODY
 from benchmarks.spread import spread
 from deploy.local_server import LocalServer, running_server
 
@@ -128,7 +129,7 @@ def _line(rounds: Sequence[Round], case: Case, workers: int) -> tuple[str, ...]:
 
 @contextmanager
 def _running(options: Options, workers: int) -> Iterator[LocalServer]:
-    flags = ("--provider=cpu", "--threads=1", f"--workers={workers}")
+    flags = ("--provider=cpu", "--threads=1", f"--workers={workers}", *EVERYBODY)
     with running_server(options.models, options.out / f"bench-workers-{workers}.log", *flags) as server:
         if workers == 1:
             for task in Path(f"/proc/{server.process_id}/task").iterdir():

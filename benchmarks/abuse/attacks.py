@@ -41,7 +41,7 @@ class Sent:
 
     def told(self) -> str:
         """The endings, the most frequent first."""
-        return ", ".join(f"{count} × {words}" for words, count in self.endings.most_common()) or "nothing"
+        return ", ".join(f"{count} × {words}" for words, count in self.endings.most_common() if count) or "nothing"
 
 
 class _Attacker:

@@ -41,7 +41,7 @@ class Cancelled:
 def run(scale: float) -> Cancelled:
     """Cancel them."""
     with victim() as server:
-        return cancel(server, round(WARM_UP * scale), round(STREAMS * scale))
+        return cancel(server, WARM_UP, round(STREAMS * scale))
 
 
 def cancel(server: Victim, warm_up: int, streams: int, model: str = TEXT, pictures: str = PICTURES) -> Cancelled:

@@ -1,6 +1,18 @@
 """All scenarios, in the order in which they are run."""
 
-from benchmarks.abuse import attacks, cancelled, idle, silent, vanished
+from benchmarks.abuse import (
+    attacks,
+    cancelled,
+    flooding,
+    idle,
+    restart,
+    scrapers,
+    silent,
+    stalled,
+    stop,
+    strangers,
+    vanished,
+)
 from benchmarks.abuse.flood import scenario as flood
 from benchmarks.abuse.promise import Scenario
 
@@ -8,8 +20,11 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("cancelled", "streams cancelled at random moments", cancelled.run),
     Scenario("killed", "clients killed in mid-stream", vanished.run_killed),
     Scenario("frozen", "clients frozen in mid-stream", vanished.run_frozen),
+    Scenario("stalled", "readers that stand still", stalled.run),
     Scenario("idle", "idle streams", idle.run),
     Scenario("silent", "silent connections", silent.run),
+    Scenario("flooding", "a client that asks as fast as it can, beside others", flooding.run),
+    Scenario("strangers", "other protocols, broken frames, broken requests", strangers.run),
     Scenario("reset", "rapid reset of streams", flood(attacks.rapid_reset, 20_000)),
     Scenario("pings", "pings", flood(attacks.pings, 20_000)),
     Scenario("settings", "changes of settings", flood(attacks.settings, 20_000)),
@@ -19,4 +34,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("unanswered", "the same, settings unanswered", flood(attacks.endless_unanswered, 100_000)),
     Scenario("gzip", "messages of 200 KB that unpack to 200 MB", flood(attacks.gzip_bombs, 20)),
     Scenario("long", "messages of 100 MB", flood(attacks.long_messages, 20)),
+    Scenario("scrapers", "scrapers of the metrics page", scrapers.run),
+    Scenario("stop", "SIGTERM under load", stop.run),
+    Scenario("restart", "SIGKILL and restart under load", restart.run),
 )

@@ -109,8 +109,13 @@ class Raw:
 
 
 def block(path: str, more: Sequence[Header] = ()) -> bytes:
-    """Headers of an rpc that leave nothing behind in the server's table, so that they can be sent again as they are."""
-    return Encoder().encode([(name, value, True) for name, value in (*headers(path), *more)], huffman=False)
+    """The headers of an rpc, encoded."""
+    return encoded((*headers(path), *more))
+
+
+def encoded(fields: Sequence[Header]) -> bytes:
+    """Headers that leave nothing behind in the server's table, so that they can be sent again as they are."""
+    return Encoder().encode([(name, value, True) for name, value in fields], huffman=False)
 
 
 def _http(fields: Sequence[tuple[bytes, bytes]]) -> str:

@@ -16,7 +16,7 @@ STREAMED = ("StreamText", "StreamImages")
 
 
 class Fleet:
-    """Three servers of the same models."""
+    """Servers of the same models."""
 
     def __init__(self, models: Path, flags: Sequence[str], addresses: Sequence[str], stack: ExitStack) -> None:
         self.addresses = tuple(addresses)
@@ -61,10 +61,10 @@ class Fleet:
 
 
 @contextmanager
-def running_fleet(models: Path, *flags: str) -> Iterator[Fleet]:
-    """Start three servers on free ports, which stay theirs while they are away; killed at the end."""
+def running_fleet(models: Path, *flags: str, servers: int = SERVERS) -> Iterator[Fleet]:
+    """Start so many servers on free ports, which stay theirs while they are away; killed at the end."""
     with ExitStack() as stack:
-        addresses = [_reserved(stack.enter_context(socket.socket())) for _ in range(SERVERS)]
+        addresses = [_reserved(stack.enter_context(socket.socket())) for _ in range(servers)]
         yield Fleet(models, flags, addresses, stack)
 
 

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from benchmarks.rolling.kinds import Items, Kinds, Take, TakeAsync
 
-from rhapsode_client import AsyncClient, Client, RhapsodeError
+from rhapsode_client import AsyncClient, ChannelSettings, Client, RhapsodeError
 from rhapsode_client.addresses import Address
 
 SEEDS = range(2)
@@ -62,18 +62,19 @@ class Load:
     read on after the last.
     """
 
-    def __init__(self, address: Address, kinds: Kinds, answers: Answers) -> None:
+    def __init__(self, address: Address, kinds: Kinds, answers: Answers, settings: ChannelSettings) -> None:
         self.tally = Tally()
         self._address = address
         self._kinds = kinds
         self._answers = answers
+        self._settings = settings
         self._over = threading.Event()
         self._held = threading.Semaphore(0)
 
     @contextmanager
     def running(self) -> Iterator[Tally]:
         """Ask until the block is left; then let every request come to its end."""
-        with Client(self._address) as client:
+        with Client(self._address, self._settings) as client:
             threads = [threading.Thread(target=self._ask_async)]
             for kind, take in self._kinds.sync.items():
                 threads.append(threading.Thread(target=self._ask, args=(client, kind, take)))
@@ -118,7 +119,7 @@ class Load:
         asyncio.run(self._ask_all())
 
     async def _ask_all(self) -> None:
-        async with AsyncClient(self._address) as client, asyncio.TaskGroup() as group:
+        async with AsyncClient(self._address, self._settings) as client, asyncio.TaskGroup() as group:
             for kind, take in self._kinds.asynchronous.items():
                 group.create_task(self._ask_one(client, kind, take))
 

@@ -10,7 +10,9 @@ from benchmarks.rolling.fleet import Fleet
 from benchmarks.rolling.kinds import Kinds
 from benchmarks.rolling.load import Answers, Load, Tally
 
+from rhapsode_client import ChannelSettings
 from rhapsode_client.addresses import Address
+from rhapsode_client.channel import DEFAULT_SETTINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,7 @@ class Way:
     name: str
     address: Address
     connections: int  # to each server
+    settings: ChannelSettings = DEFAULT_SETTINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +38,9 @@ class Outcome:
     streams_again: int
 
 
-def direct(fleet: Fleet) -> Way:
+def direct(fleet: Fleet, settings: ChannelSettings = DEFAULT_SETTINGS) -> Way:
     """The client's own balancing; its synchronous and its asynchronous sort have a connection each."""
-    return Way("direct", fleet.addresses, 2)
+    return Way("direct", fleet.addresses, 2, settings)
 
 
 def proxied(address: str) -> Way:
@@ -50,7 +53,7 @@ def roll(
 ) -> Outcome:
     """End servers and start them again, one after another, each as soon as the one before it serves on all ways."""
     began, before = time.monotonic(), fleet.again()
-    loads = {way.name: Load(way.address, kinds, answers) for way in ways}
+    loads = {way.name: Load(way.address, kinds, answers, way.settings) for way in ways}
     connections = sum(way.connections for way in ways)
     with ExitStack() as stack:
         for load in loads.values():

@@ -13,15 +13,16 @@ from rhapsode_server.config import Config
 from rhapsode_server.errors import ConfigError
 
 PREFIX = "RHAPSODE_"
-# Not settings: what rhapsode-train reads, and what Kubernetes sets in every pod that sees a Service named rhapsode….
+# Not settings: what rhapsode-train and rhapsode read, and what Kubernetes sets in pods that see a Service of ours.
 OTHERS = re.compile(
-    r"RHAPSODE_(DATA=.*|(\w+_)?(SERVICE_HOST=.*|SERVICE_PORT(_\w+)?=\d+|PORT=\w+://.*|PORT_\d+_(TCP|UDP)(_\w+)?=.*))"
+    r"RHAPSODE_((DATA|TOKEN|TOKEN_FILE)=.*|"
+    r"(\w+_)?(SERVICE_HOST=.*|SERVICE_PORT(_\w+)?=\d+|PORT=\w+://.*|PORT_\d+_(TCP|UDP)(_\w+)?=.*))"
 )
 
-Action = Literal["serve", "check", "print-config", "version"]
+Action = Literal["serve", "check", "print-config", "new-token", "version"]
 
 _ACTIONS: Mapping[str, Action] = MappingProxyType(
-    {"check": "check", "print-config": "print-config", "version": "version"}
+    {"check": "check", "print-config": "print-config", "new-token": "new-token", "version": "version"}
 )
 
 
@@ -90,6 +91,7 @@ def parser() -> argparse.ArgumentParser:
     for action, text in (
         ("check", "load, verify and warm up the models, then end: 0 if all is well"),
         ("print-config", "print the settings as they are read, then end"),
+        ("new-token", "print a new token, and on standard error its lines for --access; then end"),
         ("version", "print the version, then end"),
     ):
         made.add_argument(f"--{action}", dest="action", action="store_const", const=action, help=text)

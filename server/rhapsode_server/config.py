@@ -1,5 +1,6 @@
 """The server's settings: one class, of which each field is a flag and a variable; command_line.py reads them."""
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -32,6 +33,14 @@ def _socket(address: str) -> str:
 
 def _admin(address: str) -> str:
     return address and _socket(address)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine is reached there; a name may come to mean any."""
+    try:
+        return host == "localhost" or ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def _page(address: str) -> str:
@@ -115,11 +124,14 @@ class Config(BaseModel):
     crowd_delay_ms: Annotated[
         float, Field(ge=0, le=1000, description="the same after a batch of four or more requests; the longer one holds")
     ] = 1
-    slots: Annotated[Count, Field(description="requests on one graph that are stepped in turn")] = 1024
+    slots: Annotated[
+        int,
+        Field(ge=0, le=1_000_000, description="requests on one graph that are stepped at a time; 0 for max_batch"),
+    ] = 0
     queue: Annotated[Count, Field(description="requests on one graph that may wait for a slot")] = 1024
     queue_wait: Annotated[
         Seconds, Field(gt=0, description="most seconds that a request may have to expect to wait for a slot")
-    ] = 10
+    ] = 0.1
     client_concurrency: Annotated[
         int, Field(ge=0, le=1_000_000, description="requests of one client at a time; 0 for no limit of its own")
     ] = 0
@@ -173,12 +185,28 @@ class Config(BaseModel):
     )
     log_format: Annotated[Literal["json", "console"], Field(description="for machines or for people")] = "json"
 
+    @field_validator("admin_address")
+    @classmethod
+    def _is_private(cls, admin_address: str, others: ValidationInfo) -> str:
+        """Refuse what others than this machine reach where nobody asks who they are, and the address of the models."""
+        near = admin_address.startswith("unix:") or is_loopback(admin_address.rpartition(":")[0])
+        if admin_address and not near and not others.data.get("access"):
+            raise PydanticCustomError(
+                "admin_address",
+                "should be unix:path or a loopback address (127.0.0.1, [::1], localhost), unless --access is set",
+            )
+        if admin_address and not admin_address.endswith(":0") and admin_address == others.data.get("address"):
+            raise PydanticCustomError("admin_address", "should be another one than --address")
+        return admin_address
+
     @field_validator("workers")
     @classmethod
     def _can_share(cls, workers: int, others: ValidationInfo) -> int:
         """Refuse several processes where one port or one GPU is all there is; the fields above are read already."""
         if workers > 1 and str(others.data.get("address")).startswith("unix:"):
             raise PydanticCustomError("workers", "should be 1 on a unix socket, which processes cannot share as a port")
+        if workers > 1 and others.data.get("admin_address"):
+            raise PydanticCustomError("workers", "should be 1 with an admin address, which tells of one process")
         if workers > 1 and (others.data.get("provider") in ("cuda", "tensorrt") or others.data.get("require_gpu")):
             raise PydanticCustomError("workers", "should be 1 on a GPU: run a server for each GPU instead")
         return workers

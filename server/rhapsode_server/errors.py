@@ -7,6 +7,7 @@ RhapsodeError
 │   ├── OutputTooLarge   the reply would not fit one message
 │   ├── UnreadablePayload a compressed picture is damaged, or of another model or format
 │   ├── MalformedRequest the bytes are not a message of the expected type
+│   ├── UnknownMethod    no method of that name
 │   ├── ModelNotFound    no model of that name and version
 │   └── Unsupported      the model lacks what the request needs
 ├── AccessError          other credentials are needed
@@ -25,8 +26,8 @@ RhapsodeError
 │   └── DeadlineExpired  the deadline passed before the work was done
 ├── ModelFailure         the model could not do it
 │   ├── NonFiniteOutput  it gave NaN or infinity
-│   ├── OutOfMemory      there is not the memory for it
 │   └── RunFailed        ONNX Runtime failed
+│       └── OutOfMemory  there is not the memory for the run
 └── StartupError         the server cannot start
     ├── ConfigError      an option is wrong
     ├── BundleError      a bundle is broken, or lies about itself
@@ -94,6 +95,12 @@ class MalformedRequest(RequestError):
     reason = "MALFORMED_REQUEST"
 
 
+class UnknownMethod(RequestError):
+    """No method of that name, as somebody is told who may know."""
+
+    reason = "UNKNOWN_METHOD"
+
+
 class ModelNotFound(RequestError):
     """No model of that name and version."""
 
@@ -143,7 +150,11 @@ class QuotaExceeded(QuotaError):
 
 
 class Refusal(RhapsodeError):
-    """The same request may succeed later."""
+    """The same request may succeed later: in `seconds`, or as its status says."""
+
+    def __init__(self, message: str, metadata: Mapping[str, str] = _NOTHING, seconds: float | None = None) -> None:
+        super().__init__(message, metadata)
+        self.seconds = seconds
 
 
 class QueueFull(Refusal):
@@ -198,16 +209,16 @@ class NonFiniteOutput(ModelFailure):
     reason = "NON_FINITE_OUTPUT"
 
 
-class OutOfMemory(ModelFailure):
-    """There is not the memory for it."""
-
-    reason = "OUT_OF_MEMORY"
-
-
 class RunFailed(ModelFailure):
     """ONNX Runtime failed."""
 
     reason = "RUN_FAILED"
+
+
+class OutOfMemory(RunFailed):
+    """There is not the memory for the run."""
+
+    reason = "OUT_OF_MEMORY"
 
 
 class StartupError(RhapsodeError):

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from importlib.metadata import version
 
@@ -9,8 +10,9 @@ from rhapsode_server import command_line
 from rhapsode_server.config import Config
 from rhapsode_server.errors import ConfigError, StartupError
 from rhapsode_server.observe.logs import Log, open_log
-from rhapsode_server.observe.traces_settings import TracesSettings, read_settings
-from rhapsode_server.serve.port import check_free
+from rhapsode_server.observe.traces_settings import read_settings
+from rhapsode_server.serve.new_token import entry, new_token
+from rhapsode_server.serve.preflight import preflight
 from rhapsode_server.serve.process import leave, prepare, run_alone
 from rhapsode_server.serve.supervisor import supervise
 from rhapsode_server.serve.wish import nothing_to_lose
@@ -31,9 +33,11 @@ def run(argv: list[str], environ: dict[str, str]) -> int:
                 print(f"rhapsode-server {version('rhapsode')}")
             case "print-config":
                 print("\n".join(command_line.lines(settings)))
+            case "new-token":
+                _print_token(new_token())
             case "check" | "serve":
                 with closing(open_log(settings.log_level, settings.log_format, version("rhapsode"))) as log:
-                    _serve(settings, read_settings(environ), log, check_only=action == "check")
+                    return _serve(settings, environ, log, check_only=action == "check")
     except StartupError as error:
         with suppress(OSError):  # the exit code says the same where nobody reads
             print(error.message, file=sys.stderr)
@@ -43,20 +47,26 @@ def run(argv: list[str], environ: dict[str, str]) -> int:
     return 0
 
 
-def _serve(settings: Config, tracing: TracesSettings | None, log: Log, check_only: bool) -> None:
+def _print_token(token: str) -> None:
+    """Print it by itself, so that it can go straight to a file; its lines for the access file where people look."""
+    print(token)
+    print(f"for the file of --access; the token itself is not kept anywhere:\n\n{entry(token)}", file=sys.stderr)
+
+
+def _serve(settings: Config, environ: Mapping[str, str], log: Log, check_only: bool) -> int:
     with nothing_to_lose(finished_by_it=not check_only):
+        preflight(settings, environ, listens=not check_only)
+        tracing = read_settings(environ)
         if settings.workers > 1 and not check_only:
             supervise(settings, tracing, log)
-            return
-        from rhapsode_server.serve import life  # only here: a supervisor has no use for gRPC and ONNX Runtime
+            return 0
+        from rhapsode_server.serve import life, loading  # only here: a supervisor has no use for gRPC and ONNX Runtime
 
-        if not check_only:
-            check_free(settings.address)  # again when all is loaded; but then the news would come late
-        runtime, models = life.load(settings, log)
+        runtime, models = loading.load(settings, log)
         if check_only:
             log.info("checked", models=len(models.models))
-            return
-        run_alone(life.serve(settings, runtime, models, log, tracing))
+            return 0
+        return run_alone(life.serve(settings, runtime, models, log, tracing))
 
 
 if __name__ == "__main__":

@@ -44,6 +44,10 @@ def trailing(reason: str, *, field: str = "", delay: float | None = None) -> lis
         (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXPIRED", errors.DeadlineExceeded),
         (grpc.StatusCode.DEADLINE_EXCEEDED, "SHUTTING_DOWN", errors.DeadlineExceeded),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, "", errors.LimitExceeded),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, "CLIENT_CONCURRENCY", errors.QuotaExceeded),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED", errors.QuotaExceeded),
+        (grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED", errors.NotAuthenticated),
+        (grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED", errors.PermissionDenied),
         (grpc.StatusCode.INTERNAL, "NON_FINITE_OUTPUT", errors.NonFiniteOutput),
         (grpc.StatusCode.INTERNAL, "RUN_FAILED", errors.ServerFailure),
         (grpc.StatusCode.DATA_LOSS, "", errors.ServerFailure),
@@ -53,7 +57,7 @@ def test_each_meaning_has_its_class(code: grpc.StatusCode, reason: str, kind: ty
     error = error_of(code, "what", trailing(reason), "id")
     assert type(error) is kind
     assert (error.code, error.reason, error.request_id, str(error)) == (code.name, reason, "id", "what")
-    assert error.retryable == isinstance(error, errors.Unavailable)
+    assert error.retryable == isinstance(error, errors.Unavailable | errors.QuotaExceeded)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +70,8 @@ def test_each_meaning_has_its_class(code: grpc.StatusCode, reason: str, kind: ty
         (grpc.StatusCode.CANCELLED, "Channel closed!", errors.Cancelled),
         (grpc.StatusCode.DEADLINE_EXCEEDED, "Stream removed (Deadline Exceeded)", errors.DeadlineExceeded),
         (grpc.StatusCode.INTERNAL, "oh", errors.ServerFailure),
-        (grpc.StatusCode.UNAUTHENTICATED, "", errors.AccessDenied),
+        (grpc.StatusCode.UNAUTHENTICATED, "", errors.NotAuthenticated),
+        (grpc.StatusCode.PERMISSION_DENIED, "", errors.PermissionDenied),
     ],
 )
 def test_what_no_program_said_comes_from_the_way(

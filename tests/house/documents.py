@@ -17,6 +17,7 @@ from rhapsode_exporter import main as exporter
 from rhapsode_exporter.families.catalogue import families
 from rhapsode_server import command_line
 from rhapsode_server.config import Config
+from rhapsode_server.observe.connections import ConnectionMetrics
 from rhapsode_server.observe.log_metrics import LogMetrics
 from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.observe.rpcs import RpcMetrics
@@ -59,6 +60,7 @@ def metric_rows() -> Iterator[str]:
     registry = CollectorRegistry()
     Metrics(registry)
     RpcMetrics(registry)
+    ConnectionMetrics(registry, 0)
     WorkerMetrics(registry)
     LogMetrics(registry)
     for family in registry.collect():

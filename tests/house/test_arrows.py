@@ -63,6 +63,8 @@ RESERVED = (
     Reserved("rhapsode.v1.bundle_pb2", (f"{SERVER}.repository", f"{SERVER}.rpc", EXPORTER, *CALLERS)),
     *(Reserved(f"rhapsode.v1.{name}_pb2", (*TALKERS, *CALLERS)) for name in ("text", "image", "model", "bounds")),
     *(Reserved(f"rhapsode.v1.{name}_pb2_grpc", (*TALKERS, *CALLERS)) for name in ("text", "image", "model")),
+    Reserved("rhapsode.v1.admin_pb2", TALKERS),
+    Reserved("rhapsode.v1.admin_pb2_grpc", ()),
     Reserved("google", ("rhapsode.v1", f"{SERVER}.repository", f"{SERVER}.rpc", EXPORTER, *CALLERS)),
 )
 

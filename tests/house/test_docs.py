@@ -44,7 +44,7 @@ FOREIGN_FLAGS = {
 }
 PROTOC_FLAG = re.compile(r"--[a-z_-]+_(out|opt)")
 # Variables that another program than the server reads.
-OTHER_VARIABLES = {"RHAPSODE_DATA"}
+OTHER_VARIABLES = {"RHAPSODE_DATA", "RHAPSODE_TOKEN", "RHAPSODE_TOKEN_FILE"}
 
 pages = pytest.mark.parametrize("page", documents(), ids=lambda page: str(page.relative_to(ROOT)))
 

@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.languages, pytest.mark.timeout(900)]  # the first time
 
 MODEL, PROMPT = "tiny-text", "ab"
 TOKENS = ("\n", " ", "a", "b", "é", "語", "😀", ".")  # one to four bytes of UTF-8 each
+PATIENT = ("--queue-wait", "86400", "--default-deadline", "86400", "--maximum-deadline", "86400")  # all may wait
 MORE = 64  # tokens that a client asks for, whole or after a cancellation
 SEEDS = (0, 2**64 - 1)  # one that is lost where presence is, one that is lost where numbers are doubles
 
@@ -63,7 +64,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server that works for one stream at a time: who goes on after a cancelled one waits until it has ended."""
     models = tmp_path_factory.mktemp("models")
     bundles.stepper(MODEL, tokens=TOKENS).write(models)
-    with process(models, "--slots", "1", "--max-tokens", "1000000") as server:
+    with process(models, "--slots", "1", *PATIENT, "--max-tokens", "1000000") as server:
         yield server.address
 
 

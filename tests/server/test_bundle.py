@@ -96,7 +96,7 @@ FILES: list[tuple[str, str, Break]] = [
     ("F3", "'inner': is not a plain file", lambda folder: (folder / "inner").mkdir()),
     ("F4", "'notes.txt': is not listed", lambda folder: (folder / "notes.txt").touch()),
     ("F4", "card.md: is listed, but missing", lambda folder: (folder / "card.md").unlink()),
-    ("F4", "card.md: is listed more than once", said(lambda b: b.files.append(b.files[0]))),
+    ("F4", "'card.md': is listed more than once", said(lambda b: b.files.append(b.files[0]))),
     ("F5", "step.onnx: has another SHA-256", flip("step.onnx")),
     ("F5", "card.md: has another SHA-256", flip("card.md")),
     ("F5", "card.md: has 3 bytes, bundle.json says 15", lambda folder: (folder / "card.md").write_bytes(b"abc")),

@@ -12,7 +12,7 @@ from rhapsode_server.engine.driver import Driver
 from rhapsode_server.engine.outbox import Outbox, Pace
 from rhapsode_server.engine.scheduler import Delivery, Limits, Report
 from rhapsode_server.errors import DeadlineExpired, NonFiniteOutput, QueueFull, RunFailed, ShuttingDown
-from rhapsode_server.models.base import Outcome
+from rhapsode_server.models.base import Outcome, Wanted
 from rhapsode_server.observe.metrics import Metrics
 
 Row = list[int]  # [steps left]
@@ -30,6 +30,9 @@ class Countdown:
         self.running = threading.Event()
         self.batches: list[int] = []
         self.fault: Exception | None = None
+
+    def wants(self, row: Row) -> Wanted:
+        return Wanted(row[0], row[0])
 
     def advance(self, rows: Sequence[Row]) -> Sequence[Outcome[int]]:
         self.running.set()

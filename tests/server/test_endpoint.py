@@ -80,6 +80,20 @@ def test_the_page_is_packed_for_those_who_ask(endpoint: Endpoint, registry: Coll
     assert gzip.decompress(body) == generate_latest(registry)
 
 
+@pytest.mark.parametrize(
+    "accepted", ["", "gzip;q=0", "identity", "gzip; q=0.000, *", "*;q=0", "gzipped", "gzip;q=a", "gzip;level=1"]
+)
+def test_the_page_is_not_packed_for_those_who_do_not(endpoint: Endpoint, accepted: str) -> None:
+    reply, body = ask(endpoint, Accept_Encoding=accepted)
+    assert reply.headers["Content-Encoding"] is None
+    assert body.startswith(b"# HELP")
+
+
+@pytest.mark.parametrize("accepted", ["gzip", "GZIP ; Q=1", "br, *", "identity;q=0,gzip;q=0.001"])
+def test_however_they_ask(endpoint: Endpoint, accepted: str) -> None:
+    assert ask(endpoint, Accept_Encoding=accepted)[0].headers["Content-Encoding"] == "gzip"
+
+
 def test_a_head_is_a_get_without_the_page(endpoint: Endpoint) -> None:
     reply, body = ask(endpoint, method="HEAD")
     assert (reply.status, body) == (200, b"")

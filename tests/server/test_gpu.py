@@ -20,7 +20,7 @@ from rhapsode_server.errors import ProviderError
 from rhapsode_server.observe.logs import open_log
 from rhapsode_server.repository.verify import DEFAULT_TOLERANCE
 from rhapsode_server.runtime.providers import CPU, CUDA
-from rhapsode_server.serve import life
+from rhapsode_server.serve import loading
 from support.requests import generate_images, generate_text, images, pixels, stream_images, stream_text, text
 from support.server import Loaded, Running, clean_environment, command, running
 
@@ -141,7 +141,7 @@ def test_another_start_gives_the_same_fingerprints(shipped: Loaded, settings: Se
 def load(settings: Settings) -> Loaded:
     """Load the shipped models as the server does; its batches and runs are small so that loading is quick."""
     config = Config.model_validate({"models": MODELS, "threads": 1, "max_batch": 16, "run_steps": 4, **settings})
-    return Loaded(*life.load(config, open_log("info", "json", "0", io.StringIO())))
+    return Loaded(*loading.load(config, open_log("info", "json", "0", io.StringIO())))
 
 
 def play(tokens: int, **fields: object) -> text_pb2.TextGeneration:

@@ -14,7 +14,7 @@ from rhapsode.v1.image_pb2_grpc import ImageServiceStub
 from rhapsode_server.engine.driver import Driver
 from rhapsode_server.engine.outbox import Pace
 from rhapsode_server.engine.scheduler import Limits
-from rhapsode_server.models.base import Outcome
+from rhapsode_server.models.base import OneRun, Outcome
 from rhapsode_server.models.decoder import Decoder, ImageRow, Picture
 from rhapsode_server.models.latents import Draw
 from rhapsode_server.observe.metrics import Metrics
@@ -24,7 +24,7 @@ from support.server import Loaded, Running, running
 MANY = 10_000
 
 
-class Watched:
+class Watched(OneRun):
     """A decoder that remembers which rows each run had, and can be stopped in a run."""
 
     def __init__(self, inner: Decoder) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 
+from rhapsode_server.observe.connections import ConnectionMetrics
 from rhapsode_server.observe.endpoint import fresh_registry
 from rhapsode_server.observe.log_metrics import LogMetrics
 from rhapsode_server.observe.merge import Family, gauge_rule, lasting, merge
@@ -20,12 +21,16 @@ from rhapsode_server.observe.workers import Ledger, WorkerMetrics, one_page
 # What several processes have more of than one: each gauge is either here or, by its rule, a fact.
 ADDED = {
     "rhapsode_active_slots",
+    "rhapsode_connections_limit",
     "rhapsode_event_loop_tasks",
+    "rhapsode_open_connections",
     "rhapsode_open_rpcs",
+    "rhapsode_parked_jobs",
     "rhapsode_pool_busy",
     "rhapsode_pool_queued",
     "rhapsode_pool_threads",
     "rhapsode_queue_depth",
+    "rhapsode_ready",
     "rhapsode_slots",
     "rhapsode_workers",
     "process_resident_memory_bytes",
@@ -119,6 +124,7 @@ def test_every_gauge_of_the_server_has_been_thought_of() -> None:
     registry = fresh_registry()
     for kind in (Metrics, RpcMetrics, WorkerMetrics, LogMetrics):
         kind(registry)
+    ConnectionMetrics(registry, 1)
     gauges = {family.name for family in registry.collect() if family.type == "gauge"}
     assert {name for name in gauges if name not in ADDED and gauge_rule(name) is sum} == set()
     assert {name for name in ADDED if gauge_rule(name) is not sum} == set()

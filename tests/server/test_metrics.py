@@ -13,9 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from rhapsode.v1 import image_pb2, text_pb2
 from rhapsode.v1.image_pb2 import InputImage, KeepBest, ScoreImagesRequest
 from rhapsode.v1.model_pb2 import GetModelRequest
-from rhapsode.v1.text_pb2 import LogitBias, Sampling
+from rhapsode.v1.text_pb2 import LogitBias, Sampling, Stopping
 from support.refusals import refusal
-from support.requests import ENDLESS, generate_images, generate_text, images, stream_text, text
+from support.requests import ENDLESS, PATIENT, generate_images, generate_text, images, stream_text, text
 from support.server import Loaded, Running, running
 
 Samples = Mapping[str, float]
@@ -23,7 +23,8 @@ Samples = Mapping[str, float]
 
 @pytest.fixture
 async def server(loaded: Loaded) -> AsyncIterator[Running]:
-    async with running(loaded, metrics_address="127.0.0.1:0", slots=1, queue=1, max_tokens=ENDLESS) as started:
+    patient = {"slots": 1, "queue": 1, **PATIENT}
+    async with running(loaded, metrics_address="127.0.0.1:0", max_tokens=ENDLESS, **patient) as started:
         yield started
 
 
@@ -140,7 +141,10 @@ async def test_a_deadline_that_passes_in_the_queue_costs_no_run(loaded: Loaded) 
     async with running(
         loaded, metrics_address="127.0.0.1:0", slots=1, max_tokens=ENDLESS, default_deadline=0.05
     ) as server:
-        active = server.text.StreamText(text_pb2.StreamTextRequest(generation=text(ENDLESS)), timeout=60)
+        # Whoever may stop at any moment may be waited for.
+        stopping = Stopping(max_tokens=ENDLESS, stop_sequences=["never said"])
+        endless = text_pb2.StreamTextRequest(generation=text(stopping=stopping))
+        active = server.text.StreamText(endless, timeout=60)
         await active.read()
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await generate_text(server, text(3))  # names no deadline, so it gets the server's

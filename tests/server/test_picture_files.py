@@ -100,3 +100,13 @@ def test_what_a_file_says_beside_its_pixels_does_not_spoil_them(exif: bytes) -> 
 def test_no_bytes_do_anything_but_make_a_picture_or_a_refusal(data: bytes) -> None:
     with pytest.raises(InvalidField):
         take(InputImage(data=b"\x89PNG\r\n\x1a\n" + data), SPEC, "image")
+
+
+def test_a_broken_file_that_pillow_stumbles_over_when_it_reads_it_again_is_refused() -> None:
+    """Asked for the orientation, Pillow reads the pixels, and cannot; asked for them again, it raises TypeError."""
+    data = bytes.fromhex(
+        "89504e470d0a1a0a0000000d49484452000000080000000808060000022a01dfa7"
+        "0000000c49444154789c6360a03900000063000177640ea30000000049454e44ae426082"
+    )
+    with pytest.raises(InvalidField):
+        take(InputImage(data=data), ImageSpec(height=8, width=8, channels=3, low=-1, high=1), "image")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from rhapsode_server.engine.job import Job
+from rhapsode_server.engine.job import Job, Stage
 from rhapsode_server.engine.outbox import Outbox, Pace
 from rhapsode_server.engine.scheduler import Delivery, Report
 
@@ -20,11 +20,11 @@ class Desk:
     parked: list[Job[str]] = field(default_factory=list)
 
     def park(self, job: Job[str]) -> None:
-        job.parked = True
+        job.stage = Stage.PARKED
         self.parked.append(job)
 
     def unpark(self, job: Job[str]) -> None:
-        job.parked = False
+        job.stage = Stage.ACTIVE
         self.parked.remove(job)
 
     def leave(self, job: Job[str], told: bool) -> None:

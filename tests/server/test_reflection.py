@@ -3,12 +3,14 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+import grpc
 import pytest
 import pytest_asyncio
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 
+from support.refusals import refusal
 from support.server import Loaded, Running, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -63,3 +65,13 @@ async def test_what_is_not_there_is_said_to_be_missing(server: Running) -> None:
     )
     assert answers[0].HasField("error_response")
     assert answers[1].HasField("list_services_response")
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+async def test_a_question_that_is_no_message_is_refused(server: Running, version: str) -> None:
+    method: Any = server.channel.stream_stream(f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo")
+    sound = ServerReflectionRequest(list_services="").SerializeToString()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        _ = [answer async for answer in method(iter([sound, b"\xff\xff"]))]
+    assert refusal(caught.value).info.reason == "MALFORMED_REQUEST"
+    assert "failed" not in server.log.getvalue()

@@ -134,11 +134,19 @@ def test_the_problems_of_all_bundles_are_told_at_once(tmp_path: Path, runtime: R
     (grey_generator("third").write(tmp_path) / "card.md").unlink()
     stepper("fourth").write(tmp_path).rename(tmp_path / "fourth" / "v1")
     seen: list[str] = []
+    begun: list[str] = []
     with pytest.raises(BundleError) as caught:
-        registry.load(tmp_path, runtime, Batching(max_batch=1), progress=lambda model: seen.append(model.name))
+        registry.load(
+            tmp_path,
+            runtime,
+            Batching(max_batch=1),
+            progress=lambda model: seen.append(model.name),
+            begin=begun.append,
+        )
     lines = caught.value.message.splitlines()
     assert [line.split(":")[0] for line in lines] == ["bundle first/1", "bundle fourth/v1", "bundle third/1"]
     assert seen == ["second"]
+    assert begun == ["first/1", "fourth/v1", "second/1", "third/1"]
 
 
 def test_plain_files_and_hidden_folders_are_passed_over(tmp_path: Path, runtime: Runtime) -> None:

@@ -22,7 +22,7 @@ def ends(jobs: Scheduler[int, str], taken: dict[int, int], previews: bool, hold:
         ended += [place.row for place, outcome in zip(plan, outcomes, strict=True) if outcome.done]
         jobs.complete(plan, outcomes, 1.0)
         if hold is not None and runs % 7 == 3:
-            jobs.park(hold)
+            jobs.park(hold, 0.0)
             jobs.plan(0.0)
             jobs.unpark(hold)
     return ended

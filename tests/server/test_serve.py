@@ -23,7 +23,7 @@ from rhapsode_server import main
 from rhapsode_server.config import Config
 from rhapsode_server.errors import ConfigError
 from rhapsode_server.observe.logs import open_log
-from rhapsode_server.serve import life
+from rhapsode_server.serve import loading
 from rhapsode_server.serve.processors import share
 from support.bundles import stepper
 from support.refusals import refusal
@@ -106,7 +106,7 @@ async def test_a_signal_that_comes_twice_at_once_is_one_wish(one_model: Path) ->
 async def test_a_fallback_is_said_in_the_log_in_get_model_and_in_a_metric(one_model: Path) -> None:
     said = io.StringIO()
     config = Config(models=one_model, provider="auto", threads=1)
-    runtime, models = life.load(config, open_log("info", "json", "0", said))
+    runtime, models = loading.load(config, open_log("info", "json", "0", said))
     reason = runtime.placement.fallback_reason
     if not reason:
         pytest.skip("ONNX Runtime runs a session on CUDA here: there is nothing to fall back from")
@@ -116,6 +116,15 @@ async def test_a_fallback_is_said_in_the_log_in_get_model_and_in_a_metric(one_mo
     assert json.loads(said.getvalue().splitlines()[0])["fallback_reason"] == reason
     assert (told.provider, told.provider_fallback_reason) == ("CPUExecutionProvider", reason)
     assert 'rhapsode_provider_fallback{provider="CPUExecutionProvider"} 1.0' in page
+
+
+def test_a_bundle_is_named_before_it_is_loaded(one_model: Path) -> None:
+    """So that the log of a process that ends without a word ends with the bundle that ended it."""
+    said = io.StringIO()
+    loading.load(Config(models=one_model, provider="cpu", threads=1), open_log("info", "json", "0", said))
+    lines = [json.loads(line) for line in said.getvalue().splitlines()]
+    assert [line["msg"] for line in lines][-2:] == ["model loading", "model loaded"]
+    assert lines[-2]["bundle"] == "tiny-text/1"
 
 
 def test_a_server_leaves_no_socket_that_another_could_not_take(one_model: Path, tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from rhapsode_server.errors import RunFailed
+from rhapsode_server.runtime.failures import brief
 from rhapsode_server.runtime.providers import Runtime, RuntimeOptions
-from rhapsode_server.runtime.session import Session, TensorInfo, brief
+from rhapsode_server.runtime.session import Session, TensorInfo
 from support import graphs
 
 

@@ -16,6 +16,7 @@ CODES = {
     errors.UnreadablePayload: grpc.StatusCode.INVALID_ARGUMENT,
     errors.MalformedRequest: grpc.StatusCode.INVALID_ARGUMENT,
     errors.ModelNotFound: grpc.StatusCode.NOT_FOUND,
+    errors.UnknownMethod: grpc.StatusCode.UNIMPLEMENTED,
     errors.Unsupported: grpc.StatusCode.FAILED_PRECONDITION,
     errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
     errors.PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
@@ -84,6 +85,14 @@ def test_what_may_succeed_later_says_when(kind: type[errors.RhapsodeError], dela
     assert status.details[-1].Unpack(retry)
     assert retry.retry_delay.ToMilliseconds() == delay
     assert dict(trailing)["grpc-retry-pushback-ms"] == str(delay)
+
+
+def test_a_refusal_may_say_when_by_itself() -> None:
+    status, trailing = status_of(errors.QueueFull("it would have to wait", seconds=1.2345))
+    retry = RetryInfo()
+    assert status.details[-1].Unpack(retry)
+    assert retry.retry_delay.ToMilliseconds() == 1234
+    assert dict(trailing)["grpc-retry-pushback-ms"] == "1234"
 
 
 @pytest.mark.parametrize("error", [ValueError("/etc/secret"), errors.BundleError("/srv/models/x"), KeyError("x")])

@@ -182,6 +182,13 @@ def test_files_that_are_not_what_they_should_be_are_refused(ours: Authority, tmp
     assert "begins with a byte order mark" in refused(tls_certificate=marked, tls_key=key)
 
 
+def test_all_that_is_wrong_with_them_is_told_at_once(ours: Authority, tmp_path: Path) -> None:
+    missing = tmp_path / "missing.pem"
+    chain, key = ours.certificate("localhost")
+    told = refused(tls_certificate=missing, tls_key=chain, tls_client_ca=key).splitlines()
+    assert [line.partition(":")[0] for line in told] == ["--tls-certificate", "--tls-key", "--tls-client-ca"]
+
+
 def test_a_key_of_another_certificate_or_with_a_passphrase_is_refused(ours: Authority, tmp_path: Path) -> None:
     chain, _ = ours.certificate("localhost")
     _, other = ours.certificate("elsewhere")
@@ -233,4 +240,7 @@ def test_the_command_ends_with_two_before_it_loads_anything(tmp_path: Path) -> N
     words = servers.command("--models", str(tmp_path), "--tls-certificate", "no-such.pem", "--tls-key", "no-such.key")
     ended = subprocess.run(words, capture_output=True, text=True, check=False, env=servers.clean_environment())
     assert ended.returncode == 2
-    assert ended.stderr == "--tls-certificate: no-such.pem cannot be read: No such file or directory\n"
+    assert ended.stderr.splitlines() == [
+        "--tls-certificate: no-such.pem cannot be read: No such file or directory",
+        "--tls-key: no-such.key cannot be read: No such file or directory",
+    ]

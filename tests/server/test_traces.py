@@ -15,7 +15,7 @@ from rhapsode_server.observe.otel import OpenTelemetryTraces
 from rhapsode_server.observe.span_export import GivenIds, Outlet
 from rhapsode_server.observe.span_losses import SpanLosses
 from rhapsode_server.observe.trace_context import TraceContext
-from support.requests import ENDLESS, generate_text, text
+from support.requests import ENDLESS, PATIENT, generate_text, text
 from support.server import Loaded, running
 
 STREAM = "rhapsode.v1.TextService/StreamText"
@@ -54,7 +54,7 @@ def by_name(spans: Sequence[ReadableSpan]) -> dict[str, list[ReadableSpan]]:
 
 async def test_a_job_that_never_ran_has_a_wait_and_no_run(loaded: Loaded) -> None:
     memory = Memory()
-    async with running(loaded, memory.traces, slots=1, max_tokens=ENDLESS) as server:
+    async with running(loaded, memory.traces, slots=1, max_tokens=ENDLESS, **PATIENT) as server:
         first = server.text.StreamText(text_pb2.StreamTextRequest(generation=text(ENDLESS)))
         await first.read()
         second = server.text.GenerateText(text_pb2.GenerateTextRequest(generation=text(3)))

@@ -8,6 +8,9 @@ from support.server import Running
 ENDLESS = 1_000_000
 """Tokens that nobody awaits: the request ends when its caller says so. The server needs max_tokens of as many."""
 
+PATIENT = {"queue_wait": 86_400, "default_deadline": 86_400, "maximum_deadline": 86_400}
+"""Settings of a server that lets everybody wait, though it be for an endless text."""
+
 
 def text(tokens: int = 24, **fields: Any) -> text_pb2.TextGeneration:
     """A seeded text of so many tokens."""

@@ -95,6 +95,7 @@ async def running(
             "address": f"unix:{folder}/socket",
             "metrics_address": "",
             "max_batch": 16,
+            "queue_wait": 86_400,  # crowds of the tests are slow on a slow machine
             "drain_delay": 0,
             "grace": 5,
         }
@@ -162,4 +163,4 @@ def ready(words: list[str], environ: dict[str, str]) -> Iterator[Process]:
 def command(*flags: str) -> list[str]:
     """The words that start a small server, quick to stop."""
     quick = ("--provider", "cpu", "--threads", "1", "--max-batch", "16", "--drain-delay", "0", "--grace", "10")
-    return [sys.executable, *MODULE, *quick, *flags]
+    return [sys.executable, *MODULE, *quick, "--queue-wait", "86400", *flags]

@@ -23,6 +23,15 @@ class Target:
     name: str
     several: bool
 
+    @property
+    def local(self) -> bool:
+        """Whether nobody else's machine is on the way: all of it are sockets, or addresses of this machine's loop."""
+        if self.name.startswith(_PATHS):
+            return True
+        scheme = next((scheme for scheme in ("dns:///", "dns:", *_LISTS) if self.name.startswith(scheme)), "")
+        hosts = self.name.removeprefix(scheme)
+        return all(_is_loopback(word.rpartition(":")[0].strip("[]")) for word in hosts.split(","))
+
 
 def target_of(address: Address) -> Target:
     """The target of an address. Raises InvalidRequest for a list that is not one of IP addresses of one kind."""
@@ -36,6 +45,13 @@ def target_of(address: Address) -> Target:
     if len(kinds) != 1:
         raise _refusal()
     return Target(f"ipv{kinds.pop()}:{','.join(word.strip() for word in words)}", several=True)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _split(address: str) -> list[str]:

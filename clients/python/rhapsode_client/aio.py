@@ -2,6 +2,7 @@
 
 # ruff: noqa: ASYNC109 - a timeout here is gRPC's deadline, which travels to the server; asyncio.timeout would not
 
+import asyncio
 from collections.abc import Sequence
 from typing import Self, TypeVar, Unpack
 
@@ -27,6 +28,7 @@ from rhapsode_client.convert import (
     text,
     tokens,
 )
+from rhapsode_client.errors import QuotaExceeded
 from rhapsode_client.failures import aio_failures
 from rhapsode_client.resume.images import (
     ImagesPlan,
@@ -257,11 +259,18 @@ class AsyncClient:
         return exchange.transformed(await self._unary(self._images.TransformImages, request, timeout))
 
     def _call(self, timeout: float | None) -> Call:
-        return new_call(timeout, self._settings.retry, self._settings.resume, self._settings.metadata)
+        return new_call(timeout, self._settings.retry, self._settings.resume, self._settings.sent)
 
     async def _unary(
         self, method: "grpc.aio.UnaryUnaryMultiCallable[RequestT, ReplyT]", request: RequestT, timeout: float | None
     ) -> ReplyT:
         call = self._call(timeout)
-        with aio_failures(call.request_id):
-            return await method(request, timeout=call.timeout, metadata=call.metadata)
+        attempts = call.attempts()
+        while True:
+            try:
+                with aio_failures(call.request_id):
+                    left = attempts.remaining(call.clock())
+                    return await method(request, timeout=left, metadata=call.metadata)
+            except QuotaExceeded as error:  # what gRPC itself sends again is in the channel's service config
+                delay = attempts.delay_after(error, call.clock(), begun=False)
+            await asyncio.sleep(delay)

@@ -3,20 +3,13 @@
 import random
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from rhapsode_client.metadata import MoreMetadata, RequestMetadata, checked, no_more
 from rhapsode_client.retry import Attempts, RetryPolicy
 
 LONGEST = 10 * 365 * 86_400.0  # seconds; gRPC's clock wraps around beyond some hundreds of years
-
-RequestMetadata = tuple[tuple[str, str | bytes], ...]
-MoreMetadata = Callable[[], Sequence[tuple[str, str | bytes]]]
-
-
-def no_more() -> RequestMetadata:
-    """What a caller adds to a call who adds nothing."""
-    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +26,11 @@ class Call:
 
     @property
     def metadata(self) -> RequestMetadata:
-        """The request's metadata: the id under which the server logs it, and what the caller adds."""
-        return (("x-request-id", self.request_id), *self.more())
+        """The request's metadata: the id under which the server logs it, and what the caller adds.
+
+        Raises InvalidRequest for what gRPC cannot send.
+        """
+        return (("x-request-id", self.request_id), *checked(self.more()))
 
     def attempts(self) -> Attempts:
         """A fresh count of attempts, whose deadline runs from now on."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import grpc
 import grpc.aio
 
-from rhapsode_client.addresses import Address, target_of
-from rhapsode_client.calls import MoreMetadata, no_more
+from rhapsode_client.addresses import Address, Target, target_of
+from rhapsode_client.metadata import MoreMetadata, Token, invalid, no_more, with_token
 from rhapsode_client.retry import RetryPolicy
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
@@ -52,6 +52,10 @@ class ChannelSettings:
     instance, in lower-case names; every attempt of a call asks it, where the call is made. An `x-request-id` in it is
     not heeded: each call has one of its own, which its errors name. `health_service` is what each of several servers is
     asked for, so that one which is about to stop is left while it still serves; None asks for nothing.
+
+    `token` says who calls, to a server that wants to know: a string, or what gives one for each attempt. It is a secret
+    that everybody on the way could read in plain text: without `tls` a client is not made with one, except for an
+    address on this machine, or where `plain_text_token` says that somebody else keeps the way secret.
     """
 
     tls: Tls | None = None
@@ -62,14 +66,21 @@ class ChannelSettings:
     keepalive_timeout: float = 10.0
     metadata: MoreMetadata = no_more
     health_service: str | None = "readiness"
+    token: Token | None = field(default=None, repr=False)
+    plain_text_token: bool = False
+
+    @property
+    def sent(self) -> MoreMetadata:
+        """What goes with a call: the metadata, and the token where there is one."""
+        return self.metadata if self.token is None else with_token(self.metadata, self.token)
 
 
 DEFAULT_SETTINGS = ChannelSettings()
 
 
 def open_channel(address: Address, settings: ChannelSettings) -> grpc.Channel:
-    """A channel for the synchronous client."""
-    target = target_of(address)
+    """A channel for the synchronous client. Raises InvalidRequest where a token would go in plain text."""
+    target = _checked_target(address, settings)
     options = channel_options(settings, several=target.several)
     if settings.tls is None:
         return grpc.insecure_channel(target.name, options=options)
@@ -77,12 +88,19 @@ def open_channel(address: Address, settings: ChannelSettings) -> grpc.Channel:
 
 
 def open_aio_channel(address: Address, settings: ChannelSettings) -> grpc.aio.Channel:
-    """A channel for the asynchronous client, bound to the running event loop."""
-    target = target_of(address)
+    """A channel for the asynchronous client, bound to the running event loop. Raises InvalidRequest likewise."""
+    target = _checked_target(address, settings)
     options = channel_options(settings, several=target.several)
     if settings.tls is None:
         return grpc.aio.insecure_channel(target.name, options=options)
     return grpc.aio.secure_channel(target.name, _credentials(settings.tls), options=options)
+
+
+def _checked_target(address: Address, settings: ChannelSettings) -> Target:
+    target = target_of(address)
+    if settings.token is not None and settings.tls is None and not (target.local or settings.plain_text_token):
+        raise invalid("token", "is not sent in plain text to another machine: set tls, or plain_text_token if it must")
+    return target
 
 
 def channel_options(settings: ChannelSettings, *, several: bool = False) -> tuple[tuple[str, str | int], ...]:
@@ -101,6 +119,11 @@ def channel_options(settings: ChannelSettings, *, several: bool = False) -> tupl
         # While gRPC waits to connect again, attempts fail without trying: it must not wait longer than they do.
         ("grpc.initial_reconnect_backoff_ms", int(settings.resume.initial_backoff * 1000)),
         ("grpc.max_reconnect_backoff_ms", int(settings.resume.max_backoff * 1000)),
+        # A token that is for this machine only must not reach a proxy on the way to it.
+        (
+            "grpc.enable_http_proxy",
+            int(settings.token is None or settings.tls is not None or settings.plain_text_token),
+        ),
     )
 
 

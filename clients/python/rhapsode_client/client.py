@@ -1,5 +1,6 @@
 """The client for synchronous code."""
 
+import time
 from collections.abc import Sequence
 from typing import Self, TypeVar, Unpack
 
@@ -24,6 +25,7 @@ from rhapsode_client.convert import (
     text,
     tokens,
 )
+from rhapsode_client.errors import QuotaExceeded
 from rhapsode_client.failures import failures
 from rhapsode_client.resume.images import (
     ImagesPlan,
@@ -258,11 +260,18 @@ class Client:
         return exchange.transformed(self._unary(self._images.TransformImages, request, timeout))
 
     def _call(self, timeout: float | None) -> Call:
-        return new_call(timeout, self._settings.retry, self._settings.resume, self._settings.metadata)
+        return new_call(timeout, self._settings.retry, self._settings.resume, self._settings.sent)
 
     def _unary(
         self, method: "grpc.UnaryUnaryMultiCallable[RequestT, ReplyT]", request: RequestT, timeout: float | None
     ) -> ReplyT:
         call = self._call(timeout)
-        with failures(call.request_id):
-            return method(request, timeout=call.timeout, metadata=call.metadata)
+        attempts = call.attempts()
+        while True:
+            try:
+                with failures(call.request_id):
+                    left = attempts.remaining(call.clock())
+                    return method(request, timeout=left, metadata=call.metadata)
+            except QuotaExceeded as error:  # what gRPC itself sends again is in the channel's service config
+                delay = attempts.delay_after(error, call.clock(), begun=False)
+            time.sleep(delay)

@@ -9,11 +9,14 @@ RhapsodeError
 ├── ModelNotFound          the server serves no model of that name and version
 ├── Unsupported            the model, or the server, lacks what was asked for
 ├── AccessDenied           the server wants other credentials
+│   ├── NotAuthenticated   it knows none, or none that is valid
+│   └── PermissionDenied   those that it knows do not allow this
 ├── Unavailable            the same request may succeed later
 │   ├── QueueFull          the model has as much work as it may hold
 │   ├── ServerStopping     the server is about to stop
 │   └── ConnectionLost     no server was reached, or the connection broke
 ├── LimitExceeded          a quota, or the size that a message may have
+│   └── QuotaExceeded      this client has had its share for now
 ├── DeadlineExceeded       the time given was not enough
 ├── Cancelled              the call was cancelled
 ├── ServerFailure          the server or its model failed
@@ -101,6 +104,14 @@ class AccessDenied(RhapsodeError):
     """The server wants credentials, or other ones."""
 
 
+class NotAuthenticated(AccessDenied):
+    """The server knows no credential of ours, or none that is valid (any more)."""
+
+
+class PermissionDenied(AccessDenied):
+    """The credential is valid, but does not allow the method."""
+
+
 class Unavailable(RhapsodeError):
     """The server cannot take the request now; the same request may succeed later."""
 
@@ -119,6 +130,10 @@ class ConnectionLost(Unavailable):
 
 class LimitExceeded(RhapsodeError):
     """A quota is used up, or a message is larger than it may be."""
+
+
+class QuotaExceeded(LimitExceeded):
+    """The client has as many requests under way as it may, or has sent too many in this time; others have not."""
 
 
 class DeadlineExceeded(RhapsodeError):

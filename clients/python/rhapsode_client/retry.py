@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rhapsode_client.errors import RhapsodeError
+from rhapsode_client.errors import QuotaExceeded, RhapsodeError
+
+LONGEST_WAIT = 10.0  # seconds for a share of one's own to come back; a caller wants to know of longer ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +55,17 @@ class Attempts:
     def delay_after(self, error: RhapsodeError, now: float, *, begun: bool) -> float:
         """Seconds to wait before the next attempt: the server's word, else exponential backoff times 0.8 to 1.2.
 
-        Raises `error` itself where another attempt is of no use, one too many, or past the deadline.
+        Raises `error` itself where another attempt is of no use, one too many, past the deadline, or too far away.
         """
         policy = self._resume if begun else self._retry
         self._count_failure(policy)
         delay = error.retry_delay
         if delay is None:
             delay = policy.backoff(self._failures) * (0.8 + 0.4 * self._jitter())
+        elif isinstance(error, QuotaExceeded):  # which the other threads of this client hear too
+            delay *= 1 + 0.2 * self._jitter()
         too_late = self._deadline is not None and now + delay >= self._deadline
+        too_late |= isinstance(error, QuotaExceeded) and delay > LONGEST_WAIT
         if not error.retryable or self._failures >= policy.attempts or too_late:
             raise error
         return delay

@@ -17,6 +17,8 @@ _BY_REASON: dict[str, type[errors.RhapsodeError]] = {
     "QUEUE_FULL": errors.QueueFull,
     "SHUTTING_DOWN": errors.ServerStopping,
     "NON_FINITE_OUTPUT": errors.NonFiniteOutput,
+    "CLIENT_CONCURRENCY": errors.QuotaExceeded,
+    "QUOTA_EXCEEDED": errors.QuotaExceeded,
 }
 _BY_CODE: dict[grpc.StatusCode, type[errors.RhapsodeError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: errors.InvalidRequest,
@@ -24,8 +26,8 @@ _BY_CODE: dict[grpc.StatusCode, type[errors.RhapsodeError]] = {
     grpc.StatusCode.NOT_FOUND: errors.ModelNotFound,
     grpc.StatusCode.FAILED_PRECONDITION: errors.Unsupported,
     grpc.StatusCode.UNIMPLEMENTED: errors.Unsupported,
-    grpc.StatusCode.UNAUTHENTICATED: errors.AccessDenied,
-    grpc.StatusCode.PERMISSION_DENIED: errors.AccessDenied,
+    grpc.StatusCode.UNAUTHENTICATED: errors.NotAuthenticated,
+    grpc.StatusCode.PERMISSION_DENIED: errors.PermissionDenied,
     grpc.StatusCode.UNAVAILABLE: errors.Unavailable,
     grpc.StatusCode.RESOURCE_EXHAUSTED: errors.LimitExceeded,
     grpc.StatusCode.DEADLINE_EXCEEDED: errors.DeadlineExceeded,
@@ -62,7 +64,7 @@ def error_of(
         field_violations=details.field_violations,
         retry_delay=details.retry_delay,
         request_id=request_id,
-        retryable=issubclass(kind, errors.Unavailable) and not details.retry_forbidden,
+        retryable=issubclass(kind, errors.Unavailable | errors.QuotaExceeded) and not details.retry_forbidden,
     )
 
 

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from rhapsode.v1 import text_pb2
-from rhapsode_client.calls import Call, RequestMetadata
+from rhapsode_client.calls import Call
 from rhapsode_client.errors import RhapsodeError
 from rhapsode_client.failures import failures
+from rhapsode_client.metadata import RequestMetadata
 from rhapsode_client.resume.course import Course
 from rhapsode_client.resume.images import ImagesMessage, ImagesPlan
 from rhapsode_client.resume.plan import StreamPlan

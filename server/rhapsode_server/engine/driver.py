@@ -4,19 +4,34 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from rhapsode_server.engine.attempt import attempt, failure_of
+from rhapsode_server.engine.breaker import Breaker
 from rhapsode_server.engine.job import Job
 from rhapsode_server.engine.outbox import Outbox, Pace
 from rhapsode_server.engine.scheduler import Limits, Place, Plan, Report, Scheduler
-from rhapsode_server.errors import DeadlineExpired, NonFiniteOutput, RhapsodeError, RunFailed, ShuttingDown
-from rhapsode_server.models.base import Model, Outcome
-from rhapsode_server.observe.lanes import LaneMetrics
+from rhapsode_server.errors import DeadlineExpired, DeviceLost, NonFiniteOutput, RhapsodeError, ShuttingDown
+from rhapsode_server.models.base import Model
+from rhapsode_server.observe.lanes import Jobs, LaneMetrics
 from rhapsode_server.observe.trace_context import CURRENT, TraceContext
 from rhapsode_server.observe.traces import LaneSpans
 
+T = TypeVar("T")
 RowT = TypeVar("RowT")
 EventT = TypeVar("EventT")
+LET_GO = 2.0  # seconds that a stop waits for the run under way
+Mood = Callable[[RhapsodeError | None], None]
+"""Told, in the event loop, why a model cannot serve now; None where it can again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run under way: the how manieth, and of how many rows."""
+
+    number: int
+    rows: int
 
 
 class Driver(Generic[RowT, EventT]):
@@ -30,12 +45,22 @@ class Driver(Generic[RowT, EventT]):
         metrics: LaneMetrics,
         clock: Callable[[], float] = time.monotonic,
         spans: LaneSpans | None = None,
+        mood: Mood = lambda _: None,
+        breaker: Breaker | None = None,
     ) -> None:
+        self.name = name
+        """"<model>@<version>/<role>"."""
+        self.run: Run | None = None
+        """The run under way, None between two; set by the thread."""
+        self._runs = 0
+        self._mood = mood
+        self._breaker = breaker or Breaker()
+        self._well_again: asyncio.TimerHandle | None = None
         self._model = model
         self._metrics = metrics
         self._clock = clock
         self._spans = spans
-        self._scheduler: Scheduler[RowT, EventT] = Scheduler(model.max_batch, limits)
+        self._scheduler: Scheduler[RowT, EventT] = Scheduler(model.max_batch, limits, model.wants)
         self._outboxes: dict[Job[RowT], Outbox[RowT, EventT]] = {}
         self._changed = threading.Condition()  # guards the scheduler
         self._stopping = False
@@ -48,26 +73,36 @@ class Driver(Generic[RowT, EventT]):
         self._thread.start()
 
     async def stop(self) -> None:
-        """End every job with ShuttingDown, and the thread after the run under way."""
+        """End every job with ShuttingDown, and the thread after the run under way; one that hangs is left behind."""
         with self._changed:
             self._stopping = True
             reports = self._scheduler.clear(ShuttingDown("the server is shutting down"), self._clock())
             self._changed.notify()
         self._publish(reports)
+        self._expect_nothing()
         if self._thread.is_alive():
-            await asyncio.to_thread(self._thread.join)
+            await asyncio.to_thread(self._thread.join, LET_GO)
+
+    def give_up(self, error: RhapsodeError) -> None:
+        """End every job with the error, and refuse all that come: the thread hangs, or the device is lost."""
+        with self._changed:
+            self._breaker.condemn(error)
+            reports = self._scheduler.clear(error, self._clock())
+            self._count_jobs()
+        self._publish(reports)
 
     def submit(self, rows: Sequence[RowT], deadline: float | None, pace: Pace) -> Outbox[RowT, EventT]:
         """Accept work: its outbox, to be entered as a context. `deadline` is a time of the clock.
 
-        Raises ShuttingDown, QueueFull or DeadlineExpired, with nothing kept.
+        Raises ShuttingDown, QueueFull, DeadlineTooShort, DeadlineExpired or ModelUnhealthy, with nothing kept.
         """
         now = self._clock()
-        job = Job(rows, now, deadline, CURRENT.get())
+        job = Job(rows, now, deadline, CURRENT.get(), pace.whole)
         try:
             with self._changed:
                 if self._stopping:
                     raise ShuttingDown("the server is shutting down")
+                self._breaker.check(now)
                 self._scheduler.add(job, now)
                 self._count_jobs()
                 self._changed.notify()
@@ -83,16 +118,26 @@ class Driver(Generic[RowT, EventT]):
         """Jobs that are open now."""
         return len(self._outboxes)
 
+    @property
+    def jobs(self) -> Jobs:
+        """Where its jobs stand now."""
+        with self._changed:
+            return self._stand()
+
     def park(self, job: Job[RowT]) -> None:
         """The job's reader is slow: keep its rows, spend nothing on them."""
         self._metrics.stalled()
         with self._changed:
-            self._scheduler.park(job)
+            reports = self._scheduler.park(job, self._clock())
+            self._count_jobs()
+            self._changed.notify()
+        self._publish(reports)
 
     def unpark(self, job: Job[RowT]) -> None:
         """The job's reader has caught up."""
         with self._changed:
             self._scheduler.unpark(job)
+            self._count_jobs()
             self._changed.notify()
 
     def leave(self, job: Job[RowT], told: bool) -> None:
@@ -118,10 +163,9 @@ class Driver(Generic[RowT, EventT]):
 
     def _drive(self) -> None:
         while (plan := self._next_plan()) is not None:
-            reports = [*plan.expired]
+            self._tell(plan.expired)  # not after a run that is none of theirs
             if plan.batch:
-                reports += self._run(plan.batch)
-            self._tell(reports)
+                self._tell(self._run(plan.batch))
 
     def _next_plan(self) -> Plan[RowT, EventT] | None:
         """Wait until there is something to do: it, or None when the driver stops."""
@@ -143,34 +187,57 @@ class Driver(Generic[RowT, EventT]):
 
     def _run(self, batch: Sequence[Place[RowT]]) -> list[Report[RowT, EventT]]:
         began = self._clock()
-        error: RhapsodeError | None = None
-        outcomes: Sequence[Outcome[EventT]] = ()
-        try:
-            outcomes = self._model.advance([place.row for place in batch])
-        except RhapsodeError as failure:
-            error = failure
-        except Exception as failure:  # a fault in one run must not end the thread that serves all
-            error = RunFailed(f"the run failed: {type(failure).__name__}")
-            error.__cause__ = failure
+        self._runs += 1
+        self.run = Run(self._runs, len(batch))
+        outcomes = attempt(self._model, [place.row for place in batch])
+        self.run = None
         ended = self._clock()
+        error = failure_of(outcomes)
         self._metrics.ran(len(batch), ended - began, _sampled(batch))
         if self._spans is not None:
             steps = max((outcome.made for outcome in outcomes), default=0)
             reason = error.reason if error else None
             self._spans.ran((place.job.trace for place in batch), ended - began, len(batch), max(1, steps), reason)
         with self._changed:
-            if error is not None:
-                reports = self._scheduler.fail(batch, error, ended)
-            else:
-                self._metrics.items(sum(outcome.made for outcome in outcomes))
-                reports = self._scheduler.complete(batch, outcomes, ended)
+            self._judge(error, ended)
+            self._metrics.items(sum(outcome.made for outcome in outcomes))
+            reports = self._scheduler.complete(batch, outcomes, ended)
             self._count_jobs()
         return reports
 
+    def _judge(self, error: RhapsodeError | None, now: float) -> None:
+        """Draw the consequences of a run for those to come."""
+        if error is None:
+            if self._breaker.succeeded():
+                self._in_loop(self._feel, None)
+            return
+        self._metrics.failed(error.reason)
+        if isinstance(error, DeviceLost):
+            self._breaker.condemn(error)
+            self._in_loop(self._feel, error)
+        elif self._breaker.failed(now):
+            self._in_loop(self._feel, self._breaker.verdict())
+
+    def _feel(self, error: RhapsodeError | None) -> None:
+        """Tell how the model is; one that has failed is worth a try after a pause, so it is then told to be well."""
+        self._expect_nothing()
+        self._mood(error)
+        if error is not None and not isinstance(error, DeviceLost):
+            self._well_again = asyncio.get_running_loop().call_later(self._breaker.pause, self._feel, None)
+
+    def _expect_nothing(self) -> None:
+        if self._well_again is not None:
+            self._well_again.cancel()
+            self._well_again = None
+
     def _tell(self, reports: Sequence[Report[RowT, EventT]]) -> None:
         """Hand all of a run's news to the event loop in one wake-up."""
-        if reports and self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._publish, reports)
+        if reports:
+            self._in_loop(self._publish, reports)
+
+    def _in_loop(self, do: Callable[[T], None], what: T) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(do, what)
 
     def _publish(self, reports: Sequence[Report[RowT, EventT]]) -> None:
         for report in reports:
@@ -190,7 +257,11 @@ class Driver(Generic[RowT, EventT]):
             self._spans.queued(job.trace, (job.started or job.ended or self._clock()) - job.arrived)
 
     def _count_jobs(self) -> None:
-        self._metrics.queue_changed(self._scheduler.queued, self._scheduler.active)
+        self._metrics.jobs_changed(self._stand())
+
+    def _stand(self) -> Jobs:
+        held = self._scheduler
+        return Jobs(held.queued, held.active, held.parked, held.room, held.expected_wait(self._clock()))
 
 
 def _sampled(batch: Sequence[Place[RowT]]) -> TraceContext | None:

@@ -1,11 +1,12 @@
 """One request's work on one model: some rows, each wanting some number of steps."""
 
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Generic, TypeVar
 
+from rhapsode_server.engine.backlog import Backlog
+from rhapsode_server.engine.forecast import Work
 from rhapsode_server.observe.trace_context import TraceContext
 
 RowT = TypeVar("RowT")
@@ -16,6 +17,7 @@ class Stage(Enum):
 
     QUEUED = auto()
     ACTIVE = auto()
+    PARKED = auto()
     CLOSED = auto()
 
 
@@ -32,17 +34,24 @@ class Job(Generic[RowT]):
     """A request's rows. Only the scheduler changes it; times are of the scheduler's clock, in seconds."""
 
     def __init__(
-        self, rows: Iterable[RowT], arrived: float, deadline: float | None = None, trace: TraceContext | None = None
+        self,
+        rows: Sequence[RowT],
+        arrived: float,
+        deadline: float | None = None,
+        trace: TraceContext | None = None,
+        whole: bool = False,
     ) -> None:
-        self.ready = deque(rows)
+        self.ready = Backlog(rows)
         self.running = 0
         """Rows that have a place in the run under way or in the next one."""
         self.stage = Stage.QUEUED
-        self.parked = False
+        self.work = Work(len(self.ready), len(self.ready), len(self.ready))
         self.listed = False
         """Whether the job stands in the scheduler's ring of jobs with ready rows."""
         self.deadline = deadline
         self.arrived = arrived
+        self.whole = whole
+        """Whether a part of what it makes is worth nothing."""
         self.trace = trace
         """The trace of the request whose work it is."""
         self.complete = False
@@ -50,6 +59,11 @@ class Job(Generic[RowT]):
         self.started: float | None = None
         self.first_event: float | None = None
         self.ended: float | None = None
+
+    @property
+    def parked(self) -> bool:
+        """Whether it has given its slot up, since its reader is slow."""
+        return self.stage is Stage.PARKED
 
     @property
     def exhausted(self) -> bool:
@@ -65,5 +79,4 @@ class Job(Generic[RowT]):
         return Timings(queue, first, total)
 
     def __repr__(self) -> str:
-        parked = " parked" if self.parked else ""
-        return f"<Job {self.stage.name.lower()}{parked} ready={len(self.ready)} running={self.running}>"
+        return f"<Job {self.stage.name.lower()} ready={len(self.ready)} running={self.running}>"

@@ -9,7 +9,7 @@ from typing import Generic, Protocol, Self, TypeVar
 
 from rhapsode_server.engine.job import Job, Timings
 from rhapsode_server.engine.scheduler import Delivery, Report
-from rhapsode_server.errors import RhapsodeError
+from rhapsode_server.errors import ClientTooSlow, RhapsodeError
 from rhapsode_server.observe.logs import note_wait
 
 RowT = TypeVar("RowT")
@@ -28,6 +28,8 @@ class Pace:
     """With at most this many jobs open, what a run made is handed over at once."""
     bound: int = 1024
     """Items that may wait before the job's rows are parked; they go on when the reader has taken them."""
+    whole: bool = False
+    """Whether nothing is worth anything before all is made."""
 
 
 class Desk(Protocol[RowT]):
@@ -98,6 +100,9 @@ class Outbox(Generic[RowT, EventT]):
             self._items += delivery.made
         if not self._closed:  # news of a run may come after the word that the job has ended
             self._closed, self._error = report.closed, report.error
+            if isinstance(report.error, ClientTooSlow):  # what nobody takes must not stay in memory
+                self._waiting.clear()
+                self._fleeting.clear()
         if self._items > self._pace.bound and not self._closed and not self._job.parked:
             self._desk.park(self._job)
         self._call_reader()

@@ -11,8 +11,10 @@ Rules, each with a test of its own:
 4. A job that leaves (cancelled, expired, failed) takes its ready rows with it at once. Its rows in the run under way
    are computed and dropped; nothing of their batch-mates changes.
 5. No row of a job whose deadline has passed is put into a batch.
-6. A parked job keeps its rows and gives none to a batch.
-7. The queue is bounded; what would exceed it is refused when it arrives, not later.
+6. A parked job keeps its rows, gives none to a batch, and gives its slot up; unparked, it gets the next one that is
+   free. Where too many are parked, the one that has been so for longest ends.
+7. The queue is bounded, by number and by the wait that is to be expected; what would exceed it is refused when it
+   arrives, not later. So is what could not be done by its deadline; what might be is accepted.
 8. Where a delay is set, a batch that is not full waits so long for more, from the arrival of its first job on; never
    where a job among them has begun. After a batch of many jobs a longer delay may hold: a crowd comes back one by one.
 
@@ -21,98 +23,64 @@ Plain values: no clock (time is passed in), no threads, no sockets.
 
 import heapq
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import Generic, Literal, NamedTuple, TypeVar
 
+from rhapsode_server.engine.forecast import Forecast, Work
 from rhapsode_server.engine.job import Job, Stage
-from rhapsode_server.errors import DeadlineExpired, QueueFull, RhapsodeError
-from rhapsode_server.models.base import Outcome
+from rhapsode_server.engine.plan import Delivery, Limits, Place, Plan, Report
+from rhapsode_server.engine.slots import Slots
+from rhapsode_server.errors import ClientTooSlow, DeadlineExpired, RhapsodeError
+from rhapsode_server.models.base import Outcome, Wanted, one_step
+
+__all__ = ["Delivery", "Limits", "Place", "Plan", "Report", "Scheduler"]
 
 RowT = TypeVar("RowT")
 EventT = TypeVar("EventT")
+ASKED = 64  # rows of a job that speak for all of them: to ask 100,000 would hold others up
 SPARE_DEADLINES = 64  # of jobs that have left: fewer are not worth a clean-up
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much one model holds: jobs that are stepped in turn, jobs that wait for that; seconds to fill a batch."""
-
-    slots: int = 1024
-    queue: int = 1024
-    delay: float = 0.0
-    crowd_delay: float = 0.0
-    """The same after a batch of at least `crowd` jobs."""
-    crowd: int = 4
-    turn: int = 4
-    """Runs that a row takes part in before another one has its place."""
-    in_order: bool = False
-    """Whether a row goes on before its job's later rows begin, so that pictures of many steps come one by one."""
-
-
-class Place(NamedTuple, Generic[RowT]):
-    """A row's place in a batch."""
-
-    job: Job[RowT]
-    row: RowT
-    runs: int = 1
-    """How many runs of its turn the row has had with this one."""
-
-
-class Delivery(NamedTuple, Generic[RowT, EventT]):
-    """What one run has to tell of one row; never without an event."""
-
-    row: RowT
-    events: Sequence[EventT]
-    done: bool
-    made: int
-    """Tokens, pictures or latents that the run made for the row."""
-    fleeting: bool = False
-    """Whether it means nothing any more once a later one of the row has come."""
-
-
-class Report(NamedTuple, Generic[RowT, EventT]):
-    """What one run, or a deadline, did to one job."""
-
-    job: Job[RowT]
-    deliveries: Sequence[Delivery[RowT, EventT]] = ()
-    closed: bool = False
-    error: RhapsodeError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Plan(Generic[RowT, EventT]):
-    """The next batch (empty where no row is ready), jobs that it starts, and jobs whose deadline has passed."""
-
-    batch: Sequence[Place[RowT]]
-    started: Sequence[Job[RowT]]
-    expired: Sequence[Report[RowT, EventT]]
 
 
 class Scheduler(Generic[RowT, EventT]):
     """Holds the jobs of one model and says which rows run next."""
 
-    def __init__(self, max_batch: int, limits: Limits) -> None:
+    def __init__(self, max_batch: int, limits: Limits, wants: Callable[[RowT], Wanted] = one_step) -> None:
         self._max_batch = max_batch
         self._limits = limits
-        self._queue: deque[Job[RowT]] = deque()
-        self._active: set[Job[RowT]] = set()
+        self._wants = wants
+        self._forecast = Forecast(limits.slots, max_batch)
+        self._slots: Slots[RowT] = Slots(limits, self._forecast)
         self._ring: deque[Job[RowT]] = deque()
         self._staying: list[Place[RowT]] = []
         self._crowded = False
         self._deadlines: list[tuple[float, int, Job[RowT]]] = []
         self._order = count()
+        self._began = 0.0
 
     @property
     def queued(self) -> int:
         """Jobs that wait for a slot."""
-        return len(self._queue)
+        return len(self._slots.queue)
 
     @property
     def active(self) -> int:
         """Jobs that hold a slot."""
-        return len(self._active)
+        return len(self._slots.active)
+
+    @property
+    def parked(self) -> int:
+        """Jobs that have given their slots up until their readers have caught up."""
+        return len(self._slots.parked)
+
+    @property
+    def room(self) -> int:
+        """Jobs that may hold a slot now."""
+        return self._slots.room
+
+    def expected_wait(self, now: float) -> float:
+        """Seconds that a job which comes now has to expect to wait for a slot; 0 while the speed is not known."""
+        return self._slots.wait(now) or 0.0
 
     @property
     def next_event(self) -> float | None:
@@ -121,17 +89,14 @@ class Scheduler(Generic[RowT, EventT]):
         return min((moment for moment in (deadline, self._held_until()) if moment is not None), default=None)
 
     def add(self, job: Job[RowT], now: float) -> None:
-        """Accept a job. Raises DeadlineExpired or QueueFull."""
-        if job.deadline is not None and job.deadline <= now:
-            raise DeadlineExpired("the deadline had passed when the request arrived")
-        if len(self._active) >= self._limits.slots and len(self._queue) >= self._limits.queue:
-            raise QueueFull(
-                f"the model already holds {len(self._active)} requests, and {len(self._queue)} wait",
-                {"slots": str(self._limits.slots), "queue": str(self._limits.queue)},
-            )
+        """Accept a job. Raises DeadlineExpired, QueueFull or DeadlineTooShort."""
+        wanted = [self._wants(row) for row in job.ready.first(ASKED)]
+        share = len(job.ready) / max(1, len(wanted))
+        least, most = sum(each.least for each in wanted), sum(each.most for each in wanted)
+        job.work = Work(len(job.ready), round(share * most), round(share * least), certain=least == most)
+        self._slots.admit(job, now)
         if job.deadline is not None:
             heapq.heappush(self._deadlines, (job.deadline, next(self._order), job))
-        self._queue.append(job)
         self._fill_slots()
 
     def cancel(self, job: Job[RowT], now: float) -> Literal["queued", "running"] | None:
@@ -142,14 +107,22 @@ class Scheduler(Generic[RowT, EventT]):
         self._close(job, now)
         return stage
 
-    def park(self, job: Job[RowT]) -> None:
-        """Give no rows of this job to a batch until it is unparked."""
-        job.parked = True
+    def park(self, job: Job[RowT], now: float) -> list[Report[RowT, EventT]]:
+        """Give no rows of this job to a batch, nor a slot to it, until it is unparked: whom that ends, if anybody."""
+        if job.stage in (Stage.CLOSED, Stage.PARKED):
+            return []
+        longest = self._slots.park(job)
+        if longest is not None:
+            self._retire(longest, now)
+        self._fill_slots()
+        error = ClientTooSlow("what the request had made was left untaken, and others' readers are slow too")
+        return [] if longest is None else [Report(longest, closed=True, error=error)]
 
     def unpark(self, job: Job[RowT]) -> None:
         """Undo `park`."""
-        job.parked = False
-        self._list(job)
+        if job.stage is Stage.PARKED:
+            self._slots.unpark(job)
+            self._fill_slots()
 
     def plan(self, now: float) -> Plan[RowT, EventT]:
         """Expire what is late and choose the next batch."""
@@ -163,15 +136,18 @@ class Scheduler(Generic[RowT, EventT]):
         while self._ring and len(batch) < self._max_batch:
             job = self._ring.popleft()
             job.listed = False
-            if job.stage is not Stage.ACTIVE or job.parked:
+            if job.stage is not Stage.ACTIVE:
                 continue
             if job.started is None:
                 job.started = now
                 started.append(job)
-            batch.append(Place(job, job.ready.popleft()))
+            row = job.ready.popleft()
+            batch.append(Place(job, row, left=self._wants(row).most))
             job.running += 1
             self._list(job)
         if batch:
+            self._began = now
+            self._slots.ran(now)
             self._crowded = len({place.job for place in batch}) >= self._limits.crowd
         return Plan(batch, started, expired)
 
@@ -179,10 +155,16 @@ class Scheduler(Generic[RowT, EventT]):
         self, batch: Sequence[Place[RowT]], outcomes: Sequence[Outcome[EventT]], now: float
     ) -> list[Report[RowT, EventT]]:
         """Take a run's outcomes, one for each place: what to tell each job that is still there and has news."""
-        grouped: dict[Job[RowT], list[tuple[Place[RowT], Outcome[EventT]]]] = {}
+        grouped: dict[Job[RowT], list[_Result[RowT, EventT]]] = {}
+        steps = 0
         for place, outcome in zip(batch, outcomes, strict=True):
+            left = 0 if outcome.done else self._wants(place.row).most
+            result = _Result(place, outcome, left, _taken(place, outcome, left))
+            steps = max(steps, result.steps)
             if place.job.stage is not Stage.CLOSED:
-                grouped.setdefault(place.job, []).append((place, outcome))
+                grouped.setdefault(place.job, []).append(result)
+        self._forecast.ran(len(batch), steps, now - self._began)
+        self._slots.ran(now)
         reports = [self._settle(job, results, now) for job, results in grouped.items()]
         self._fill_slots()
         return [report for report in reports if report.deliveries or report.closed]
@@ -194,18 +176,16 @@ class Scheduler(Generic[RowT, EventT]):
     def clear(self, error: RhapsodeError, now: float) -> list[Report[RowT, EventT]]:
         """End every job with the error."""
         reports: list[Report[RowT, EventT]] = []
-        for job in (*self._active, *self._queue):
+        for job in self._slots:
             self._retire(job, now)
             reports.append(Report(job, closed=True, error=error))
         return reports
 
-    def _settle(
-        self, job: Job[RowT], results: Sequence[tuple[Place[RowT], Outcome[EventT]]], now: float
-    ) -> Report[RowT, EventT]:
+    def _settle(self, job: Job[RowT], results: "Sequence[_Result[RowT, EventT]]", now: float) -> Report[RowT, EventT]:
         error: RhapsodeError | None = None
         deliveries: list[Delivery[RowT, EventT]] = []
         returning: list[Place[RowT]] = []
-        for place, outcome in results:
+        for place, outcome, left, _ in results:
             first = bool(outcome.events) and job.first_event is None
             if first:
                 job.first_event = now
@@ -215,12 +195,19 @@ class Scheduler(Generic[RowT, EventT]):
             if outcome.done:
                 job.running -= 1
             elif place.runs < (1 if first else self._limits.turn):
-                self._staying.append(place)
+                self._staying.append(place._replace(runs=place.runs + 1, left=left))
             else:
                 returning.append(place)
+        job.work.took(
+            rows=sum(result.outcome.done for result in results),
+            left=sum(result.place.left - result.left for result in results),
+            steps=sum(result.steps for result in results),
+        )
         self._put_back(returning)
         if error or job.exhausted:
             job.complete = error is None
+            if job.complete:
+                self._forecast.ended(job.work)
             self._retire(job, now)
             return Report(job, deliveries, closed=True, error=error)
         self._list(job)
@@ -236,11 +223,11 @@ class Scheduler(Generic[RowT, EventT]):
                 place.job.ready.append(place.row)
 
     def _stay(self) -> Iterator[Place[RowT]]:
-        """Take the rows that keep their places; one whose job is parked waits with it."""
-        staying = [place for place in self._staying if place.job.stage is Stage.ACTIVE]
+        """Take the rows that keep their places; one whose job has no slot any more waits with it."""
+        staying = [place for place in self._staying if place.job.stage is not Stage.CLOSED]
         self._staying = []
-        self._put_back([place for place in staying if place.job.parked])
-        return (Place(place.job, place.row, place.runs + 1) for place in staying if not place.job.parked)
+        self._put_back([place for place in staying if place.job.stage is not Stage.ACTIVE])
+        return (place for place in staying if place.job.stage is Stage.ACTIVE)
 
     def _expire(self, now: float) -> Iterator[Report[RowT, EventT]]:
         while self._deadlines and self._deadlines[0][0] <= now:
@@ -254,7 +241,7 @@ class Scheduler(Generic[RowT, EventT]):
         delay = max(self._limits.delay, self._limits.crowd_delay if self._crowded else 0.0)
         if not delay or any(place.job.stage is Stage.ACTIVE for place in self._staying):
             return None
-        jobs = [job for job in self._ring if job.stage is Stage.ACTIVE and not job.parked]
+        jobs = [job for job in self._ring if job.stage is Stage.ACTIVE]
         if not jobs or any(job.started is not None for job in jobs):
             return None
         full = sum(len(job.ready) for job in jobs) >= self._max_batch
@@ -262,7 +249,7 @@ class Scheduler(Generic[RowT, EventT]):
 
     def _list(self, job: Job[RowT]) -> None:
         """Put a job at the end of the ring, if it has something to run."""
-        if job.stage is Stage.ACTIVE and job.ready and not job.parked and not job.listed:
+        if job.stage is Stage.ACTIVE and job.ready and not job.listed:
             job.listed = True
             self._ring.append(job)
 
@@ -271,19 +258,31 @@ class Scheduler(Generic[RowT, EventT]):
         self._fill_slots()
 
     def _retire(self, job: Job[RowT], now: float) -> None:
-        if job.stage is Stage.QUEUED:
-            self._queue.remove(job)
-        self._active.discard(job)
+        self._slots.leave(job)
         job.stage, job.ended = Stage.CLOSED, now
         job.ready.clear()
-        if len(self._deadlines) > 2 * (len(self._active) + len(self._queue)) + SPARE_DEADLINES:
+        if len(self._deadlines) > 2 * len(self._slots) + SPARE_DEADLINES:
             # Jobs that left early would otherwise stay in memory until their deadlines.
             self._deadlines = [entry for entry in self._deadlines if entry[2].stage is not Stage.CLOSED]
             heapq.heapify(self._deadlines)
 
     def _fill_slots(self) -> None:
-        while self._queue and len(self._active) < self._limits.slots:
-            job = self._queue.popleft()
-            job.stage = Stage.ACTIVE
-            self._active.add(job)
+        for job in self._slots.fill():
             self._list(job)
+
+
+class _Result(NamedTuple, Generic[RowT, EventT]):
+    """What a run did to the row of one place, the steps that it wants still, and those that were taken."""
+
+    place: Place[RowT]
+    outcome: Outcome[EventT]
+    left: int
+    steps: int
+
+
+def _taken(place: Place[RowT], outcome: Outcome[EventT], left: int) -> int:
+    """Steps that a run took with a row; with one that has ended early as many as it made, with one that failed none."""
+    if outcome.error is not None:
+        return 0
+    taken = place.left - left
+    return min(taken, outcome.made) if outcome.done and outcome.made else taken

@@ -23,7 +23,7 @@ class Session(Protocol):
     """A graph that can be run."""
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
-        """Compute every output from every input, both by name. Raises RunFailed."""
+        """Compute every output from every input, both by name. Raises RunFailed or DeviceLost."""
         ...
 
 
@@ -44,7 +44,7 @@ class ResidentRuns(Protocol):
     ) -> tuple[Mapping[str, NDArray[Any]], Mapping[str, Tensor]]:
         """Compute from arrays and from tensors of an earlier run: `outputs` as arrays, `staying` left where they lie.
 
-        An array that is fed again must not have been changed. Raises RunFailed.
+        An array that is fed again must not have been changed. Raises RunFailed or DeviceLost.
         """
         ...
 
@@ -64,6 +64,29 @@ class Outcome(NamedTuple, Generic[EventT]):
     """Whether the events, previews, mean nothing any more once later ones of the row have come."""
 
 
+class Wanted(NamedTuple):
+    """Steps that a row wants still, at least and at most. A run takes one or more of them for each of its rows."""
+
+    least: int = 1
+    most: int = 1
+
+
+ONE = Wanted()
+
+
+def one_step(_: object) -> Wanted:
+    """What a row wants that is done in one run."""
+    return ONE
+
+
+class OneRun:
+    """What models have in common whose rows are done in one run."""
+
+    def wants(self, row: object) -> Wanted:
+        """One step."""
+        return one_step(row)
+
+
 class Model(Protocol[RowT_contra, EventT]):
     """One graph with the meaning of one step of it. Driven by one thread; keeps no row that it was not given."""
 
@@ -75,6 +98,11 @@ class Model(Protocol[RowT_contra, EventT]):
     def advance(self, rows: Sequence[RowT_contra]) -> Sequence[Outcome[EventT]]:
         """Advance every row by one run: one outcome for each row, in order.
 
-        Raises RunFailed where the run failed as a whole.
+        Raises RunFailed or DeviceLost where the run failed as a whole; every row then stands where it stood, and may be
+        advanced again, by itself or with others.
         """
+        ...
+
+    def wants(self, row: RowT_contra) -> Wanted:
+        """How many steps a row wants still."""
         ...

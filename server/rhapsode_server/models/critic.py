@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rhapsode_server.errors import NonFiniteOutput
-from rhapsode_server.models.base import Outcome, Session
+from rhapsode_server.models.base import OneRun, Outcome, Session
 from rhapsode_server.models.decoder import Pixels
 
 Probabilities = NDArray[np.float32]
@@ -28,7 +28,7 @@ class Judgement:
     probabilities: Probabilities
 
 
-class Critic:
+class Critic(OneRun):
     """Judges pictures: image [batch, channels, height, width] → realness [batch], class_logits [batch, classes]."""
 
     def __init__(self, session: Session, classifies: bool, max_batch: int) -> None:

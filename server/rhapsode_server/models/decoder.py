@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rhapsode_server.errors import NonFiniteOutput
 from rhapsode_server.models.attributes import Move, moved
-from rhapsode_server.models.base import Outcome, Session
+from rhapsode_server.models.base import OneRun, Outcome, Session
 from rhapsode_server.models.latents import Draw, Latent, Prior, draw_all
 from rhapsode_server.models.noise import choices
 
@@ -53,7 +53,7 @@ class Picture:
     """Of a preview: steps that the picture has had; None where it is finished."""
 
 
-class Decoder:
+class Decoder(OneRun):
     """Turns latents into pictures: latent [batch, size] → image [batch, channels, height, width]."""
 
     def __init__(self, session: Session, latent_size: int, prior: Prior, class_count: int, max_batch: int) -> None:

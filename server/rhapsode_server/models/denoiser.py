@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rhapsode_server.errors import NonFiniteOutput
 from rhapsode_server.models.attributes import moved
-from rhapsode_server.models.base import Outcome, Session
+from rhapsode_server.models.base import Outcome, Session, Wanted
 from rhapsode_server.models.decoder import ImageRow, Picture
 from rhapsode_server.models.latents import Draw, Latent, Prior, draw_all
 from rhapsode_server.models.noise import Purpose, choices, words_of_steps
@@ -98,6 +98,11 @@ class Denoiser:
             else Outcome(done=True, error=NonFiniteOutput("the model gave noise that is not finite"))
             for row, next_noisy, seen, fine in zip(rows, after, clean, sound, strict=True)
         ]
+
+    def wants(self, row: DenoiseRow) -> Wanted:
+        """What is left of its course."""
+        left = len(row.way.course) - row.progress.taken
+        return Wanted(left, left)
 
     def _begin(self, rows: Sequence[DenoiseRow]) -> None:
         """Give fresh rows their noise, and classes to those that are asked for none."""

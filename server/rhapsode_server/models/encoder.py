@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rhapsode_server.errors import NonFiniteOutput
-from rhapsode_server.models.base import Outcome, Session
+from rhapsode_server.models.base import OneRun, Outcome, Session
 from rhapsode_server.models.decoder import Pixels
 from rhapsode_server.models.latents import Latent
 
@@ -26,7 +26,7 @@ class Encoded:
     log_variance: Latent
 
 
-class Encoder:
+class Encoder(OneRun):
     """Turns pictures into posteriors: image [batch, channels, height, width] → mean, log_variance [batch, size]."""
 
     def __init__(self, session: Session, max_batch: int) -> None:

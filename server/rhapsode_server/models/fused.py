@@ -65,17 +65,19 @@ class FusedSteps:
         self._last: Mapping[str, Tensor] = {}
 
     def run(self, rows: Sequence[TextRow], steps: int) -> Made:
-        """One run of the graph, of at most `steps` steps. Raises RunFailed; the rows are then of no more use."""
+        """One run of the graph, of at most `steps` steps. Raises RunFailed; every row then stands where it stood."""
         before, batch = self._batch, self._assembled(rows)
         steps, runs = self._forms.choose(steps)
         places = batch.feeds if batch is before else self._places(rows, before)
         feeds = self._padded({**batch.feeds, **places, **self._course(batch, steps)}, len(rows))
         resident = {wiring.last(number): self._last[name] for number, name in enumerate(self._staying) if self._last}
         wanted = wiring.MADE + (wiring.TOLD if batch.options.tells else ())
-        self._batch, self._last = None, {}
         feeds = {name: values for name, values in feeds.items() if name in runs.inputs}
         arrays, self._last = runs.run(feeds, resident, wanted, self._staying)
         self._batch = batch
+        if batch is not before:
+            for row in rows:
+                row.state = None  # it is among the last run's
         told = Told(*(arrays[name] for name in wiring.TOLD)) if batch.options.tells else None
         return Made(arrays[wiring.TOKENS], arrays[wiring.SOUND], told)
 
@@ -110,8 +112,6 @@ class FusedSteps:
             feeds[wiring.joined(number)] = spec.stacked([row.state[number] for row in joining if row.state])
             if not before:
                 feeds[wiring.last(number)] = spec.stacked([])
-        for row in joining:
-            row.state = None
         return feeds
 
     def _course(self, batch: _Batch, steps: int) -> Arrays:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rhapsode_server.errors import NonFiniteOutput
-from rhapsode_server.models.base import Outcome, Session
+from rhapsode_server.models.base import Outcome, Session, Wanted
 from rhapsode_server.models.decoder import NO_LATENT, ImageRow, Picture, Pixels
 from rhapsode_server.models.latents import Draw
 from rhapsode_server.models.noise import Purpose, choices, single_uniforms, words_of_steps
@@ -70,6 +70,11 @@ class GibbsSampler:
             else Outcome(done=True, error=NonFiniteOutput("the model gave numbers that are not finite"))
             for row, state, picture, fine in zip(rows, states, pictures, sound, strict=True)
         ]
+
+    def wants(self, row: GibbsRow) -> Wanted:
+        """What is left of its chain."""
+        left = row.steps - row.chain.taken
+        return Wanted(left, left)
 
     def _begin(self, rows: Sequence[GibbsRow]) -> None:
         """Give fresh rows their states, and classes to those that are asked for none."""

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from rhapsode_server.errors import NonFiniteOutput
-from rhapsode_server.models.base import Outcome
+from rhapsode_server.models.base import Outcome, Wanted
 from rhapsode_server.models.budget import RunBudget
 from rhapsode_server.models.row import Alphabet, TextRow
 from rhapsode_server.models.steps import Made, Steps
@@ -36,6 +36,12 @@ class Stepper:
         going = [row for row in rows if row not in ended]
         told = dict(zip(going, self._outcomes(going, self._run(going)), strict=True)) if going else {}
         return [told[row] if row in told else Outcome([ended[row]], done=True) for row in rows]
+
+    def wants(self, row: TextRow) -> Wanted:
+        """At most what its length allows; at least what is forced on it, where it may end by itself."""
+        left = max(1, row.left)
+        certain = row.spec.scores or (self._alphabet.end_token is None and not row.spec.stop_sequences)
+        return Wanted(left if certain else min(left, max(1, row.to_first)), left)
 
     def _run(self, rows: Sequence[TextRow]) -> Made:
         steps = self._steps(rows)

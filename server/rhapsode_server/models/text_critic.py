@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rhapsode_server.errors import NonFiniteOutput
-from rhapsode_server.models.base import Outcome, Session
+from rhapsode_server.models.base import OneRun, Outcome, Session
 from rhapsode_server.models.critic import Probabilities, softmax
 
 
@@ -17,7 +17,7 @@ class TextCriticRow:
     tokens: tuple[int, ...]
 
 
-class TextCritic:
+class TextCritic(OneRun):
     """Judges texts: tokens [batch, longest], length [batch] → class_logits [batch, classes].
 
     Every text is filled up with zeros to `longest` tokens, so that its bytes do not depend on the length of others.

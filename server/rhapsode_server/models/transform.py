@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rhapsode_server.errors import NonFiniteOutput
-from rhapsode_server.models.base import Outcome, Session
+from rhapsode_server.models.base import OneRun, Outcome, Session
 from rhapsode_server.models.decoder import Pixels
 
 
@@ -24,7 +24,7 @@ class Transformed:
     values: Pixels
 
 
-class Transformer:
+class Transformer(OneRun):
     """Turns pictures into pictures: image [batch, channels, height, width] → transformed, of the same shape."""
 
     def __init__(self, session: Session, max_batch: int) -> None:

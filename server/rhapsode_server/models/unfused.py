@@ -26,7 +26,16 @@ class UnfusedSteps:
         self._alphabet = alphabet
 
     def run(self, rows: Sequence[TextRow], steps: int) -> Made:
-        """One run of the graph for each step. Raises RunFailed; the rows are then of no more use."""
+        """One run of the graph for each step. Raises RunFailed; every row then stands where it stood."""
+        before = [row.state for row in rows]
+        try:
+            return self._steps(rows, steps)
+        except Exception:
+            for row, state in zip(rows, before, strict=True):
+                row.state = state
+            raise
+
+    def _steps(self, rows: Sequence[TextRow], steps: int) -> Made:
         made: list[tuple[NDArray[np.int64], NDArray[np.bool_]]] = []
         told: list[Told] = []
         wanted = [row.spec.logprobs for row in rows if row.spec.logprobs is not None]

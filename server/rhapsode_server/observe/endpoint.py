@@ -5,6 +5,7 @@ import socketserver
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
@@ -12,7 +13,6 @@ from typing import Any
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
-from prometheus_client.exposition import gzip_accepted
 from prometheus_client.registry import Collector
 
 from rhapsode_server.errors import ConfigError
@@ -55,17 +55,46 @@ def open_endpoint(address: str, registry: Collector) -> Endpoint:
 
     Raises ConfigError where nothing can listen there.
     """
+    server = _listen(address, Pages(registry))
+    thread = threading.Thread(target=server.serve_forever, args=(POLL,), name="metrics", daemon=True)
+    thread.start()
+    return Endpoint(f"{address.rpartition(':')[0]}:{server.server_address[1]}", server, thread)
+
+
+def check_page(address: str) -> None:
+    """Raise ConfigError where a page cannot be served; none is at an empty address."""
+    if address:
+        _listen(address, Pages(fresh_registry())).server_close()
+
+
+def _listen(address: str, pages: Pages) -> "_Server":
     host, _, port = address.rpartition(":")
     try:
         found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, place = found[0]
         # The port as it was given: what getaddrinfo makes of one above 65535 is another one.
-        server = _Server(family, (place[0], int(port), *place[2:]), Pages(registry))
+        return _Server(family, (place[0], int(port), *place[2:]), pages)
     except (OSError, OverflowError, ValueError) as error:
         raise ConfigError(f"metrics_address {address} cannot be listened on: {error}") from error
-    thread = threading.Thread(target=server.serve_forever, args=(POLL,), name="metrics", daemon=True)
-    thread.start()
-    return Endpoint(f"{host}:{server.server_address[1]}", server, thread)
+
+
+def takes_gzip(accepted: str) -> bool:
+    """Whether what a client says of encodings (RFC 9110) lets it be sent gzip: by name, or as any, and not with q=0."""
+    weights = {name.strip().lower(): _weight(rest) for name, _, rest in _split(accepted)}
+    return weights.get("gzip", weights.get("*", 0.0)) > 0
+
+
+def _split(accepted: str) -> Iterator[tuple[str, str, str]]:
+    return (word.partition(";") for word in accepted.split(","))
+
+
+def _weight(parameters: str) -> float:
+    """The q of an encoding, 1 where there is none; 0 for nonsense."""
+    name, _, value = parameters.partition("=")
+    try:
+        return float(value) if name.strip().lower() == "q" else float(not parameters.strip())
+    except ValueError:
+        return 0.0
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
@@ -141,9 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path.partition("?")[0] not in PATHS:
             self.send_error(HTTPStatus.NOT_FOUND, explain=f"metrics are at {PATHS[-1]}")
             return
-        form = Form(
-            OPEN_METRICS in self.headers.get("Accept", ""), gzip_accepted(self.headers.get("Accept-Encoding", ""))
-        )
+        form = Form(OPEN_METRICS in self.headers.get("Accept", ""), takes_gzip(self.headers.get("Accept-Encoding", "")))
         page = self.server.pages.get(form)
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", page.content_type)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -28,10 +28,29 @@ _ITEM_OF_ROLE: Mapping[Role, str] = MappingProxyType(
     }
 )
 _STAGES: tuple[Left, ...] = ("queued", "running", "streaming")
-_REJECTIONS = ("queue_full", "shutting_down", "deadline_expired")
+_REJECTIONS = (
+    "queue_full",
+    "deadline_too_short",
+    "shutting_down",
+    "deadline_expired",
+    "model_unhealthy",
+    "device_lost",
+)
+_FAILURES = ("run_failed", "out_of_memory", "device_lost")
 _LANE = ("model", "version", "role")
 _LONG = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class Jobs(NamedTuple):
+    """Where the jobs of a lane stand."""
+
+    queued: int
+    active: int
+    parked: int
+    room: int
+    """Jobs that may hold a slot now."""
+    expected_wait: float
 
 
 class Lanes:
@@ -50,9 +69,16 @@ class Lanes:
         self.queue_depth = gauge("rhapsode_queue_depth", "Jobs that wait for a slot.")
         self.active_slots = gauge("rhapsode_active_slots", "Jobs that hold a slot.")
         self.slots = gauge("rhapsode_slots", "Jobs that may hold a slot at a time.")
+        self.parked = gauge("rhapsode_parked_jobs", "Jobs that gave up their slot because their reader was slow.")
+        self.expected_wait = gauge(
+            "rhapsode_expected_wait_seconds", "What a job that comes now has to expect to wait for a slot."
+        )
         self.queue_wait = histogram("rhapsode_queue_wait_seconds", "From a job's arrival to its first run.", _LONG)
         self.rows_per_run = histogram("rhapsode_rows_per_run", "Rows advanced by one run of ONNX Runtime.", _ROWS)
         self.run_seconds = histogram("rhapsode_run_seconds", "Time of one run, sampling included.", SHORT)
+        self.failed_runs = counter(
+            "rhapsode_run_failures_total", "Runs of which no row got on, by the reason.", (*_LANE, "reason")
+        )
         self.first_message = histogram(
             "rhapsode_time_to_first_message_seconds", "From a job's arrival to its first event for the reader.", _LONG
         )
@@ -77,12 +103,16 @@ class LaneMetrics:
 
     def __init__(self, lanes: Lanes, model: str, version: int, role: Role, slots: int) -> None:
         lane = (model, str(version), role)
-        lanes.slots.labels(*lane).set(slots)
+        self._slots = lanes.slots.labels(*lane)
+        self._slots.set(slots)
         self._queue_depth = lanes.queue_depth.labels(*lane)
         self._active_slots = lanes.active_slots.labels(*lane)
+        self._parked = lanes.parked.labels(*lane)
+        self._expected_wait = lanes.expected_wait.labels(*lane)
         self._queue_wait = lanes.queue_wait.labels(*lane)
         self._rows_per_run = lanes.rows_per_run.labels(*lane)
         self._run_seconds = lanes.run_seconds.labels(*lane)
+        self._failed = {reason: lanes.failed_runs.labels(*lane, reason) for reason in _FAILURES}
         self._first_message = lanes.first_message.labels(*lane)
         self._gaps = lanes.gaps.labels(*lane)
         self._items = lanes.items.labels(model, _ITEM_OF_ROLE[role])
@@ -92,10 +122,13 @@ class LaneMetrics:
         self._stalled = lanes.stalled.labels(*lane)
         self._nonfinite = lanes.nonfinite.labels(*lane)
 
-    def queue_changed(self, queued: int, active: int) -> None:
-        """Report how many jobs wait and how many hold a slot."""
-        self._queue_depth.set(queued)
-        self._active_slots.set(active)
+    def jobs_changed(self, jobs: Jobs) -> None:
+        """Report how many jobs wait, hold a slot or gave theirs up, and what has to be expected."""
+        self._queue_depth.set(jobs.queued)
+        self._active_slots.set(jobs.active)
+        self._parked.set(jobs.parked)
+        self._slots.set(jobs.room)
+        self._expected_wait.set(jobs.expected_wait)
 
     def waited(self, seconds: float, trace: TraceContext | None = None) -> None:
         """Report a job's wait for its first run."""
@@ -105,6 +138,10 @@ class LaneMetrics:
         """Report a run, with the trace of one of the jobs that took part."""
         self._rows_per_run.observe(rows)
         self._run_seconds.observe(seconds, exemplar(trace))
+
+    def failed(self, reason: str) -> None:
+        """Report a run of which no row got on: the error's reason, one of three."""
+        self._failed[reason.lower()].inc()
 
     def first_event(self, seconds: float, trace: TraceContext | None = None) -> None:
         """Report how long a job's reader waited for its first event."""
@@ -127,7 +164,7 @@ class LaneMetrics:
         self._expired.inc()
 
     def rejected(self, reason: str) -> None:
-        """Report a job that was refused: the error's reason in lower case, one of three."""
+        """Report a job that was refused: the error's reason, one of those known."""
         self._rejected[reason.lower()].inc()
 
     def stalled(self) -> None:

@@ -31,6 +31,15 @@ class Log:
         self._render = render
         self._kept: list[str] = []
 
+    @property
+    def level(self) -> str:
+        """The least weight that is written: one of Python's names in lower case."""
+        return _LEVELS[self._least]
+
+    def set_level(self, level: str) -> None:
+        """Write what has this weight or more, from the next line on."""
+        self._least = logging.getLevelNamesMapping()[level.upper()]
+
     def debug(self, event: str, **fields: object) -> None:
         """Write what only its authors want to know."""
         self._say(logging.DEBUG, event, fields)

@@ -21,6 +21,7 @@ _CUMULATIVE = ("counter", "histogram", "summary")
 # Gauges that say what is so instead of how much there is; names that end in _info are such too. All others are added.
 _FACTS: Mapping[str, Rule] = MappingProxyType(
     {
+        "rhapsode_expected_wait_seconds": max,
         "rhapsode_model_load_seconds": max,
         "rhapsode_provider_fallback": max,
         "rhapsode_tls_cert_expiry_timestamp_seconds": min,  # the first that ends needs the look

@@ -26,10 +26,17 @@ class Metrics:
         self._lanes = Lanes(registry)
         self._pools = PoolMetrics(registry)
         self.rejected = self._lanes.rejected
+        self.given_up = Counter(
+            "rhapsode_streams_given_up_total",
+            "Streams ended because a message was not taken in time.",
+            ["model"],
+            registry=registry,
+        )
         self._encode = histogram("rhapsode_encode_seconds", "Writing one picture's file.", "format")
         self._encoders = {form: self._encode.labels(form) for form in _FILES}
         self.loop_lag = histogram("rhapsode_event_loop_lag_seconds", "Lateness of the event loop.")
         self.loop_tasks = gauge("rhapsode_event_loop_tasks", "Tasks of the event loop.")
+        self.ready = gauge("rhapsode_ready", "1 where requests are wanted, 0 in a stop or where SetReadiness said so.")
         self.model_info = gauge(
             "rhapsode_model_info", "1 for each model.", "model", "version", "sha256", "fingerprint", "provider"
         )
@@ -42,6 +49,16 @@ class Metrics:
         self.certificate_expiry = gauge(
             "rhapsode_tls_cert_expiry_timestamp_seconds",
             "When the server's certificate ceases to be valid, in seconds since 1970; 0 without TLS.",
+        )
+        self.access_reload_failures = Counter(
+            "rhapsode_access_reload_failures_total",
+            "Changes of the access file that are of no use: the rules before them hold.",
+            registry=registry,
+        )
+        self.reload_failures = Counter(
+            "rhapsode_tls_reload_failures_total",
+            "Times that the certificate's files had changed and were of no use.",
+            registry=registry,
         )
         spans_dropped = Counter(
             "rhapsode_spans_dropped_total", "Spans that no exporter could hand over.", ["reason"], registry=registry

@@ -1,6 +1,6 @@
 """Prometheus metrics of the rpcs, under the names of go-grpc-prometheus where it has one, for its dashboards' sake."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -62,6 +62,13 @@ class RpcMetrics:
             open=self._open.labels(*names),
             no_deadline=self._no_deadline.labels(*names),
         )
+
+    def open(self) -> Mapping[str, int]:
+        """The methods that have rpcs under way, and how many, by full name."""
+        samples = next(iter(self._open.collect())).samples
+        return {
+            "/".join(sample.labels[name] for name in _NAMES): int(sample.value) for sample in samples if sample.value
+        }
 
     def refused_unknown(self) -> None:
         """Report an rpc of a method that there is not, under one name for all that clients make up."""

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
@@ -33,7 +34,7 @@ def check(bundle: Bundle) -> Iterator[Problem]:
     names = [attribute.name for attribute in bundle.attributes]
     if len(names) > limits.ATTRIBUTES:
         yield Problem("A2", "attributes", f"has {len(names)} entries, the most is {limits.ATTRIBUTES}")
-    for name in sorted({name for name in names if names.count(name) > 1}):
+    for name in sorted(name for name, count in Counter(names).items() if count > 1):
         yield Problem("A2", "attributes", f"has {name!r} twice")
     for attribute in bundle.attributes:
         yield from _problems(attribute)

@@ -18,6 +18,12 @@ from rhapsode_server.repository.tensors import BATCH, Comparison, Tensor, declar
 
 def check(bundle: Bundle, graph: Graph) -> Iterator[Problem]:
     """What a graph's declaration in bundle.json has against the contract of its role."""
+    if max(len(graph.inputs), len(graph.outputs), len(graph.states)) > limits.DECLARED:
+        yield Problem("G10", graph.file, f"declares more than {limits.DECLARED} inputs, outputs or states")
+        return
+    if any(len(spec.shape) > limits.AXES for spec in (*graph.inputs, *graph.outputs)):
+        yield Problem("G10", graph.file, f"declares a tensor of more than {limits.AXES} axes")
+        return
     yield from _state_problems(graph)
     comparison = Comparison("G5", graph.file, "bundle.json", "the role asks for")
     yield from comparison.problems([declared(spec) for spec in graph.inputs], inputs(bundle, graph))

@@ -3,9 +3,12 @@
 import hashlib
 import os
 import re
+import stat
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from rhapsode.v1.bundle_pb2 import BundleFile
 from rhapsode_server.repository import limits
@@ -21,7 +24,8 @@ def read_manifest(folder: Path) -> bytes:
     if not problems and not (folder / MANIFEST).exists():
         problems.append(Problem("F2", MANIFEST, "is missing"))
     refuse(label(folder), problems)
-    content = _read(folder / MANIFEST, limits.MANIFEST_BYTES)
+    with _opened(folder / MANIFEST) as file:
+        content = file.read(limits.MANIFEST_BYTES + 1)  # the one more shows that it is too long
     if len(content) > limits.MANIFEST_BYTES:
         raise refusal(label(folder), Problem("F6", MANIFEST, f"is larger than {limits.MANIFEST_BYTES} bytes"))
     return content
@@ -36,10 +40,12 @@ def read_listed(folder: Path, listed: Sequence[BundleFile], keep: Collection[str
     problems: list[Problem] = []
     kept: dict[str, bytes] = {}
     for entry in listed:
-        content = _read(folder / entry.path, entry.size)
+        with _opened(folder / entry.path) as file:
+            size = os.fstat(file.fileno()).st_size
+            # A size that is a lie must not ask for its memory.
+            content = file.read(entry.size + 1) if size == entry.size else b""
         if len(content) != entry.size:
-            actual = (folder / entry.path).stat().st_size
-            problems.append(Problem("F5", entry.path, f"has {actual} bytes, {MANIFEST} says {entry.size}"))
+            problems.append(Problem("F5", entry.path, f"has {size} bytes, {MANIFEST} says {entry.size}"))
         elif hashlib.sha256(content).hexdigest() != entry.sha256:
             problems.append(Problem("F5", entry.path, f"has another SHA-256 than {MANIFEST} says"))
         if entry.path in keep:
@@ -67,10 +73,13 @@ def _entry_problems(folder: Path) -> Iterator[Problem]:
 def _list_problems(folder: Path, listed: Sequence[BundleFile]) -> Iterator[Problem]:
     if len(listed) > limits.FILES:
         yield Problem("F6", "files", f"lists {len(listed)} files, the most is {limits.FILES}")
+        return  # no list without end is gone through
     paths = [entry.path for entry in listed]
     present = {entry.name for entry in _entries(folder)} - {MANIFEST}
-    for path in sorted({path for path in paths if paths.count(path) > 1}):
-        yield Problem("F4", path, "is listed more than once")
+    if (size := sum(entry.size for entry in listed)) > limits.BUNDLE_BYTES:
+        yield Problem("F6", "files", f"has {size} bytes in all, the most is {limits.BUNDLE_BYTES}")
+    for path in sorted(path for path, count in Counter(paths).items() if count > 1):
+        yield Problem("F4", repr(path), "is listed more than once")
     for entry in listed:
         if not _NAME.fullmatch(entry.path):
             yield Problem("F1", f"files: {entry.path!r}", "is not a plain file name; a bundle has no folders inside")
@@ -87,13 +96,14 @@ def _entries(folder: Path) -> Sequence[os.DirEntry[str]]:
         return sorted(os.scandir(folder), key=lambda entry: entry.name)
 
 
-def _read(path: Path, size: int) -> bytes:
-    """At most one byte more than `size`, so that a file that is too long shows."""
-    with (
-        _readable(path.parent, path.name),
-        os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file,
-    ):
-        return file.read(size + 1)
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """A plain file, open; BundleError where it is something else by now, which must not keep us waiting."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with _readable(path.parent, path.name), os.fdopen(os.open(path, flags), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise refusal(label(path.parent), Problem("F3", path.name, "is not a plain file"))
+        yield file
 
 
 @contextmanager

@@ -3,6 +3,13 @@
 MANIFEST_BYTES = 8 * 2**20
 FILE_BYTES = 2**31 - 1  # protobuf, and so ONNX, ends there
 FILES = 64
+BUNDLE_BYTES = 2**32  # of all its files; they are in memory twice while it is loaded
+TENSOR_BYTES = 2**30  # of one stored tensor, and of what one row makes of one value of a graph
+NODES = 2**16  # of a graph, with those inside its If, Loop and Scan nodes; stored tensors, the same
+DECLARED = 1024  # inputs and outputs of a graph
+AXES = 16  # of a tensor; also so that the product of its sizes is a number that can be computed
+GRAPH_DEPTH = 8  # of graphs inside graphs
+LOOP_STEPS = 2**12
 VOCABULARY = 2**18
 TOKEN_CHARACTERS = 256
 TOKENIZER_BYTES = 32 * 2**20

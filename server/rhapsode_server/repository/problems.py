@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from rhapsode_server.errors import BundleError
 
+_MOST_LINES = 50
+_LONGEST = 240  # characters of a place, or of what is wrong there
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -15,16 +18,23 @@ class Problem:
     text: str
 
     def __str__(self) -> str:
-        """One line for a person."""
-        return f"{self.where}: {self.text} (docs/bundle.md, {self.rule})"
+        """One line for a person, however long the names in the bundle are."""
+        return f"{_brief(self.where)}: {_brief(self.text)} (docs/bundle.md, {self.rule})"
 
 
 def refusal(bundle: str, *problems: Problem) -> BundleError:
     """The error with a line for each problem; `bundle` is "name/version"."""
-    return BundleError("\n".join(f"bundle {bundle}: {problem}" for problem in problems))
+    lines = [f"bundle {bundle}: {problem}" for problem in problems[:_MOST_LINES]]
+    if more := len(problems) - len(lines):
+        lines.append(f"bundle {bundle}: {more} more problems, not told")
+    return BundleError("\n".join(lines))
 
 
 def refuse(bundle: str, problems: Iterable[Problem]) -> None:
     """Raise BundleError if there is any problem."""
     if found := tuple(problems):
         raise refusal(bundle, *found)
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

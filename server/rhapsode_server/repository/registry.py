@@ -1,10 +1,11 @@
 """The models that are served: every bundle below one folder, found by name."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from rhapsode_server.errors import BundleError, ModelNotFound, StartupError
-from rhapsode_server.repository import loading
+from rhapsode_server.errors import BundleError, ModelNotFound
+from rhapsode_server.repository import files, loading
+from rhapsode_server.repository.folders import bundle_folders
 from rhapsode_server.repository.loading import LoadedModel
 from rhapsode_server.repository.stepping import Batching
 from rhapsode_server.runtime.providers import Runtime
@@ -34,22 +35,20 @@ class Registry:
 
 
 def load(
-    models: Path, runtime: Runtime, batching: Batching, progress: Callable[[LoadedModel], None] = lambda _: None
+    models: Path,
+    runtime: Runtime,
+    batching: Batching,
+    progress: Callable[[LoadedModel], None] = lambda _: None,
+    begin: Callable[[str], None] = lambda _: None,
 ) -> Registry:
-    """Load every bundle models/<name>/<version>/, telling each to `progress`.
+    """Load every bundle models/<name>/<version>/; `begin` is told "name/version" before, `progress` the model after.
 
-    Raises BundleError with the problems of all bundles at once, StartupError where there is no bundle at all. Plain
-    files and names that begin with a dot are passed over, at both levels.
+    Raises BundleError with the problems of all bundles at once, StartupError where there is no bundle at all.
     """
     loaded: list[LoadedModel] = []
     problems: list[str] = []
-    folders = list(_folders(models))
-    if not folders:
-        raise StartupError(
-            f"no model in the folder {str(models)!r}: name another with --models, or make one with "
-            f"'rhapsode-train diagonals-gan --quick --out {models}'"
-        )
-    for folder in folders:
+    for folder in bundle_folders(models):
+        begin(files.label(folder))
         try:
             model = loading.load(folder, runtime, batching)
         except BundleError as error:
@@ -60,15 +59,3 @@ def load(
     if problems:
         raise BundleError("\n".join(problems))
     return Registry(loaded)
-
-
-def _folders(models: Path) -> Iterator[Path]:
-    for name in _visible(models):
-        yield from _visible(name)
-
-
-def _visible(folder: Path) -> list[Path]:
-    try:
-        return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    except (FileNotFoundError, NotADirectoryError):
-        return []

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rhapsode.v1 import bundle_pb2
-from rhapsode_server.errors import RunFailed
+from rhapsode_server.errors import DeviceLost, RunFailed
 from rhapsode_server.models import fuse
 from rhapsode_server.models.budget import RunBudget
 from rhapsode_server.models.byte_alphabet import to_bytes
@@ -116,7 +116,7 @@ def stepping(
         recital = maker.perform(fused, batching, prompts)
         if not recital.agrees(reference):
             raise fuse.Unfusable("fused, it gave other tokens than step by step")
-    except (fuse.Unfusable, RunFailed) as error:
+    except (fuse.Unfusable, RunFailed, DeviceLost) as error:
         return _stepping(maker, plain, reference, batching, prompts, "plain", str(error))
     return _stepping(maker, fused, recital, batching, prompts, form)
 

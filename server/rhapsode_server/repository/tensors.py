@@ -1,5 +1,6 @@
 """Tensors as a bundle declares them, as ONNX names them, and as a role needs them."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -82,15 +83,15 @@ class Comparison:
 
     def problems(self, there: Sequence[Tensor], wanted: Sequence[Tensor]) -> Iterator[Problem]:
         """Each tensor that is missing, one too many, twice there, or of another type or shape."""
-        names = [tensor.name for tensor in there]
+        names = Counter(tensor.name for tensor in there)
         wanted_by_name = {tensor.name: tensor for tensor in wanted}
-        for name in sorted(wanted_by_name.keys() - set(names)):
+        for name in sorted(wanted_by_name.keys() - names.keys()):
             yield self._problem(name, f"is missing in {self.holder}; {self.demander} {wanted_by_name[name]}")
         for tensor in there:
             match = wanted_by_name.get(tensor.name)
             if match is None:
                 yield self._problem(tensor.name, f"is in {self.holder}; {self.demander} no such tensor")
-            elif names.count(tensor.name) > 1:
+            elif names[tensor.name] > 1:
                 yield self._problem(tensor.name, f"is more than once in {self.holder}")
             elif tensor != match:
                 yield self._problem(tensor.name, f"is {tensor} in {self.holder}; {self.demander} {match}")

@@ -10,6 +10,7 @@ from rhapsode.v1.bundle_pb2 import Bundle, Vocabulary
 from rhapsode_server.models.byte_alphabet import CHARACTERS, to_bytes
 from rhapsode_server.models.detokenizer import Detokenizer
 from rhapsode_server.repository import limits
+from rhapsode_server.repository.keeping import keeps_all
 from rhapsode_server.repository.problems import Problem, refusal, refuse
 from rhapsode_server.repository.schema import TOKENIZER
 
@@ -27,8 +28,10 @@ class Cut(NamedTuple):
 class Cutter:
     """Cuts text into tokens. May be used by several threads at a time, and lets others run meanwhile."""
 
-    def __init__(self, tokenizer: Tokenizer, drops: bool) -> None:
+    def __init__(self, tokenizer: Tokenizer, drops: bool, keeps_all: bool) -> None:
         """`drops` says that the tokenizer leaves out characters that it has no token for."""
+        self.keeps_all = keeps_all
+        """Whether every byte of a text is known to be in a token, which has that byte in its own."""
         self._tokenizer = tokenizer
         self._drops = drops
         self._removes = tokenizer.normalizer is not None or tokenizer.pre_tokenizer is not None
@@ -83,7 +86,8 @@ def read(content: bytes, bundle: Bundle) -> Cutter:
     tokenizer.no_padding()
     if model.get("dropout"):
         tokenizer.model.dropout = None
-    return Cutter(tokenizer, drops=not vocabulary.byte_level and not vocabulary.HasField("unknown_token"))
+    drops = not vocabulary.byte_level and not vocabulary.HasField("unknown_token")
+    return Cutter(tokenizer, drops, keeps_all=keeps_all(json.loads(tokenizer.to_str()), vocabulary))
 
 
 def _parsed(content: bytes, where: str) -> Tokenizer:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rhapsode.v1.bundle_pb2 import Bundle, Graph
-from rhapsode_server.errors import RunFailed
+from rhapsode_server.errors import DeviceLost, RunFailed
 from rhapsode_server.repository.bundle import Manifest
 from rhapsode_server.repository.goldens import ROWS, Arrays, Golden
 from rhapsode_server.repository.problems import Problem, refusal, refuse
@@ -68,7 +68,7 @@ def runs(manifest: Manifest, where: str) -> Iterator[None]:
     """Turn a run that fails into the refusal of the bundle."""
     try:
         yield
-    except RunFailed as error:
+    except (RunFailed, DeviceLost) as error:
         raise refusal(manifest.label, Problem("V2", where, error.message)) from error
 
 

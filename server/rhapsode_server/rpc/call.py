@@ -1,10 +1,12 @@
 """What a handler may do with its rpc besides returning a reply."""
 
+import asyncio
 from typing import Any
 
 import grpc
 
 from rhapsode_server.observe.traces import RpcSpan
+from rhapsode_server.rpc.stall import StallTimer
 
 REQUEST_ID = "x-request-id"
 
@@ -22,9 +24,15 @@ class Call:
     """
 
     def __init__(
-        self, context: "grpc.aio.ServicerContext[Any, Any]", request_id: str, unary: bool, span: RpcSpan
+        self,
+        context: "grpc.aio.ServicerContext[Any, Any]",
+        request_id: str,
+        unary: bool,
+        span: RpcSpan,
+        stall_timeout: float,
     ) -> None:
         self._context = context
+        self._stall = StallTimer(stall_timeout, asyncio.get_running_loop())
         self._unary = unary
         self._begun = False
         self._span = span
@@ -48,9 +56,19 @@ class Call:
             await self._context.send_initial_metadata(told)
 
     async def write(self, message: object) -> None:
-        """Send a message of a stream. Raises ClientGone."""
+        """Send a message of a stream. Raises ClientGone, or ClientTooSlow where the client does not take it."""
+        self._stall.write_begins()
         try:
             await self.begin()
             await self._context.write(message)
         except grpc.aio.InternalError as error:  # gRPC's core refuses to send once an rpc is over
             raise ClientGone from error
+        except asyncio.CancelledError:
+            self._stall.interrupted()
+            raise
+        finally:
+            self._stall.write_ends()
+
+    def close(self) -> None:
+        """The handler has ended."""
+        self._stall.close()

@@ -3,10 +3,15 @@
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+ADMINISTRATION = "rhapsode.v1.AdminService"
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A client. None in `methods` or `models` allows all; a share of 0 is without limit."""
+    """A client. None in `methods` or `models` allows all; a share of 0 is without limit.
+
+    All methods are those for clients: administration must be named.
+    """
 
     name: str
     """Of the entry in the access file; where there is none, of the certificate or the host that calls."""
@@ -23,7 +28,9 @@ class Caller:
 
     def may_call(self, service: str, method: str) -> bool:
         """Whether the client may call this method of this service."""
-        return self.methods is None or not self.methods.isdisjoint((service, f"{service}/{method}"))
+        if self.methods is None:
+            return service != ADMINISTRATION
+        return not self.methods.isdisjoint((service, f"{service}/{method}"))
 
     def may_use(self, model: str) -> bool:
         """Whether the client may use the model of this name."""

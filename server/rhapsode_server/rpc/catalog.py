@@ -1,12 +1,15 @@
 """The models as the rpcs see them: each with the drivers that step its graphs."""
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 from rhapsode_server.config import Config
 from rhapsode_server.engine.driver import Driver
 from rhapsode_server.engine.scheduler import Limits
+from rhapsode_server.errors import RhapsodeError
 from rhapsode_server.models.attributes import Move
 from rhapsode_server.models.base import Model
 from rhapsode_server.models.critic import CriticRow, Judgement, Probabilities
@@ -23,6 +26,7 @@ from rhapsode_server.observe.lanes import Role
 from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.observe.traces import NO_TRACES, Traces
 from rhapsode_server.repository.registry import LoadedModel, Registry
+from rhapsode_server.rpc.caller import CALLER
 from rhapsode_server.rpc.tokenizer import Tokenizer
 
 UNKNOWN = "_unknown"  # no model can bear this name
@@ -52,6 +56,9 @@ AnyDriver = (
 )
 MakeRow = Callable[[int, Draw | Latent, int | None, Sequence[Move]], PictureRow]
 """What makes a row of its index, its noise, its class and its moves from there."""
+
+Feel = Callable[[str, RhapsodeError | None], None]
+"""Told why a graph cannot be run, by the name of its driver; None where it can again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +95,16 @@ class Served:
 class Catalog:
     """All models of the server."""
 
-    def __init__(self, registry: Registry, config: Config, metrics: Metrics, traces: Traces = NO_TRACES) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        config: Config,
+        metrics: Metrics,
+        traces: Traces = NO_TRACES,
+        feel: Feel = lambda *_: None,
+    ) -> None:
         self._registry = registry
-        self._served = {id(loaded): _serve(loaded, config, metrics, traces) for loaded in registry.models}
+        self._served = {id(loaded): _serve(loaded, config, metrics, traces, feel) for loaded in registry.models}
         self._names = frozenset(loaded.bundle.name for loaded in registry.models)
 
     @property
@@ -98,9 +112,18 @@ class Catalog:
         """Sorted by name, then version."""
         return list(self._served.values())
 
+    @property
+    def usable(self) -> Sequence[Served]:
+        """Those that the rpc's client may use."""
+        return [served for served in self.models if _may_use(served.loaded.name)]
+
     def find(self, reference: str) -> Served:
-        """The model "name" (its newest version) or "name@version". Raises ModelNotFound."""
-        return self._served[id(self._registry.find(reference))]
+        """The model "name" (its newest version) or "name@version". Raises ModelNotFound.
+
+        A model that the rpc's client may not use is to that client one that there is not.
+        """
+        known = _may_use(reference.partition("@")[0])
+        return self._served[id(self._registry.find(reference if known else UNKNOWN))]
 
     def label(self, request: object) -> str:
         """The name under which metrics count a request: its model's, or one for all models that there are not."""
@@ -110,27 +133,46 @@ class Catalog:
 
     def start(self) -> None:
         """Start to drive all models, in the running event loop."""
-        for driver in self._drivers():
+        for driver in self.drivers():
             driver.start()
 
     async def stop(self) -> None:
-        """End what is under way, and every driver's thread."""
-        for driver in self._drivers():
-            await driver.stop()
+        """End what is under way, and every driver's thread: all at once, since one that hangs is waited for."""
+        await asyncio.gather(*(driver.stop() for driver in self.drivers()))
 
-    def _drivers(self) -> Iterator[AnyDriver]:
+    def drivers(self) -> Iterator[AnyDriver]:
+        """Those of all models."""
         return (driver for served in self._served.values() for driver in served.drivers)
 
 
-def _serve(loaded: LoadedModel, config: Config, metrics: Metrics, traces: Traces) -> Served:
+def _may_use(name: str) -> bool:
+    caller = CALLER.get()
+    return caller is None or caller.may_use(name)
+
+
+def _limits(config: Config) -> Limits:
+    """More slots than a run has rows would make nobody faster."""
+    slots = config.slots or config.max_batch
+    return Limits(
+        slots=slots,
+        parked=2 * slots,
+        queue=config.queue,
+        delay=config.batch_delay_ms / 1000,
+        crowd_delay=config.crowd_delay_ms / 1000,
+        wait=config.queue_wait,
+    )
+
+
+def _serve(loaded: LoadedModel, config: Config, metrics: Metrics, traces: Traces, feel: Feel) -> Served:
     bundle = loaded.bundle
     name = f"{bundle.name}@{bundle.version}"
-    limits = Limits(config.slots, config.queue, config.batch_delay_ms / 1000, config.crowd_delay_ms / 1000)
+    limits = _limits(config)
     ordered = replace(limits, in_order=True)
 
     def driver(model: Model[RowT, EventT], limits: Limits, role: Role) -> Driver[RowT, EventT]:
-        lane = metrics.lane(bundle.name, bundle.version, role, config.slots)
-        return Driver(name, model, limits, lane, spans=traces.lane(bundle.name, bundle.version, role))
+        lane = metrics.lane(bundle.name, bundle.version, role, limits.slots)
+        spans, lane_name = traces.lane(bundle.name, bundle.version, role), f"{name}/{role}"
+        return Driver(lane_name, model, limits, lane, spans=spans, mood=partial(feel, lane_name))
 
     return Served(
         loaded=loaded,

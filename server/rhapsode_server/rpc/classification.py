@@ -42,7 +42,9 @@ async def classified_rows(
     """A row for each text, read in a turn of its own. Raises RequestError where the critic cannot take one."""
     rows: list[TextCriticRow] = []
     for place, given in enumerate(asked.inputs):
-        tokens = await reading.read(len(given.text), partial(_tokens, given, f"inputs[{place}]", served))
+        tokens = await reading.read(
+            len(given.text), served.loaded.name, partial(_tokens, given, f"inputs[{place}]", served)
+        )
         rows.append(TextCriticRow(tokens))
         await asyncio.sleep(0)
     return rows

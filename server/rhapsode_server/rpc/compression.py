@@ -42,9 +42,12 @@ async def decompression(
     codec, driver, chosen = _codec(served), decoder(served), image_writer(asked.format, served)
     check_pictures_fit(len(asked.compressed), "compressed", chosen, served, config)
     places = range(len(asked.compressed))
-    latents = await darkroom.in_turns(
-        lambda place: codec.decompress(asked.compressed[place].payload, f"compressed[{place}].payload"), places, until
-    )
+    with darkroom.place(served, (len(each.payload) for each in asked.compressed)):
+        latents = await darkroom.in_turns(
+            lambda place: codec.decompress(asked.compressed[place].payload, f"compressed[{place}].payload"),
+            places,
+            until,
+        )
     rows = [ImageRow(place, latent) for place, latent in enumerate(latents)]
     return ImageJob(driver, rows, chosen, latents=False)
 

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from rhapsode.v1 import image_pb2
 from rhapsode_server.config import Config
@@ -15,6 +16,7 @@ from rhapsode_server.rpc.convert_diffusion import asked_rows, refuse_diffusion, 
 from rhapsode_server.rpc.convert_gibbs import chains, refuse_gibbs
 from rhapsode_server.rpc.convert_latents import check_drawn, edited, latent, moves
 from rhapsode_server.rpc.convert_text import SEED_BITS
+from rhapsode_server.rpc.lazy_rows import LazyRows
 from rhapsode_server.rpc.pictures import Format, Writer, writer
 
 ATTRIBUTES = "generation.attributes"
@@ -66,13 +68,19 @@ def generation_job(
         _check_contest(asked, count, kind if listed else None, config)
         first, count = 0, asked.keep_best.drawn
     truncation = asked.truncation if asked.HasField("truncation") else 1.0
-    sources = (
-        _listed(asked, kind, served, truncation)
-        if seed is None
-        else [Draw(seed, first + place, truncation) for place in range(count)]
-    )
-    rows = [_row(make, first + place, source, class_id, steps) for place, source in enumerate(sources)]
+    if seed is not None:
+        drawn = partial(_drawn, make, seed, truncation, class_id, steps)
+        rows: Sequence[PictureRow] = LazyRows(count, lambda place: drawn(first + place))
+    else:
+        sources = _listed(asked, kind, served, truncation)
+        rows = [_row(make, first + place, source, class_id, steps) for place, source in enumerate(sources)]
     return ImageJob(driver, rows, frame.writer, frame.latents, seed)
+
+
+def _drawn(
+    make: MakeRow, seed: int, truncation: float, class_id: int | None, steps: Sequence[Move], index: int
+) -> PictureRow:
+    return make(index, Draw(seed, index, truncation), class_id, steps)
 
 
 def _row(make: MakeRow, index: int, source: Draw | Latent, class_id: int | None, steps: Sequence[Move]) -> PictureRow:

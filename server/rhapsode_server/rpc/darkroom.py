@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
@@ -23,8 +24,9 @@ from rhapsode_server.rpc.in_order import InOrder
 from rhapsode_server.rpc.input_pictures import Field, Taken, take
 from rhapsode_server.rpc.pictures import Writer
 from rhapsode_server.rpc.press import Press
+from rhapsode_server.rpc.room import Room
 
-WAITING_BYTES = 32 << 20  # of pictures that may wait for a slow reader before their job is parked
+WAITING_BYTES = 2 << 20  # of pictures that may wait for a slow reader before their job is parked
 WORKERS = 2  # more threads than cores only pass the interpreter's lock around
 
 INLINE_BYTES = 1 << 18  # of raw pictures that are written in the event loop: some tenths of a millisecond
@@ -66,6 +68,7 @@ class Darkroom:
         self._workers = metrics.pool("pictures", WORKERS)
         # A file of a client's may take a second to read, and cannot be interrupted: those of others are made meanwhile.
         self._readers = metrics.pool("reading", WORKERS)
+        self._room = Room(metrics)
         self._press = Press(self._workers, WORKERS, metrics)
 
     def close(self) -> None:
@@ -111,9 +114,14 @@ class Darkroom:
         return events
 
     async def read(self, fields: Sequence[Field], served: Served, until: float) -> Sequence[Taken]:
-        """A client's pictures as the model takes them. Raises InvalidField for one that cannot be read."""
+        """A client's pictures as the model takes them. Raises QueueFull; InvalidField for one that cannot be read."""
         spec = served.loaded.bundle.image
-        return await self.in_turns(lambda field: take(field.picture, spec, field.path), fields, until)
+        with self.place(served, (len(field.picture.data) for field in fields)):
+            return await self.in_turns(lambda field: take(field.picture, spec, field.path), fields, until)
+
+    def place(self, served: Served, sizes: Iterable[int]) -> AbstractContextManager[None]:
+        """The place of something of these bytes that waits to be read. Raises QueueFull."""
+        return self._room.place(served.loaded.name, sum(sizes))
 
     async def encode(
         self, driver: EncodeDriver, fields: Sequence[Field], served: Served, until: float

@@ -10,7 +10,7 @@ RowT = TypeVar("RowT")
 EventT = TypeVar("EventT")
 
 # A unary reply is one message however often we look.
-GATHERING = Pace(flush_items=Pace().bound // 4, flush_interval=1.0)
+GATHERING = Pace(flush_items=Pace().bound // 4, flush_interval=1.0, whole=True)
 
 
 async def gathered(driver: Driver[RowT, EventT], rows: Sequence[RowT], until: float) -> list[EventT]:

@@ -9,7 +9,8 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError
 
-from rhapsode_server.observe.rpcs import MethodMetrics, RpcMetrics
+from rhapsode_server.errors import MalformedRequest
+from rhapsode_server.observe.rpcs import OTHER, Method, MethodMetrics, RpcMetrics
 from rhapsode_server.rpc.routes import Behaviour, metric_label
 
 OURS = "rhapsode."
@@ -35,8 +36,22 @@ class Malformed:
     """Stands for a request that is not a message of its type; reading it must not fail before the guard is there."""
 
 
-Guarding = Callable[[Rpc, Behaviour, object, "grpc.aio.ServicerContext[Any, Any]"], Awaitable[object]]
-"""What a guard does: the method, what its handler does, and what gRPC hands a handler."""
+Read = Callable[[Any], object]
+"""What makes a request of its bytes; of several, which come one by one, gRPC has each read as it comes."""
+Guarding = Callable[[Rpc, Read, Behaviour, object, "grpc.aio.ServicerContext[Any, Any]"], Awaitable[object]]
+"""What a guard does: the method, how to read its request, what its handler does, and what gRPC hands a handler."""
+
+
+def refuse_malformed(request: object) -> None:
+    """Raise MalformedRequest for what only stands for a request."""
+    if isinstance(request, Malformed):
+        raise MalformedRequest("the bytes are not a message of the expected type, or a string in it is not UTF-8")
+
+
+def rpc_unknown(metrics: RpcMetrics) -> Rpc:
+    """Stand for all methods that there are not, where clients make some up."""
+    label = Method(OTHER, OTHER, OTHER)
+    return Rpc(path=OTHER, ours=True, unary=False, metrics=metrics.method(label, list(CODES.values())))
 
 
 def rpc_of(service: str, method: MethodDescriptor, metrics: RpcMetrics) -> Rpc:
@@ -52,8 +67,21 @@ def rpc_of(service: str, method: MethodDescriptor, metrics: RpcMetrics) -> Rpc:
 def guarded(handler: "grpc.RpcMethodHandler[Any, Any]", rpc: Rpc, guard: Guarding) -> "grpc.RpcMethodHandler[Any, Any]":
     """Give a handler of the same kind that has the guard called instead."""
     make, behaviour = _shape(handler)
-    run = partial(guard, rpc, behaviour)
-    return make(run, _tolerant(handler.request_deserializer, rpc), _counted(handler.response_serializer, rpc))
+    parse = _tolerant(handler.request_deserializer)
+    # A single request is left unread until it is known who sends it.
+    read, at_once = (as_it_is, parse) if handler.request_streaming else (parse, as_it_is)
+    run = partial(guard, rpc, read, behaviour)
+    return make(run, _received(at_once, rpc), _counted(handler.response_serializer, rpc))
+
+
+def unread(rpc: Rpc, behaviour: Behaviour, guard: Guarding) -> "grpc.RpcMethodHandler[Any, Any]":
+    """Give a handler that has the guard called before anything of the request has come, whatever the method's kind."""
+    return grpc.stream_stream_rpc_method_handler(partial(guard, rpc, as_it_is, behaviour))
+
+
+def as_it_is(request: object) -> object:
+    """The request."""
+    return request
 
 
 def _shape(
@@ -68,11 +96,20 @@ def _shape(
     return next((make, behaviour) for make, behaviour in kinds if behaviour is not None)
 
 
-def _tolerant(parse: Callable[[bytes], Any] | None, rpc: Rpc) -> Callable[[bytes], Any]:
+def _received(parse: Read, rpc: Rpc) -> Callable[[bytes], Any]:
+    """Count a request, and parse it."""
+
+    def received(data: bytes) -> object:
+        rpc.metrics.received.inc()
+        return parse(data)
+
+    return received
+
+
+def _tolerant(parse: Callable[[bytes], Any] | None) -> Read:
     """Parse a request, or give what stands for one that cannot be parsed."""
 
     def tolerant(data: bytes) -> object:
-        rpc.metrics.received.inc()
         try:
             return parse(data) if parse else data
         except DecodeError:

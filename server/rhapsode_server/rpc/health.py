@@ -13,28 +13,68 @@ from grpc_health.v1.health_pb2 import DESCRIPTOR, HealthCheckRequest, HealthChec
 
 from rhapsode_server.errors import ModelNotFound
 from rhapsode_server.rpc.call import Call
+from rhapsode_server.rpc.caller import CALLER
 from rhapsode_server.rpc.routes import Service, service
 
 SERVING = HealthCheckResponse.SERVING
 NOT_SERVING = HealthCheckResponse.NOT_SERVING
 LIVENESS = "liveness"
+READINESS = "readiness"
 
 
 class Health:
-    """The health of named services: "liveness" serves while the event loop turns, the others until a stop begins."""
+    """The health of named services: "liveness" serves while the event loop turns, others while requests are wanted.
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self._states: dict[str, int] = dict.fromkeys(("", LIVENESS, "readiness", *names), SERVING)
+    A model ceases to serve by itself where it fails; everything does where only a restart helps.
+    """
+
+    def __init__(self, names: Iterable[str], models: Iterable[str] = ()) -> None:
+        self._models = frozenset(models)
+        self._names = frozenset(("", LIVENESS, READINESS, *names, *self._models))
+        self._ill: set[str] = set()
         self._changed = asyncio.Event()
+        self._withdrawn = False
+        self._leaving = False
+        self._failed = False
         self._closed = False
 
     def service(self) -> Service:
         """What to register."""
         return service(cast("ServiceDescriptor", DESCRIPTOR.services_by_name["Health"]), self)
 
+    @property
+    def ready(self) -> bool:
+        """Whether requests are wanted."""
+        return self._state(READINESS) == SERVING
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether an operator wants the server to get no requests."""
+        return self._withdrawn
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the server is about to stop."""
+        return self._leaving
+
+    def withdraw(self, withdrawn: bool) -> None:
+        """Tell that the server is to get no requests though it serves, or that it is to get some again."""
+        self._withdrawn = withdrawn
+        self._wake()
+
     def leave(self) -> None:
         """Tell that the server is about to stop; it still serves."""
-        self._states = {name: SERVING if name == LIVENESS else NOT_SERVING for name in self._states}
+        self._leaving = True
+        self._wake()
+
+    def fail(self) -> None:
+        """Tell that nothing serves, nor lives: whoever looks after the process may end it."""
+        self._failed = True
+        self._wake()
+
+    def set(self, name: str, *, serving: bool) -> None:
+        """Tell whether one model serves by itself."""
+        (self._ill.discard if serving else self._ill.add)(name)
         self._wake()
 
     def close(self) -> None:
@@ -44,23 +84,36 @@ class Health:
 
     async def Check(self, request: HealthCheckRequest, _call: Call) -> HealthCheckResponse:
         """Answer the state of one service."""
-        state = self._states.get(request.service)
+        state = self._state_of(request.service)
         if state is None:
             raise ModelNotFound("the health of no such service is known")
         return HealthCheckResponse(status=state)
 
     async def Watch(self, request: HealthCheckRequest, call: Call) -> None:
         """Write the state of one service now and whenever it changes."""
-        told = None
+        told: int | None = -1  # no state
         while True:
             changed, closed = self._changed, self._closed
-            state = self._states.get(request.service, HealthCheckResponse.SERVICE_UNKNOWN)
+            state = self._state_of(request.service)
             if state != told:
-                await call.write(HealthCheckResponse(status=state))
+                await call.write(HealthCheckResponse(status=state or HealthCheckResponse.SERVICE_UNKNOWN))
                 told = state
             if closed:
                 return
             await changed.wait()
+
+    def _state_of(self, name: str) -> int | None:
+        """The state of one; None where it is not known, or is a model that is none of the client's business."""
+        caller = CALLER.get()
+        hidden = caller is not None and name in self._models and not caller.may_use(name)
+        return None if hidden else self._state(name)
+
+    def _state(self, name: str) -> int | None:
+        """The state of a service; None of one that there is not."""
+        if name not in self._names:
+            return None
+        away = self._leaving or self._withdrawn or name in self._ill
+        return NOT_SERVING if self._failed or (away and name != LIVENESS) else SERVING
 
     def _wake(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()

@@ -5,13 +5,21 @@ import secrets
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from itertools import count
 from typing import Any
 
 import grpc
 from google.protobuf.message import Message
 
-from rhapsode_server.errors import MalformedRequest, RequestError, ShuttingDown
+from rhapsode_server.errors import (
+    AccessError,
+    ClientTooSlow,
+    QuotaError,
+    RequestError,
+    ShuttingDown,
+    UnknownMethod,
+)
 from rhapsode_server.observe.logs import Log, note, notes
 from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.observe.rpcs import OTHER, RpcMetrics
@@ -20,7 +28,8 @@ from rhapsode_server.observe.traces import NO_TRACES, Metadata, RpcSpan, Traces,
 from rhapsode_server.rpc.bounds import BoundsChecker
 from rhapsode_server.rpc.call import REQUEST_ID, Call, ClientGone
 from rhapsode_server.rpc.catalog import Catalog
-from rhapsode_server.rpc.guarded import CODES, Malformed, Rpc, guarded, rpc_of
+from rhapsode_server.rpc.gate import Gate, Refused
+from rhapsode_server.rpc.guarded import CODES, Read, Rpc, guarded, refuse_malformed, rpc_of, rpc_unknown, unread
 from rhapsode_server.rpc.routes import Behaviour, Service
 from rhapsode_server.rpc.status import code_of, mask, status_of
 
@@ -39,7 +48,11 @@ class Guard(grpc.aio.ServerInterceptor):
         rpc_metrics: RpcMetrics,
         log: Log,
         traces: Traces = NO_TRACES,
+        gate: Gate | None = None,
+        stall_timeout: float = 30,
     ) -> None:
+        self._gate = gate or Gate()
+        self._stall_timeout = stall_timeout
         self._catalog = catalog
         self._metrics = metrics
         self._rpc_metrics = rpc_metrics
@@ -51,14 +64,18 @@ class Guard(grpc.aio.ServerInterceptor):
         self._server_id = secrets.token_hex(10)
         self._count = count()
         # Made once: an rpc that comes only looks its handler up.
-        self._handlers = {
-            f"/{each.name}/{method.name}": guarded(
-                handlers[method.name], rpc_of(each.name, method, rpc_metrics), self._run
-            )
+        self._rpcs = {
+            f"/{each.name}/{method.name}": rpc_of(each.name, method, rpc_metrics)
             for each in services
-            for handlers in (each.handlers(),)
             for method in each.methods
         }
+        self._handlers = {
+            path: guarded(handlers[path.rpartition("/")[2]], self._rpcs[path], self._run)
+            for each in services
+            for handlers in (each.handlers(),)
+            for path in (f"/{each.name}/{method.name}" for method in each.methods)
+        }
+        self._unknown = rpc_unknown(rpc_metrics) if self._gate.controls else None
 
     def refuse(self) -> None:
         """Refuse new requests for models from now on; those under way go on."""
@@ -70,35 +87,61 @@ class Guard(grpc.aio.ServerInterceptor):
         continuation: "Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]]",
         handler_call_details: "grpc.HandlerCallDetails",
     ) -> "grpc.RpcMethodHandler[Any, Any] | None":
-        """Give the method's handler with the guard around it; refusing unknown methods is left to gRPC."""
-        handler = self._handlers.get(handler_call_details.method)
-        if handler is None:
-            self._tell_unknown(handler_call_details)
-            return await continuation(handler_call_details)
-        return handler
+        """Give the method's handler with the guard around it, or what refuses the rpc before its request has come.
+
+        Refusing unknown methods is left to gRPC, unless only those who may call at all are to know what there is.
+        """
+        path = handler_call_details.method
+        objection = None
+        if self._gate.controls:
+            objection = self._gate.objection(path[1:], tuple(handler_call_details.invocation_metadata or ()))
+        rpc = self._rpcs.get(path, self._unknown)
+        if objection is not None and rpc is not None:
+            return unread(rpc, _no_such_method, partial(self._refuse, objection))
+        if path in self._handlers:
+            return self._handlers[path]
+        if rpc is not None:
+            return unread(rpc, _no_such_method, self._run)
+        self._tell_unknown(handler_call_details)
+        return await continuation(handler_call_details)
+
+    async def _refuse(
+        self,
+        objection: AccessError,
+        rpc: Rpc,
+        read: Read,
+        behaviour: Behaviour,
+        _requests: object,
+        context: "grpc.aio.ServicerContext[Any, Any]",
+    ) -> None:
+        await self._run(rpc, read, behaviour, Refused(objection), context)
 
     async def _run(
-        self, rpc: Rpc, behaviour: Behaviour, request: object, context: "grpc.aio.ServicerContext[Any, Any]"
+        self, rpc: Rpc, read: Read, behaviour: Behaviour, request: object, context: "grpc.aio.ServicerContext[Any, Any]"
     ) -> object:
         began = time.perf_counter()
         metadata = tuple(context.invocation_metadata() or ())
         traces = self._traces if rpc.ours else NO_TRACES  # a probe each second is no news
         span = traces.rpc(rpc.path, metadata, context.peer())
-        call = Call(context, self._request_id(metadata), rpc.unary, span)
+        call = Call(context, self._request_id(metadata), rpc.unary, span, self._stall_timeout)
         _enter(span, call.request_id)
         rpc.metrics.began(deadline=call.time_remaining() is not None)
         code = grpc.StatusCode.OK
         try:
-            self._admit(rpc, request)
-            return await _answer(behaviour, request, call)
+            with self._gate.admitted(rpc.path, request, context):
+                request = read(request)
+                self._admit(rpc, request)
+                return await _answer(behaviour, request, call)
         except (asyncio.CancelledError, ClientGone) as end:
             code = grpc.StatusCode.CANCELLED if call.time_remaining() != 0 else grpc.StatusCode.DEADLINE_EXCEEDED
             raise asyncio.CancelledError from end
         except Exception as error:  # whatever it is, it becomes a status here and nowhere else
             code = code_of(mask(error))
             note(reason=mask(error).reason)
-            if isinstance(error, RequestError):
+            if isinstance(error, RequestError | AccessError | QuotaError):
                 self._count_refusal(request, error.reason)
+            elif isinstance(error, ClientTooSlow):  # abort waits until the client reads, or the call is over otherwise
+                self._metrics.given_up.labels(self._catalog.label(request)).inc()
             elif code is grpc.StatusCode.INTERNAL:
                 self._log.error("failed", exc_info=error)
             status, trailing = status_of(mask(error))
@@ -106,8 +149,14 @@ class Guard(grpc.aio.ServerInterceptor):
             # request of megabytes would stay.
             del request
             _clear_frames(error)
-            await context.abort(code, status.message, (*trailing, (REQUEST_ID, call.request_id)))
+            try:
+                await context.abort(code, status.message, (*trailing, (REQUEST_ID, call.request_id)))
+            except (
+                grpc.aio.InternalError
+            ) as gone:  # the client left while its status waited behind what it did not read
+                raise asyncio.CancelledError from gone
         finally:
+            call.close()
             span.end(code.name, notes())
             self._end(rpc, CODES[code], time.perf_counter() - began, context.peer())
 
@@ -127,8 +176,7 @@ class Guard(grpc.aio.ServerInterceptor):
         self._flush_soon()
 
     def _admit(self, rpc: Rpc, request: object) -> None:
-        if isinstance(request, Malformed):
-            raise MalformedRequest("the bytes are not a message of the expected type, or a string in it is not UTF-8")
+        refuse_malformed(request)
         if rpc.ours and isinstance(request, Message):
             if self._stopping:
                 self._count_refusal(request, ShuttingDown.reason)
@@ -176,6 +224,10 @@ def _enter(span: RpcSpan, request_id: str) -> None:
     note(request_id=request_id)
     if span.context is not None:
         note(trace_id=span.context.trace_id, span_id=span.context.span_id)
+
+
+async def _no_such_method(*_: object) -> None:
+    raise UnknownMethod("no method of that name")
 
 
 async def _answer(behaviour: Behaviour, request: object, call: Call) -> object:

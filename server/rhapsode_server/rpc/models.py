@@ -21,8 +21,8 @@ class ModelService:
         return service(model_pb2.DESCRIPTOR.services_by_name["ModelService"], self)
 
     async def ListModels(self, _request: model_pb2.ListModelsRequest, _call: Call) -> model_pb2.ListModelsResponse:
-        """List every model, without vocabularies."""
-        models = [model_message(served, self._ground, self._config, tokens=False) for served in self._catalog.models]
+        """List every model that the client may use, without vocabularies."""
+        models = [model_message(served, self._ground, self._config, tokens=False) for served in self._catalog.usable]
         return model_pb2.ListModelsResponse(models=models)
 
     async def GetModel(self, request: model_pb2.GetModelRequest, _call: Call) -> model_pb2.GetModelResponse:

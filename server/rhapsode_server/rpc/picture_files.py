@@ -29,8 +29,6 @@ _FORMATS: Mapping[Format, tuple[str, ...]] = MappingProxyType(
         image_pb2.IMAGE_FORMAT_JPEG: ("JPEG",),
     }
 )
-# What Pillow raises on a file that is not what it claims to be.
-_BROKEN = (OSError, ValueError, SyntaxError, EOFError)
 _BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _TURNS: Mapping[int, Image.Transpose] = MappingProxyType(
     {
@@ -59,7 +57,9 @@ def read_file(picture: image_pb2.InputImage, spec: ImageSpec, field: str) -> tup
             return _fit(file, spec)
     except _BOMB as error:
         raise _too_many(field, "pixels", MOST_PIXELS) from error
-    except _BROKEN as error:
+    except (InvalidField, MemoryError):
+        raise
+    except Exception as error:  # Pillow raises anything at all on a file that is not what it claims to be
         raise InvalidField(field, f"must be a picture that can be read as {names}") from error
 
 

@@ -10,6 +10,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from rhapsode_server.rpc.call import Call
+from rhapsode_server.rpc.guarded import refuse_malformed
 from rhapsode_server.rpc.routes import Service
 
 _ALPHA = cast("ServiceDescriptor", reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"])
@@ -32,9 +33,18 @@ class Reflection:
 
     async def ServerReflectionInfo(self, requests: "AsyncIterator[Request]", call: Call) -> None:
         """Answer each question."""
-        answers: Any = self._inner.ServerReflectionInfo(requests, call)  # a generator, which its stubs do not say
+        answers: Any = self._inner.ServerReflectionInfo(
+            _sound(requests), call
+        )  # a generator, which its stubs do not say
         async for answer in answers:
             await call.write(answer)
+
+
+async def _sound(requests: "AsyncIterator[Request]") -> "AsyncIterator[Request]":
+    """The questions up to one that is none, for which it raises MalformedRequest: a stream is read beyond the guard."""
+    async for request in requests:
+        refuse_malformed(request)
+        yield request
 
 
 def _pool(services: Sequence[Service]) -> DescriptorPool:

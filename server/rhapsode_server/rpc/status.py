@@ -24,6 +24,7 @@ MASKED = errors.RhapsodeError("the server failed; its log says more under this r
 
 _CODES: tuple[tuple[type[errors.RhapsodeError], grpc.StatusCode], ...] = (
     (errors.ModelNotFound, grpc.StatusCode.NOT_FOUND),
+    (errors.UnknownMethod, grpc.StatusCode.UNIMPLEMENTED),
     (errors.Unsupported, grpc.StatusCode.FAILED_PRECONDITION),
     (errors.RequestError, grpc.StatusCode.INVALID_ARGUMENT),
     (errors.Unauthenticated, grpc.StatusCode.UNAUTHENTICATED),
@@ -58,7 +59,7 @@ def mask(error: Exception) -> errors.RhapsodeError:
 def status_of(error: errors.RhapsodeError) -> StatusWithMetadata:
     """The google.rpc.Status of an error, and the trailing metadata that goes beside it."""
     message = error.message.encode()[:LONGEST_MESSAGE].decode(errors="ignore")
-    pushback = next((delay for kind, delay in _PUSHBACK_MS if isinstance(error, kind)), None)
+    pushback = _pushback(error)
     status = Status(code=code_of(error).value[0], message=message)
     for detail in _details(error, message, pushback):
         packed = Any()
@@ -66,6 +67,13 @@ def status_of(error: errors.RhapsodeError) -> StatusWithMetadata:
         status.details.append(packed)
     trailing: tuple[tuple[str, str | bytes], ...] = (("grpc-status-details-bin", status.SerializeToString()),)
     return status, trailing if pushback is None else (*trailing, (PUSHBACK, str(pushback)))
+
+
+def _pushback(error: errors.RhapsodeError) -> int | None:
+    """Milliseconds after which a client should send the same request again; None where it should not."""
+    if isinstance(error, errors.Refusal) and error.seconds is not None:
+        return round(error.seconds * 1000)
+    return next((delay for kind, delay in _PUSHBACK_MS if isinstance(error, kind)), None)
 
 
 def _details(error: errors.RhapsodeError, message: str, pushback: int | None) -> Iterator[Message]:

@@ -98,13 +98,17 @@ class TextService:
         served = self._find(request.model)
         reply = TokenizeReply(served, self._config)
         for place, given in enumerate(request.inputs):
-            await self._reading.read(len(given.text), partial(reply.take, given, f"inputs[{place}]"))
+            await self._reading.read(
+                len(given.text), served.loaded.name, partial(reply.take, given, f"inputs[{place}]")
+            )
             await asyncio.sleep(0)
         note(items=reply.tokens)
         return reply.message
 
     async def _job(self, asked: text_pb2.TextGeneration, served: Served) -> TextJob:
-        return await self._reading.read(len(asked.text), partial(text_job, asked, served, self._config))
+        return await self._reading.read(
+            len(asked.text), served.loaded.name, partial(text_job, asked, served, self._config)
+        )
 
     async def _best(
         self, asked: text_pb2.TextGeneration, job: TextJob, served: Served, call: Call
@@ -126,7 +130,7 @@ class TextService:
         inputs: list[Scored] = []
         for place, given in enumerate(request.inputs):
             reading = partial(convert_score.scored, given, f"inputs[{place}]", served, self._config)
-            inputs.append(await self._reading.read(len(given.text), reading))
+            inputs.append(await self._reading.read(len(given.text), served.loaded.name, reading))
             await asyncio.sleep(0)
         return convert_score.score_job(request, inputs, served, self._config)
 

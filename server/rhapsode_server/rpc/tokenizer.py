@@ -26,11 +26,15 @@ class Tokenizer:
         longest = max(map(len, self._pieces), default=0)
         self.longest_bytes = longest * len(_REPLACEMENT) if self._byte_level else longest
         """Bytes of the longest text that a token can be."""
+        # A token that was added to a byte-level vocabulary is looked for as it is written.
+        self._longest_cut = max(longest, *(len(text.encode()) for text in vocabulary.tokens), 1)
 
     def fewest(self, text: str) -> int:
         """Tokens that a text has at least, known without a look at it."""
-        # A tokenizer may leave out or join what it likes, so nothing is known of it.
-        return 0 if self._cutter else -(-len(text) // max(1, *self._lengths[:1]))
+        if self._cutter is None:
+            return -(-len(text) // max(1, *self._lengths[:1]))
+        # A tokenizer may leave out or join what it likes: of one that does, nothing is known.
+        return -(-len(text) // self._longest_cut) if self._cutter.keeps_all else 0
 
     def encode(self, text: str, field: str, most: int) -> tuple[int, ...]:
         """The first token ids of a text, at most `most` of them, so that no text takes longer than that.

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rhapsode_server.errors import ProviderError, RunFailed
+from rhapsode_server.errors import DeviceLost, ProviderError, RunFailed
 from rhapsode_server.runtime import probe
+from rhapsode_server.runtime.failures import brief
 from rhapsode_server.runtime.ort import ort
-from rhapsode_server.runtime.session import Session, brief
+from rhapsode_server.runtime.session import Session
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
@@ -94,7 +95,7 @@ class Runtime:
             missing = "" if provider == CPU else _preload()
             try:
                 probe.check(self._open(probe.graph(), provider, _FATAL_ONLY))
-            except RunFailed as error:
+            except (RunFailed, DeviceLost) as error:
                 return missing or error.message
         return ""
 
@@ -142,6 +143,8 @@ def _session_options(threads: int, severity: int) -> "ort.SessionOptions":
     # Batches change from run to run: a pattern would be planned and kept for every size that occurs.
     options.enable_mem_pattern = False
     options.use_deterministic_compute = True
+    # What was checked as ONNX must not be loaded as something else: the bytes may be valid in both formats.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     # A spinning thread takes its core from the models beside it.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")

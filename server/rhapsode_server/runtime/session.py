@@ -1,6 +1,5 @@
 """One ONNX graph that can be run: arrays in, arrays out."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rhapsode_server.errors import RunFailed
+from rhapsode_server.runtime.failures import failure
 
 if TYPE_CHECKING:
     from rhapsode_server.runtime.ort import ort
@@ -25,7 +25,6 @@ _DTYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
         "tensor(bool)": np.dtype(np.bool_),
     }
 )
-_LONGEST_REASON = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +43,11 @@ class Resident:
         self.value = value
 
     def numpy(self) -> NDArray[Any]:
-        """A copy in host memory."""
-        array: NDArray[Any] = self.value.numpy()
+        """A copy in host memory. Raises RunFailed or DeviceLost."""
+        try:
+            array: NDArray[Any] = self.value.numpy()
+        except Exception as error:  # as in a run
+            raise failure(error) from error
         return array
 
 
@@ -65,8 +67,9 @@ class Session:
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Run once: an array for each input by name, an array of its own for each output by name.
 
-        Raises RunFailed where an input is missing, unknown, of another type or shape, and where a node fails. The
-        session can be used again afterwards.
+        Raises RunFailed where an input is missing, unknown, of another type or shape, and where a node fails;
+        OutOfMemory where it asks for more than there is. The session can be used again afterwards, but not after
+        DeviceLost.
         """
         return self.resident().run(feeds, {}, tuple(self.outputs), ())[0]
 
@@ -119,7 +122,7 @@ class ResidentRuns:
             arrays = {name: value.numpy() for name, value in zip(outputs, given, strict=False)}
         except Exception as error:  # ONNX Runtime's errors have no common base below Exception
             self._binding, self._bound = self._inner.io_binding(), {}
-            raise RunFailed(f"the graph could not be run: {brief(error)}") from error
+            raise failure(error) from error
         return arrays, {name: Resident(value) for name, value in zip(staying, given[len(outputs) :], strict=True)}
 
     def _bind(self, inputs: Mapping[str, NDArray[Any]] | Mapping[str, Resident]) -> None:
@@ -141,14 +144,6 @@ class ResidentRuns:
         for name, values in feeds.items():
             if values.dtype != self.inputs[name].dtype:
                 raise RunFailed(f"input {name} is {self.inputs[name].dtype}, it was given {values.dtype}")
-
-
-def brief(error: Exception) -> str:
-    """ONNX Runtime's message without paths and C++ signatures, at most 200 characters: fit for a log or a reply."""
-    text = re.sub(r"(?<!\w)/\S+", "", str(error).split("Status Message:")[-1])
-    text = re.sub(r"\[ONNXRuntimeError\] : \d+ : ", "", text)
-    text = re.sub(r"(const )?[\w:*&<>]+ onnxruntime::[\w:<>]+\([^)]*\)( const)?( \[with [^\]]*\])?", "", text)
-    return " ".join(text.split())[:_LONGEST_REASON] or type(error).__name__
 
 
 def _infos(nodes: "list[ort.NodeArg]") -> Mapping[str, TensorInfo]:

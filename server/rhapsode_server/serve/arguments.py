@@ -2,6 +2,10 @@
 
 from rhapsode_server.config import Config
 
+ADMIN_CONNECTIONS = 64  # operators, and probes, each of which has one for a moment
+ADMIN_STREAMS = 16
+ADMIN_BYTES = 1 << 20
+
 
 def channel_arguments(config: Config) -> list[tuple[str, int]]:
     """What gRPC's core is told: it leaves most caps open, and some defaults keep a dead client for minutes."""
@@ -27,6 +31,17 @@ def channel_arguments(config: Config) -> list[tuple[str, int]]:
         ("grpc.max_metadata_size", 8192),
         ("grpc.absolute_max_metadata_size", 16_384),
     ]
+
+
+def admin_arguments(config: Config) -> list[tuple[str, int]]:
+    """The same with caps of their own: what the models' clients may have says nothing of operators."""
+    caps = {
+        "grpc.so_reuseport": 0,
+        "grpc.max_concurrent_streams": ADMIN_STREAMS,
+        "grpc.max_allowed_incoming_connections": ADMIN_CONNECTIONS,
+        "grpc.max_receive_message_length": ADMIN_BYTES,
+    }
+    return [(name, caps.get(name, value)) for name, value in channel_arguments(config)]
 
 
 def _milliseconds(seconds: float) -> int:

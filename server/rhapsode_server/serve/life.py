@@ -1,16 +1,14 @@
-"""A server's life in file order: load, start, serve, stop."""
+"""A server's life in file order: start, serve, stop."""
 
 import asyncio
-import socket
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
 from importlib.metadata import version
 
 import grpc
 
 from rhapsode_server.config import Config
 from rhapsode_server.engine.outbox import Pace
-from rhapsode_server.errors import ConfigError
+from rhapsode_server.observe.connections import ConnectionMetrics
 from rhapsode_server.observe.endpoint import Endpoint, fresh_registry, open_endpoint
 from rhapsode_server.observe.log_metrics import LogMetrics
 from rhapsode_server.observe.logs import Log
@@ -21,11 +19,12 @@ from rhapsode_server.observe.rpcs import RpcMetrics
 from rhapsode_server.observe.traces import NO_TRACES, Traces
 from rhapsode_server.observe.traces_settings import TracesSettings
 from rhapsode_server.observe.workers import WorkerMetrics
-from rhapsode_server.repository import registry
-from rhapsode_server.repository.registry import Batching, LoadedModel, Registry
-from rhapsode_server.rpc.catalog import Catalog
+from rhapsode_server.repository.registry import Registry
+from rhapsode_server.rpc.admin import AdminService, Premises
+from rhapsode_server.rpc.catalog import AnyDriver, Catalog
 from rhapsode_server.rpc.convert_models import Ground
 from rhapsode_server.rpc.darkroom import Darkroom
+from rhapsode_server.rpc.gate import Gate
 from rhapsode_server.rpc.health import Health
 from rhapsode_server.rpc.image import ImageService
 from rhapsode_server.rpc.interceptors import Guard
@@ -33,70 +32,35 @@ from rhapsode_server.rpc.models import ModelService
 from rhapsode_server.rpc.reflection import Reflection
 from rhapsode_server.rpc.routes import Service
 from rhapsode_server.rpc.text import TextService
-from rhapsode_server.runtime.providers import CPU, Runtime, RuntimeOptions
+from rhapsode_server.runtime.providers import Runtime
+from rhapsode_server.serve.access import read_access, share_of
+from rhapsode_server.serve.access_watch import AccessWatch
+from rhapsode_server.serve.admin import AdminPlane
 from rhapsode_server.serve.arguments import channel_arguments
-from rhapsode_server.serve.lag import watch_lag
-from rhapsode_server.serve.port import check_free
-from rhapsode_server.serve.processors import share
-from rhapsode_server.serve.tls import Tls, read_tls
+from rhapsode_server.serve.fate import Fate
+from rhapsode_server.serve.lag import RecentLag, watch_lag
+from rhapsode_server.serve.listening import bind
+from rhapsode_server.serve.process import SLACK
+from rhapsode_server.serve.rotation import Rotation
+from rhapsode_server.serve.tls import read_tls
+from rhapsode_server.serve.watchdog import Watchdog, watching
+from rhapsode_server.serve.watching import Watch
 from rhapsode_server.serve.wish import wish_to_stop
 
 LAST_WORDS = 2.0  # seconds beyond the grace in which requests that are cut off still get their status
-
-
-def load(config: Config, log: Log) -> tuple[Runtime, Registry]:
-    """Choose where to run; read, verify and warm up every model. Raises StartupError."""
-    read_tls(config)  # what is wrong with it should not be said after a minute of loading
-    options = RuntimeOptions(
-        provider=config.provider,
-        device=config.device,
-        gpu_memory_limit=config.gpu_memory_limit or None,
-        threads=config.threads or share(),
-        require_gpu=config.require_gpu,
-    )
-    runtime = Runtime(options)
-    log.info(
-        "runtime",
-        provider=runtime.placement.provider,
-        fallback_reason=runtime.placement.fallback_reason,
-        onnxruntime=runtime.version,
-        threads=options.threads,
-    )
-
-    def tell(model: LoadedModel) -> None:
-        log.info(
-            "model loaded",
-            model=model.name,
-            model_version=model.version,
-            fingerprint=model.fingerprint,
-            batch_invariant=model.batch_invariant,
-            form=model.form,
-            duration_ms=round(model.load_seconds * 1000, 3),
-        )
-        if model.unfused_reason:
-            log.warning("steps not fused", model=model.name, model_version=model.version, reason=model.unfused_reason)
-
-    return runtime, registry.load(config.models, runtime, _batching(config, runtime), tell)
-
-
-def _batching(config: Config, runtime: Runtime) -> Batching:
-    """Take the settings; a GPU is given batches of one size, because it chooses its algorithms by their shape.
-
-    Raises ConfigError where a size is larger than any batch.
-    """
-    sizes = tuple(int(word) for word in config.batch_buckets.split(",") if word)
-    if any(size > config.max_batch for size in sizes):
-        raise ConfigError(f"--batch-buckets: no batch is larger than --max-batch, {config.max_batch}")
-    if not sizes and runtime.placement.provider != CPU:
-        sizes = (config.max_batch,)
-    return Batching(config.max_batch, config.run_steps, config.run_budget_ms / 1000, sizes, config.step_form)
 
 
 class Server:
     """A server of loaded models. Lives in one event loop; starts once, stops once."""
 
     def __init__(
-        self, config: Config, runtime: Runtime, models: Registry, log: Log, traces: Traces = NO_TRACES
+        self,
+        config: Config,
+        runtime: Runtime,
+        models: Registry,
+        log: Log,
+        traces: Traces = NO_TRACES,
+        wish: Callable[[], object] = lambda: None,
     ) -> None:
         self._config = config
         self._traces = traces
@@ -105,37 +69,57 @@ class Server:
         self._metrics = Metrics(self.registry)
         traces.count_losses(self._metrics.spans_lost)
         self._rpc_metrics = RpcMetrics(self.registry)
+        self._connections = ConnectionMetrics(self.registry, config.max_connections)
         WorkerMetrics(self.registry).workers.set(1)
         LogMetrics(self.registry, log)
-        self._catalog = Catalog(models, config, self._metrics, traces)
+        self.catalog = Catalog(models, config, self._metrics, traces, lambda *news: self.fate.feel(*news))
+        self.fate: Fate
+        self._wish = wish
         self._darkroom = Darkroom(Pace(config.flush_tokens, config.flush_interval_ms / 1000), self._metrics, traces)
         self._ground = Ground(runtime.placement.provider, runtime.placement.fallback_reason, runtime.version)
         self._tls = read_tls(config)
+        self._rotation: Rotation | None = None
+        self._watches: list[Watch] = []
+        self._gate = Gate(read_access(config), share_of(config))
+        failures = self._metrics.access_reload_failures
+        self._access = AccessWatch(config, self._gate, self._names, log, failures.inc)
+        self._recent_lag = RecentLag(self._metrics.loop_lag.observe)
         self._health: Health
         self._guard: Guard
         self._grpc: grpc.aio.Server
+        self._admin: AdminPlane | None = None
         self._endpoint: Endpoint | None = None
         self._lag: asyncio.Task[None]
         self.address = config.address
+        self.admin_address = ""
         self.metrics_address = ""
 
     async def start(self) -> None:
         """Drive the models and listen. Raises ConfigError where an address cannot be had."""
+        self._keep_credentials()
         services = self._services()
-        self._guard = Guard(services, self._catalog, self._metrics, self._rpc_metrics, self._log, self._traces)
+        self.fate = Fate(self.catalog, self._health, self._log, self._wish)
+        self._guard = self._guard_of(services)
         self._grpc = grpc.aio.server(interceptors=[self._guard], options=channel_arguments(self._config))
         self._grpc.add_generic_rpc_handlers([each.handler() for each in services])
-        self.address = _bind(self._grpc, self._config.address, self._tls, shared=self._config.workers > 1)
+        self.address = bind(self._grpc, self._config.address, self._credentials(), shared=self._config.workers > 1)
         self._traces.listens(self.address)
+        self._connections.listens(self.address)
+        self._open_admin()
         if self._config.metrics_address:
             self._endpoint = open_endpoint(self._config.metrics_address, self.registry)
             self.metrics_address = self._endpoint.address
         self._describe()
-        self._catalog.start()
+        self.catalog.start()
         loop = asyncio.get_running_loop()
+        self._metrics.ready.set_function(lambda: self._health.ready)
         self._metrics.loop_tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
-        self._lag = asyncio.create_task(watch_lag(self._metrics.loop_lag.observe))
+        self._lag = asyncio.create_task(watch_lag(self._recent_lag.add))
+        for watch in self._watches:
+            watch.start()
         await self._grpc.start()
+        if self._admin:
+            await self._admin.start()
 
     def counted(self) -> Iterable[Family]:
         """Give the families of its metrics, as they are now."""
@@ -144,7 +128,8 @@ class Server:
     def say_ready(self) -> None:
         """Log that it serves, and where."""
         tls = bool(self._config.tls_certificate)
-        self._log.info("ready", address=self.address, metrics_address=self.metrics_address, tls=tls)
+        admin = {"admin_address": self.admin_address} if self.admin_address else {}
+        self._log.info("ready", address=self.address, metrics_address=self.metrics_address, tls=tls, **admin)
 
     async def stop(self) -> None:
         """Go without losing a request that can still be finished.
@@ -160,12 +145,17 @@ class Server:
         self._log.info("stopping", grace=self._config.grace)
         stopping = asyncio.create_task(self._grpc.stop(self._config.grace + LAST_WORDS))
         await asyncio.wait([stopping], timeout=self._config.grace)
-        await self._catalog.stop()
+        await self.catalog.stop()
         await stopping
         await self._close()
         self._log.info("stopped")
 
     async def _close(self) -> None:
+        if self._admin:
+            await self._admin.close()
+        self._access.close()
+        for watch in self._watches:
+            watch.close()
         self._lag.cancel()
         await asyncio.gather(self._lag, return_exceptions=True)
         self._darkroom.close()
@@ -175,24 +165,54 @@ class Server:
 
     def _services(self) -> Sequence[Service]:
         ours = [
-            TextService(self._catalog, self._config, self._metrics).service(),
-            ImageService(self._catalog, self._config, self._darkroom).service(),
-            ModelService(self._catalog, self._config, self._ground).service(),
+            TextService(self.catalog, self._config, self._metrics).service(),
+            ImageService(self.catalog, self._config, self._darkroom).service(),
+            ModelService(self.catalog, self._config, self._ground).service(),
         ]
-        models = (served.loaded.name for served in self._catalog.models)
-        self._health = Health([*(each.name for each in ours), *models])
+        self._health = Health((each.name for each in ours), self._names)
         told = [*ours, self._health.service()]
         return [*told, *Reflection(told).services()]
+
+    @property
+    def _names(self) -> frozenset[str]:
+        return frozenset(served.loaded.name for served in self.catalog.models)
+
+    def _guard_of(self, services: Sequence[Service]) -> Guard:
+        reporting = (self._metrics, self._rpc_metrics, self._log, self._traces)
+        return Guard(services, self.catalog, *reporting, self._gate, self._config.stall_timeout)
+
+    def _open_admin(self) -> None:
+        if not self._config.admin_address:
+            return
+        premises = Premises(
+            version("rhapsode"),
+            self.catalog,
+            self._health,
+            self._rpc_metrics,
+            self._log,
+            self._recent_lag.most,
+            lambda: self._rotation.expires if self._rotation else None,
+            [each for each in (self._rotation, self._access.rotation) if each],
+        )
+        services = [AdminService(premises).service(), self._health.service()]
+        self._admin = AdminPlane.on(self._config, services, self._guard_of, self._credentials())
+        self.admin_address = self._admin.address
+
+    def _keep_credentials(self) -> None:
+        """Show the certificate that there is, ask for the credentials that are good, and those that come after them."""
+        self._access.start()
+        if self._tls:
+            self._rotation = Rotation(self._config, self._tls, self._metrics, self._log)
+            self._watches.append(Watch(self._rotation.paths, self._rotation.reload))
+
+    def _credentials(self) -> grpc.ServerCredentials | None:
+        return self._rotation.credentials() if self._rotation else None
 
     def _describe(self) -> None:
         ground = self._ground
         fallback = bool(ground.fallback_reason)
-        if self._tls:
-            self._metrics.certificate_expiry.set(self._tls.expires.timestamp())
-            for doubt in self._tls.doubts(datetime.now(UTC)):
-                self._log.warning("certificate", reason=doubt)
         self._metrics.started(version("rhapsode"), ground.onnxruntime, grpc.__version__, ground.provider, fallback)
-        for served in self._catalog.models:
+        for served in self.catalog.models:
             model = served.loaded
             self._metrics.loaded(
                 model.name, model.version, model.digest, model.fingerprint, ground.provider, model.load_seconds
@@ -210,49 +230,26 @@ async def serve(
     log: Log,
     tracing: TracesSettings | None = None,
     on_ready: Callable[[Server, asyncio.Event], object] = _say_ready,
-) -> None:
+) -> int:
     """Serve until SIGTERM or SIGINT, then stop gracefully; a second signal ends the process at once.
+
+    Stops also where only a restart helps: the exit status is then not 0.
 
     `on_ready` is called in the event loop once it serves, with an event that wishes for the end as a signal does.
     """
     with wish_to_stop(log) as asked:
         loop = asyncio.get_running_loop()
         traces = open_traces(tracing, version("rhapsode"), log, loop.call_soon_threadsafe)
-        server = Server(config, runtime, models, log, traces)
+        server = Server(config, runtime, models, log, traces, asked.set)
         await server.start()
         on_ready(server, asked)
-        await asked.wait()
-        await server.stop()
+        with watching(_watchdog(server, config, log)):
+            await asked.wait()
+            await server.stop()
+        return server.fate.exit_code
 
 
-def _bind(server: grpc.aio.Server, address: str, tls: Tls | None, *, shared: bool) -> str:
-    """Listen, and say where: port 0 becomes the port that was found. A `shared` port is held by the supervisor."""
-    if _answers(address):
-        raise ConfigError(f"address {address} cannot be listened on: another process does")
-    if not shared:
-        check_free(address)
-    try:
-        port = server.add_secure_port(address, _credentials(tls)) if tls else server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise ConfigError(f"address {address} cannot be listened on") from error
-    return address if address.startswith("unix") else f"{address.rpartition(':')[0]}:{port}"
-
-
-def _credentials(tls: Tls) -> grpc.ServerCredentials:
-    """For gRPC: clients must show a certificate of their own where it is said whose (mutual TLS)."""
-    return grpc.ssl_server_credentials(
-        [(tls.key, tls.chain)], tls.client_ca, require_client_auth=tls.client_ca is not None
-    )
-
-
-def _answers(address: str) -> bool:
-    """Whether somebody listens on this unix socket; gRPC would take its path away without a word."""
-    if not address.startswith("unix:"):
-        return False
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(1)
-        try:
-            probe.connect(address.removeprefix("unix:").removeprefix("//"))
-        except OSError:
-            return False
-    return True
+def _watchdog(server: Server, config: Config, log: Log) -> Watchdog[AnyDriver]:
+    drivers, stop = list(server.catalog.drivers()), config.drain_delay + config.grace + SLACK
+    call = asyncio.get_running_loop().call_soon_threadsafe
+    return Watchdog(drivers, server.fate.hung, config.run_timeout, stop, log, call)

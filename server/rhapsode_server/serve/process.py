@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+_DRIVES = "drive-"  # begins the names of the threads that drive models
 PATIENCE = 5.0  # seconds that threads which will not end may delay the end of the process
 # Seconds beyond drain delay and grace in which every stop is done: requests that are cut off get their status (2),
 # the last spans are sent (4), threads that will not end are left behind (PATIENCE).
@@ -22,13 +23,13 @@ def prepare() -> None:
     _fill_descriptors()
 
 
-def run_alone(serving: Coroutine[Any, Any, None]) -> None:
-    """Run what serves until it ends, as all that this process does from now on."""
+def run_alone(serving: Coroutine[Any, Any, int]) -> int:
+    """Run what serves until it ends, as all that this process does from now on: the exit status."""
     warnings.filterwarnings("ignore", module="PIL")  # whatever it finds odd in a client's file is no news of ours
     _rest_collector()
     _give_back_memory()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(serving)
+        return runner.run(serving)
 
 
 def leave(code: int) -> None:
@@ -36,6 +37,8 @@ def leave(code: int) -> None:
     watchdog = threading.Timer(PATIENCE, _leave, (code,))
     watchdog.daemon = True
     watchdog.start()
+    if any(thread.name.startswith(_DRIVES) for thread in threading.enumerate()):
+        _leave(code)  # a thread that comes back from ONNX Runtime while Python ends would abort the process
     sys.exit(code)
 
 

@@ -58,7 +58,7 @@ class Tls:
 def read_tls(config: Config) -> Tls | None:
     """Read the files that the settings name; None where they name none.
 
-    Raises ConfigError for a file that cannot be read, is not what it should be, or is of no use alone.
+    Raises ConfigError for files that cannot be read, are not what they should be, or are of no use alone; a line each.
     """
     if not config.tls_certificate and not config.tls_key:
         if config.tls_client_ca:
@@ -66,18 +66,27 @@ def read_tls(config: Config) -> Tls | None:
         return None
     if not config.tls_certificate or not config.tls_key:
         raise ConfigError("--tls-certificate and --tls-key: one is of no use without the other")
-    chain, certificates = _read("--tls-certificate", config.tls_certificate, x509.load_pem_x509_certificates)
-    key, private = _read("--tls-key", config.tls_key, _private_key)
-    own = certificates[0]
-    if private.public_key() != own.public_key():
-        raise ConfigError("--tls-key: is not that of the first certificate in --tls-certificate, the server's own")
-    linked = all(one.issuer == other.subject for one, other in pairwise(certificates))
-    client_ca = _client_ca(config.tls_client_ca)
-    return Tls(chain, key, client_ca, own.not_valid_after_utc, own.not_valid_before_utc, linked)
+    wrong: list[str] = []
+    chain = _try("--tls-certificate", config.tls_certificate, x509.load_pem_x509_certificates, wrong)
+    key = _try("--tls-key", config.tls_key, _private_key, wrong)
+    client_ca = _try("--tls-client-ca", config.tls_client_ca, x509.load_pem_x509_certificates, wrong)
+    if chain and key and key[1].public_key() != chain[1][0].public_key():
+        wrong.append("--tls-key: is not that of the first certificate in --tls-certificate, the server's own")
+    if wrong or not chain or not key:
+        raise ConfigError("\n".join(wrong))
+    own = chain[1][0]
+    linked = all(one.issuer == other.subject for one, other in pairwise(chain[1]))
+    ends, begins = own.not_valid_after_utc, own.not_valid_before_utc
+    return Tls(chain[0], key[0], client_ca[0] if client_ca else None, ends, begins, linked)
 
 
-def _client_ca(path: str) -> bytes | None:
-    return _read("--tls-client-ca", path, x509.load_pem_x509_certificates)[0] if path else None
+def _try(flag: str, path: str, parse: Callable[[bytes], ReadT], wrong: list[str]) -> tuple[bytes, ReadT] | None:
+    """What `_read` gives; None where no file is named, or where something is wrong, which is added to the rest."""
+    try:
+        return _read(flag, path, parse) if path else None
+    except ConfigError as error:
+        wrong.append(error.message)
+        return None
 
 
 def _read(flag: str, path: str, parse: Callable[[bytes], ReadT]) -> tuple[bytes, ReadT]:

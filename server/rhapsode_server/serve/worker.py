@@ -15,7 +15,7 @@ from typing import TypeAlias, cast
 from rhapsode_server.errors import ConfigError, StartupError
 from rhapsode_server.observe.logs import open_log
 from rhapsode_server.observe.merge import Family
-from rhapsode_server.serve import life
+from rhapsode_server.serve import life, loading
 from rhapsode_server.serve.messages import Command, Failed, Order, Serving, Upwards, Word
 from rhapsode_server.serve.process import SLACK, leave, run_alone
 from rhapsode_server.serve.wish import nothing_to_lose
@@ -38,9 +38,9 @@ def run(order: Order, line: Upwards) -> int:
     listener.start()
     try:
         with nothing_to_lose():
-            runtime, models = life.load(config, log)
+            runtime, models = loading.load(config, log)
             on_ready = partial(listener.serving, frozenset(model.fingerprint for model in models.models))
-            run_alone(life.serve(config, runtime, models, log, order.tracing, on_ready))
+            code = run_alone(life.serve(config, runtime, models, log, order.tracing, on_ready))
             listener.tell()
     except StartupError as error:
         wrong_option = isinstance(error, ConfigError)
@@ -48,7 +48,7 @@ def run(order: Order, line: Upwards) -> int:
         return 2 if wrong_option else 1
     finally:
         log.close()
-    return 0
+    return code
 
 
 class Listener(Thread):

@@ -69,7 +69,7 @@ func main() {
 		return read(texts, generation, enough)
 	}
 	const never = 1 << 30
-	whole, cancelled := ask(64, nil, never, nil), ask(1_000_000, nil, 8, nil)
+	whole, cancelled := ask(64, nil, never, nil), ask(50_000, nil, 8, nil)
 	resumed := ask(uint32(len(cancelled.TokenIDs))+64, cancelled.TokenIDs, never, nil)
 	tooMuch := float32(1.5)
 	refused := ask(64, nil, never, &rhapsode.Sampling{TopP: &tooMuch})

@@ -37,7 +37,7 @@ async function read(changes, enough = Infinity) {
 }
 
 const whole = await read({ stopping: { max_tokens: 64 } })
-const cancelled = await read({ stopping: { max_tokens: 1_000_000 } }, 8)
+const cancelled = await read({ stopping: { max_tokens: 50_000 } }, 8)
 const received_token_ids = cancelled.token_ids
 const resumed = await read({ stopping: { max_tokens: received_token_ids.length + 64 }, received_token_ids })
 const refused = await read({ sampling: { top_p: 1.5 } })

@@ -7,8 +7,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from rhapsode_client.channel import DEFAULT_ADDRESS
-from rhapsode_client.cli.options import Address, AsJson, ModelName, Timeout, TlsRoots
+from rhapsode_client.cli.connection import DEFAULT_CONNECTION, Connection
+from rhapsode_client.cli.options import AsJson, ModelName, Timeout
 from rhapsode_client.cli.prompt import read_texts
 from rhapsode_client.cli.score import shown
 from rhapsode_client.cli.session import session
@@ -27,9 +27,8 @@ def classify(
     texts: Texts = None,
     top: Top = 3,
     as_json: AsJson = False,
-    address: Address = DEFAULT_ADDRESS,
     timeout: Timeout = None,
-    tls_ca: TlsRoots = None,
+    connection: Connection = DEFAULT_CONNECTION,
 ) -> None:
     """Say of which class texts are, by a critic of texts.
 
@@ -39,7 +38,7 @@ def classify(
     - `rhapsode classify headlines-critic "Senate passes budget" --json | jq .class_probabilities`
     """
     given = read_texts(texts, "classify")
-    with session(address, tls_ca) as client:
+    with session(connection) as client:
         result = client.classify_text(model, given, timeout=timeout)
         if as_json:
             _write(result, given)

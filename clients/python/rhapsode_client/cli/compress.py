@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from rhapsode_client.channel import DEFAULT_ADDRESS
+from rhapsode_client.cli.connection import DEFAULT_CONNECTION, Connection
 from rhapsode_client.cli.files import format_of, save
-from rhapsode_client.cli.options import Address, AsJson, ModelName, Timeout, TlsRoots
+from rhapsode_client.cli.options import AsJson, ModelName, Timeout
 from rhapsode_client.cli.session import session
 from rhapsode_client.cli.terminal import note, write_json
 
@@ -31,9 +31,8 @@ def compress(
     file: PictureFile,
     out: CodeOut = None,
     as_json: AsJson = False,
-    address: Address = DEFAULT_ADDRESS,
     timeout: Timeout = None,
-    tls_ca: TlsRoots = None,
+    connection: Connection = DEFAULT_CONNECTION,
 ) -> None:
     """Write a picture as a model's code of few bytes.
 
@@ -44,7 +43,7 @@ def compress(
     - `rhapsode compress faces-codec face.png --out face.rhc`
     """
     path = out or file.with_suffix(SUFFIX)
-    with session(address, tls_ca) as client:
+    with session(connection) as client:
         (code,) = client.compress_images(model, [file], timeout=timeout)
         save(path, code.payload)
         if as_json:
@@ -59,9 +58,8 @@ def decompress(
     file: CodeFile,
     out: PictureOut = None,
     as_json: AsJson = False,
-    address: Address = DEFAULT_ADDRESS,
     timeout: Timeout = None,
-    tls_ca: TlsRoots = None,
+    connection: Connection = DEFAULT_CONNECTION,
 ) -> None:
     """Make the picture of a code again, with the model that wrote it.
 
@@ -71,7 +69,7 @@ def decompress(
     """
     path = out or file.with_name(f"{file.name}.png")  # never the name of the picture that was compressed
     form = format_of(path)
-    with session(address, tls_ca) as client:
+    with session(connection) as client:
         result = client.decompress_images(model, [file.read_bytes()], format=form, timeout=timeout)
         (picture,) = result.pictures
         save(path, picture.data)

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from rhapsode_client.channel import DEFAULT_ADDRESS
+from rhapsode_client.cli.connection import DEFAULT_CONNECTION, Connection
 from rhapsode_client.cli.images import SHEETS
 from rhapsode_client.cli.morph import keyframe
-from rhapsode_client.cli.options import Address, AsJson, ClassName, ModelName, Scale, Timeout, TlsRoots, image_class
+from rhapsode_client.cli.options import AsJson, ClassName, ModelName, Scale, Timeout, image_class
 from rhapsode_client.cli.session import session, title
 from rhapsode_client.cli.sheet import Labelled, contact_sheet
 from rhapsode_client.cli.terminal import note, write_json
@@ -37,9 +37,8 @@ def edit(
     class_name: ClassName = None,
     scale: Scale = None,
     as_json: AsJson = False,
-    address: Address = DEFAULT_ADDRESS,
     timeout: Timeout = None,
-    tls_ca: TlsRoots = None,
+    connection: Connection = DEFAULT_CONNECTION,
 ) -> None:
     """Add attributes to pictures or take them away, and show each picture before and after on one sheet.
 
@@ -54,7 +53,7 @@ def edit(
     options: EditOptions = {}
     if (chosen := image_class(class_name)) is not None:
         options["image_class"] = chosen
-    with session(address, tls_ca) as client:
+    with session(connection) as client:
         served = client.model(model, timeout=timeout)
         edits = chosen_edits(served, add or (), remove or (), strength)
         both: list[Keyframe] = [each for point in points for each in (point, Edited(point, edits))]

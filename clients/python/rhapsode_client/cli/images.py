@@ -5,19 +5,9 @@ from typing import Annotated
 
 import typer
 
-from rhapsode_client.channel import DEFAULT_ADDRESS
+from rhapsode_client.cli.connection import DEFAULT_CONNECTION, Connection
 from rhapsode_client.cli.diffusion import Eta, Guidance, Sampler, diffusion_options
-from rhapsode_client.cli.options import (
-    Address,
-    AsJson,
-    ClassName,
-    ModelName,
-    Scale,
-    Seed,
-    Timeout,
-    TlsRoots,
-    image_class,
-)
+from rhapsode_client.cli.options import AsJson, ClassName, ModelName, Scale, Seed, Timeout, image_class
 from rhapsode_client.cli.pictures import Labels, save_each, save_preview, save_sheet
 from rhapsode_client.cli.seeds import seed_list
 from rhapsode_client.cli.session import session
@@ -78,9 +68,8 @@ def images(
     out: Out = None,
     out_dir: OutDir = None,
     as_json: AsJson = False,
-    address: Address = DEFAULT_ADDRESS,
     timeout: Timeout = None,
-    tls_ca: TlsRoots = None,
+    connection: Connection = DEFAULT_CONNECTION,
 ) -> None:
     """Draw pictures.
 
@@ -107,7 +96,7 @@ def images(
         if out_dir is not None:
             save_preview(preview, stream.started, labels, out_dir, as_json=as_json)
 
-    with session(address, tls_ca) as client:
+    with session(connection) as client:
         options["format"] = file_format or ImageFormat.PNG
         if way is not None:
             options |= way_options(client.model(model), way)

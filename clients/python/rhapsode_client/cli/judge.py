@@ -10,8 +10,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from rhapsode_client.channel import DEFAULT_ADDRESS
-from rhapsode_client.cli.options import Address, AsJson, ModelName, Timeout, TlsRoots
+from rhapsode_client.cli.connection import DEFAULT_CONNECTION, Connection
+from rhapsode_client.cli.options import AsJson, ModelName, Timeout
 from rhapsode_client.cli.session import session
 from rhapsode_client.cli.terminal import results, write_json
 from rhapsode_client.types import ImageScore, ImageScoresResult
@@ -25,9 +25,8 @@ def judge(
     files: Files,
     top: Top = 3,
     as_json: AsJson = False,
-    address: Address = DEFAULT_ADDRESS,
     timeout: Timeout = None,
-    tls_ca: TlsRoots = None,
+    connection: Connection = DEFAULT_CONNECTION,
 ) -> None:
     """Say how real pictures are, of which class they are likely, and how unlike the training pictures.
 
@@ -40,7 +39,7 @@ def judge(
     - `rhapsode judge digits-critic out/*.png`
     - `rhapsode judge faces-vae me.png --json | jq .anomaly`
     """
-    with session(address, tls_ca) as client:
+    with session(connection) as client:
         result = client.score_images(model, files, timeout=timeout)
         classes = client.model(f"{result.model}@{result.version}", timeout=timeout).classes
         if as_json:

@@ -10,6 +10,7 @@ import typer
 
 from rhapsode_client.cli.classify import classify
 from rhapsode_client.cli.compress import compress, decompress
+from rhapsode_client.cli.connection import connected
 from rhapsode_client.cli.edit import edit
 from rhapsode_client.cli.images import images
 from rhapsode_client.cli.judge import judge
@@ -63,7 +64,7 @@ def build() -> typer.Typer:
     texts = (text, score, classify, tokenize, music)
     pictures = (images, judge, morph, edit, compress, decompress, transform)
     for command in (models, *texts, *pictures):
-        app.command()(command)
+        app.command()(connected(command))
     return app
 
 

@@ -7,8 +7,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from rhapsode_client.channel import DEFAULT_ADDRESS
-from rhapsode_client.cli.options import Address, AsJson, Timeout, TlsRoots
+from rhapsode_client.cli.connection import DEFAULT_CONNECTION, Connection
+from rhapsode_client.cli.options import AsJson, Timeout
 from rhapsode_client.cli.session import session, title
 from rhapsode_client.cli.terminal import results, write_json
 from rhapsode_client.types import ImageSpec, Metric, Model, ModelKind
@@ -17,9 +17,8 @@ from rhapsode_client.types import ImageSpec, Metric, Model, ModelKind
 def models(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Describe this model.")] = None,
     as_json: AsJson = False,
-    address: Address = DEFAULT_ADDRESS,
     timeout: Timeout = 30.0,
-    tls_ca: TlsRoots = None,
+    connection: Connection = DEFAULT_CONNECTION,
 ) -> None:
     """List the models that are served, or describe one.
 
@@ -29,7 +28,7 @@ def models(
     - `rhapsode models faces-vae`
     - `rhapsode models --json | jq -r .name`
     """
-    with session(address, tls_ca) as client:
+    with session(connection) as client:
         found = client.models(timeout=timeout) if name is None else (client.model(name, timeout=timeout),)
         if as_json:
             for model in found:

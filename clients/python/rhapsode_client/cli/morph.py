@@ -5,18 +5,9 @@ from typing import Annotated
 
 import typer
 
-from rhapsode_client.channel import DEFAULT_ADDRESS
 from rhapsode_client.cli.animation import SUFFIXES, save_animation
-from rhapsode_client.cli.options import (
-    Address,
-    AsJson,
-    ClassName,
-    ModelName,
-    Scale,
-    Timeout,
-    TlsRoots,
-    image_class,
-)
+from rhapsode_client.cli.connection import DEFAULT_CONNECTION, Connection
+from rhapsode_client.cli.options import AsJson, ClassName, ModelName, Scale, Timeout, image_class
 from rhapsode_client.cli.session import session
 from rhapsode_client.cli.sheet import scaled
 from rhapsode_client.cli.terminal import note, progress, write_json
@@ -52,9 +43,8 @@ def morph(
     class_name: ClassName = None,
     scale: Scale = None,
     as_json: AsJson = False,
-    address: Address = DEFAULT_ADDRESS,
     timeout: Timeout = None,
-    tls_ca: TlsRoots = None,
+    connection: Connection = DEFAULT_CONNECTION,
 ) -> None:
     """Walk through latent space from point to point, and write the pictures as an animation.
 
@@ -72,7 +62,7 @@ def morph(
     chosen = image_class(class_name)
     if chosen is not None:
         options["image_class"] = chosen
-    with session(address, tls_ca) as client, client.interpolate(model, keyframes, timeout=timeout, **options) as walk:
+    with session(connection) as client, client.interpolate(model, keyframes, timeout=timeout, **options) as walk:
         started = walk.started
         pictures = [scaled(picture.image(), scale) for picture in progress(walk, started.count, model)]
         path = out or Path(f"{started.model}.gif")

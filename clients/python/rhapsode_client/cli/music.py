@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from rhapsode_client.channel import DEFAULT_ADDRESS
-from rhapsode_client.cli.options import Address, AsJson, Seed, Timeout, TlsRoots
+from rhapsode_client.cli.connection import DEFAULT_CONNECTION, Connection
+from rhapsode_client.cli.options import AsJson, Seed, Timeout
 from rhapsode_client.cli.session import session
 from rhapsode_client.cli.wish import Wish
 from rhapsode_client.errors import MissingExtra, UnreadableTune
@@ -39,9 +39,8 @@ def music(
     tempo: Tempo = 100.0,
     out: Out = None,
     as_json: AsJson = False,
-    address: Address = DEFAULT_ADDRESS,
     timeout: Timeout = None,
-    tls_ca: TlsRoots = None,
+    connection: Connection = DEFAULT_CONNECTION,
 ) -> None:
     """Write tunes: PREFIX.abc to read, PREFIX.mid and PREFIX.wav to hear with all repeats, PREFIX.png to see.
 
@@ -58,7 +57,7 @@ def music(
     A tune that cannot be read as ABC is written anew from the next seed, eight times at most.
     """
     _check(metre, key)
-    with session(address, tls_ca) as client:
+    with session(connection) as client:
         try:
             from rhapsode_client.cli.tune_files import KINDS, write_tunes  # brings a library that few need
         except ModuleNotFoundError as error:

@@ -1,33 +1,12 @@
 """The options that several commands share."""
 
-from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
 
-Address: TypeAlias = Annotated[
-    str,
-    typer.Option(
-        "--address",
-        envvar="RHAPSODE_ADDRESS",
-        help="The server: host:port, dns:///host:port or unix:path; several: ip:port,ip:port.",
-        rich_help_panel="Connection",
-    ),
-]
 Timeout: TypeAlias = Annotated[
     float | None,
     typer.Option(min=0.0, help="Seconds for the whole request.", show_default="no limit", rich_help_panel="Connection"),
-]
-TlsRoots: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--tls-ca",
-        help="Talk TLS, and trust this PEM file of root certificates.",
-        show_default="plain text",
-        rich_help_panel="Connection",
-        exists=True,
-        dir_okay=False,
-    ),
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object a line, for programs.")]
 Seed: TypeAlias = Annotated[

@@ -8,8 +8,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from rhapsode_client.channel import DEFAULT_ADDRESS
-from rhapsode_client.cli.options import Address, AsJson, ModelName, TextClass, Timeout, TlsRoots
+from rhapsode_client.cli.connection import DEFAULT_CONNECTION, Connection
+from rhapsode_client.cli.options import AsJson, ModelName, TextClass, Timeout
 from rhapsode_client.cli.prompt import read_texts
 from rhapsode_client.cli.session import session
 from rhapsode_client.cli.terminal import results, write_json
@@ -36,9 +36,8 @@ def score(
     top: Top = 0,
     text_class: TextClass = None,
     as_json: AsJson = False,
-    address: Address = DEFAULT_ADDRESS,
     timeout: Timeout = None,
-    tls_ca: TlsRoots = None,
+    connection: Connection = DEFAULT_CONNECTION,
 ) -> None:
     r"""Say how likely texts are: the fewer bits per character, the likelier.
 
@@ -52,7 +51,7 @@ def score(
     - `printf 'To be, or ' | rhapsode score shakespeare-rnn --json | jq .bits_per_character`
     """
     given = read_texts(texts, "score")
-    with session(address, tls_ca) as client:
+    with session(connection) as client:
         result = client.score(model, given, top_logprobs=top, class_name=text_class or "", timeout=timeout)
         if as_json:
             _write(result, given)

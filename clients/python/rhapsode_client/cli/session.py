@@ -4,12 +4,11 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import typer
 
 from rhapsode_client import errors
-from rhapsode_client.channel import ChannelSettings, Tls
+from rhapsode_client.cli.connection import Connection
 from rhapsode_client.client import Client
 from rhapsode_client.types import Model
 
@@ -23,17 +22,18 @@ _ADVICE: tuple[tuple[type[errors.RhapsodeError], str], ...] = (
     (errors.ModelNotFound, "`rhapsode models` lists what is served"),
     (errors.Unsupported, "`rhapsode models NAME` says what a model can do"),
     (errors.DeadlineExceeded, "ask for less, or give more time with --timeout"),
-    (errors.AccessDenied, "see --tls-ca"),
+    (errors.NotAuthenticated, "see --token-file, or --tls-cert and --tls-key"),
+    (errors.PermissionDenied, "whoever runs the server says what a credential allows"),
+    (errors.QuotaExceeded, "wait a while, or do less at a time"),
     (errors.ServerFailure, "the server's log says more, under request id {request_id}"),
 )
 
 
 @contextmanager
-def session(address: str, tls_roots: Path | None) -> Iterator[Client]:
+def session(connection: Connection) -> Iterator[Client]:
     """A client. What fails inside ends the command: 1 with a line on stderr, quietly where our reader has left."""
     try:
-        tls = Tls(root_certificates=_certificates(tls_roots)) if tls_roots else None
-        with Client(address, ChannelSettings(tls=tls)) as client:
+        with Client(connection.address, connection.settings()) as client:
             yield client
         sys.stdout.flush()
     except BrokenPipeError:
@@ -41,17 +41,9 @@ def session(address: str, tls_roots: Path | None) -> Iterator[Client]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(0) from None
     except errors.RhapsodeError as error:
-        raise _failed(_line(error, address)) from None
+        raise _failed(_line(error, connection.address)) from None
     except OSError as error:
         raise _failed(str(error)) from None
-
-
-def _certificates(path: Path) -> bytes:
-    """What a PEM file of authorities holds; gRPC would take anything, and fail at the first connection."""
-    data = path.read_bytes()
-    if b"-----BEGIN CERTIFICATE-----" not in data:
-        raise typer.BadParameter(f"{path} holds no certificates in PEM", param_hint="--tls-ca")
-    return data
 
 
 def _failed(line: str) -> typer.Exit:

@@ -6,8 +6,8 @@ from typing import Annotated, cast
 
 import typer
 
-from rhapsode_client.channel import DEFAULT_ADDRESS
-from rhapsode_client.cli.options import Address, AsJson, ModelName, Seed, TextClass, Timeout, TlsRoots
+from rhapsode_client.cli.connection import DEFAULT_CONNECTION, Connection
+from rhapsode_client.cli.options import AsJson, ModelName, Seed, TextClass, Timeout
 from rhapsode_client.cli.prompt import read_prompt
 from rhapsode_client.cli.session import session
 from rhapsode_client.cli.text_choice import Critic, CriticClass, KeepBest, keep_best
@@ -65,9 +65,8 @@ def text(
     echo: Echo = False,
     endless: Endless = False,
     as_json: AsJson = False,
-    address: Address = DEFAULT_ADDRESS,
     timeout: Timeout = None,
-    tls_ca: TlsRoots = None,
+    connection: Connection = DEFAULT_CONNECTION,
 ) -> None:
     r"""Generate text, and show it as it comes.
 
@@ -100,7 +99,7 @@ def text(
         echo=echo,
     )
     request = TextRequest(model, read_prompt(prompt), options, max_tokens, seed, timeout)
-    with session(address, tls_ca) as client, _showing(_view(client, request, as_json=as_json)) as view:
+    with session(connection) as client, _showing(_view(client, request, as_json=as_json)) as view:
         run_endless(client, request, view) if endless else run_once(client, request, view)
 
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from rhapsode_client.channel import DEFAULT_ADDRESS
-from rhapsode_client.cli.options import Address, AsJson, ModelName, Timeout, TlsRoots
+from rhapsode_client.cli.connection import DEFAULT_CONNECTION, Connection
+from rhapsode_client.cli.options import AsJson, ModelName, Timeout
 from rhapsode_client.cli.prompt import read_prompt
 from rhapsode_client.cli.session import session
 from rhapsode_client.cli.terminal import write, write_json
@@ -28,9 +28,8 @@ def tokenize(
     texts: Texts = None,
     ids: Ids = None,
     as_json: AsJson = False,
-    address: Address = DEFAULT_ADDRESS,
     timeout: Timeout = None,
-    tls_ca: TlsRoots = None,
+    connection: Connection = DEFAULT_CONNECTION,
 ) -> None:
     r"""Cut texts into a model's tokens, or put tokens together.
 
@@ -46,7 +45,7 @@ def tokenize(
     if texts and ids:
         raise typer.BadParameter("texts and --ids exclude each other")
     given: Sequence[Prompt] = [*map(_ids, ids)] if ids else [read_prompt(text) for text in texts or (None,)]
-    with session(address, tls_ca) as client:
+    with session(connection) as client:
         result = client.tokenize(model, given, timeout=timeout)
         if as_json:
             _write(result)

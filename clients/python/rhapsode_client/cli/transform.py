@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from rhapsode_client.channel import DEFAULT_ADDRESS
+from rhapsode_client.cli.connection import DEFAULT_CONNECTION, Connection
 from rhapsode_client.cli.files import FORMATS, format_of, save
-from rhapsode_client.cli.options import Address, AsJson, ModelName, Timeout, TlsRoots
+from rhapsode_client.cli.options import AsJson, ModelName, Timeout
 from rhapsode_client.cli.session import session
 from rhapsode_client.cli.terminal import note, write_json
 
@@ -28,9 +28,8 @@ def transform(
     files: Files,
     out: Out = None,
     as_json: AsJson = False,
-    address: Address = DEFAULT_ADDRESS,
     timeout: Timeout = None,
-    tls_ca: TlsRoots = None,
+    connection: Connection = DEFAULT_CONNECTION,
 ) -> None:
     """Turn pictures into others: restored, or in another style.
 
@@ -41,7 +40,7 @@ def transform(
     """
     paths = _paths(files, out or Path(model.partition("@")[0]))
     _spare(files, paths)
-    with session(address, tls_ca) as client:
+    with session(connection) as client:
         result = client.transform_images(model, files, format=format_of(paths[0]), timeout=timeout)
         for path, picture, converted in zip(paths, result.pictures, result.converted, strict=True):
             save(path, picture.data)

@@ -1,0 +1,85 @@
+"""A bundle loaded in a process of its own first, so that what would end or stop a server ends that process alone."""
+
+import json
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rhapsode_server.errors import StartupError
+from rhapsode_server.repository import files, loading
+from rhapsode_server.repository.problems import Problem, refusal
+from rhapsode_server.repository.stepping import Batching
+from rhapsode_server.runtime.providers import Runtime, RuntimeOptions
+
+PROGRAM = ("-m", "rhapsode_server.repository.in_child")
+_REFUSED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one load may take: seconds of wall time, and bytes of address space beyond those of a fresh process."""
+
+    seconds: float = 300.0
+    memory: int | None = None
+    """None for no bound. CUDA reserves more address space than there is memory, so it can have none."""
+
+
+def rehearse_in_child(
+    folder: Path, options: RuntimeOptions, batching: Batching, bounds: Bounds, program: Sequence[str] = PROGRAM
+) -> None:
+    """Load models/<name>/<version>/ as it would be served, elsewhere.
+
+    Raises StartupError with the words of the refusal, BundleError where the load was cut off or ended its process.
+    """
+    asked = {"folder": str(folder), "options": asdict(options), "batching": asdict(batching), "memory": bounds.memory}
+    try:
+        ended = subprocess.run(
+            [sys.executable, *program],
+            input=json.dumps(asked),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            timeout=bounds.seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise refusal(
+            files.label(folder), Problem("V4", "the model", f"takes longer than {bounds.seconds:g} s")
+        ) from None
+    if ended.returncode == _REFUSED and ended.stdout:
+        raise StartupError(ended.stdout)
+    if code := ended.returncode:
+        how = signal.Signals(-code).name if code < 0 else f"status {code}"
+        raise refusal(files.label(folder), Problem("V4", "the model", f"ends the process that loads it, with {how}"))
+
+
+def main() -> int:
+    """Load what standard input asks for; 1, with the refusal on standard output, where it is refused."""
+    asked: Mapping[str, Any] = json.load(sys.stdin)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    batching = Batching(**(asked["batching"] | {"buckets": tuple(asked["batching"]["buckets"])}))
+    try:
+        runtime = Runtime(RuntimeOptions(**asked["options"]))
+        if asked["memory"] is not None:
+            most = _address_space() + int(asked["memory"])
+            resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        loading.load(Path(asked["folder"]), runtime, batching)
+    except StartupError as error:
+        print(error.message, end="")
+        return _REFUSED
+    return 0
+
+
+def _address_space() -> int:
+    """Bytes that this process has already."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    return pages * resource.getpagesize()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""The scenarios of `make abuse` at a small scale: what they count is asserted here, what they time is not."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from benchmarks.abuse import asked, attacks, vanished
+from benchmarks.abuse.beside import beside
+from benchmarks.abuse.cancelled import cancel_streams
+from benchmarks.abuse.good import Served
+from benchmarks.abuse.idle import idle
+from benchmarks.abuse.leftover import Leftover
+from benchmarks.abuse.scrapers import ask
+from benchmarks.abuse.victim import Victim, serving
+from benchmarks.abuse.wire import PICTURE_STREAM, TEXT_STREAM
+
+from support import bundles
+
+TEXT, PICTURES = "tiny-text", "tiny-faces"
+FLOODS = {
+    attacks.rapid_reset: 500,
+    attacks.pings: 100,
+    attacks.settings: 200,
+    attacks.packed_headers: 1,
+    attacks.fat_headers: 1,
+    attacks.endless_headers: 500,
+    attacks.long_messages: 1,
+}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    bundles.stepper().write(folder)
+    bundles.autoencoder().write(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(models: Path) -> Iterator[Victim]:
+    """One server for all that it is expected to survive."""
+    with serving(models) as started:
+        yield started
+        assert started.stop() == 0
+
+
+def assert_nothing_left(left: Leftover) -> None:
+    assert left.slots <= 0
+    assert left.tasks <= 0
+    assert left.descriptors <= 0
+
+
+def assert_served(good: Served) -> None:
+    assert good.succeeded > 0
+    assert (good.failures, good.changed) == ((), 0)
+
+
+def test_nothing_is_left_of_cancelled_streams_nor_of_floods_and_nobody_notices(server: Victim) -> None:
+    """All in this process: to start one for each takes longer than what it does."""
+    kinds = (TEXT_STREAM, asked.text_stream(model=TEXT)), (PICTURE_STREAM, asked.picture_stream(10_000, PICTURES))
+
+    def attack() -> dict[str, Counter[str]]:
+        cancel_streams(server.address, kinds, 300, seed=1)
+        scraped, _ = ask(server.metrics_address, 0.5)
+        assert scraped > 0
+        return {each.__name__: each(server.address, count).endings for each, count in FLOODS.items()}
+
+    found = beside(server, attack, model=TEXT)
+    assert_nothing_left(found.left)
+    assert_served(found.good)
+    assert {name: {end for end, count in ends.items() if count} for name, ends in found.value.items()} == {
+        "rapid_reset": set(),
+        "pings": {"GOAWAY ENHANCE_YOUR_CALM"},
+        "settings": set(),
+        "packed_headers": {"RESOURCE_EXHAUSTED"},
+        "fat_headers": {"RESOURCE_EXHAUSTED"},
+        "endless_headers": {"RESOURCE_EXHAUSTED"},
+        "long_messages": {"RESOURCE_EXHAUSTED"},
+    }
+
+
+def test_idle_streams_are_held_and_let_go(server: Victim) -> None:
+    found = idle(server, streams=250, seconds=0.1, model=TEXT)
+    assert found.begun == 250
+    assert_nothing_left(found.left)
+    assert_served(found.good)
+
+
+def test_clients_that_vanish_give_their_slot_back(models: Path) -> None:
+    pinged = ("--keepalive-time=1", "--keepalive-timeout=1")
+    with serving(models, *vanished.ONE_SLOT, *pinged) as server:
+        killed = vanished.kill(server, 3, TEXT)
+        frozen = vanished.freeze(server, 1, TEXT)
+    assert (len(killed.milliseconds), len(frozen.seconds)) == (3, 1)
+    assert_nothing_left(killed.left)
+    assert_nothing_left(frozen.left)

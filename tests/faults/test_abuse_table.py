@@ -1,0 +1,62 @@
+"""What a run of scenarios leaves: a file each, a table, and that table in a page."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from benchmarks.abuse import results
+from benchmarks.abuse.promise import Promise, at_least, at_most, exactly, told
+from benchmarks.abuse.results import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Figures of nothing."""
+
+    leaked: int
+
+    def promises(self) -> Iterator[Promise]:
+        """That nothing leaks."""
+        yield exactly("leaked", self.leaked, 0)
+
+
+def result(name: str, *promises: Promise) -> Result:
+    return Result(name, f"the {name}", 1.0, 2.0, promises)
+
+
+def test_promises_know_whether_they_are_held() -> None:
+    assert at_most("p99", 12.34, 20, "ms") == Promise("p99", "12.3 ms", "≤ 20 ms", held=True)
+    assert not at_most("p99", 20.5, 20).held
+    assert at_least("served", 10_000, 10_000) == Promise("served", "10,000", "≥ 10,000", held=True)
+    assert not at_least("served", 9, 10).held
+    assert not exactly("leaked", 1, 0).held
+    assert told("sent", 0.126, "MB") == Promise("sent", "0.13 MB", "", held=True)
+
+
+def test_a_result_is_read_as_it_was_written(tmp_path: Path) -> None:
+    kept = result("flood", *Counted(3).promises())
+    results.write(tmp_path, kept, Counted(3))
+    results.write(tmp_path, result("gone"), None)
+    assert results.read(tmp_path, ["flood", "never", "gone"]) == [kept, result("gone")]
+    assert kept.broken == [Promise("leaked", "3", "= 0", held=False)]
+
+
+def test_a_page_gets_the_table_and_keeps_the_rest(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- abuse: begin -->\nold\n<!-- abuse: end -->\nafter\n", encoding="utf-8")
+    sheet = results.sheet([result("flood", exactly("leaked", 1, 0), told("sent", 5))], "a machine")
+    results.replace_table(page, sheet.markdown())
+    text = page.read_text("utf-8")
+    assert text.startswith("before\n<!-- abuse: begin -->\na machine\n")
+    assert "| the flood | leaked | 1 | = 0 | NO |\n|  | sent | 5 |  |  |\n" in text
+    assert text.endswith("<!-- abuse: end -->\nafter\n")
+    assert "old" not in text
+
+
+def test_a_page_without_its_comments_is_left_alone(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("nothing\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="lacks the comments"):
+        results.replace_table(page, "table")
+    assert page.read_text("utf-8") == "nothing\n"
