@@ -17,7 +17,7 @@ TOKENS = 8_000
 def killed_in_mid_stream(address: str, model: str) -> bool:
     """Start one, and kill it when it reads: whether it was given anything to read."""
     words = [sys.executable, "-m", "benchmarks.soak.mayfly", address, model]
-    with Popen(words, stdin=DEVNULL, stdout=PIPE, text=True) as process:
+    with Popen(words, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, text=True) as process:
         begun = process.stdout is not None and process.stdout.readline() != ""
         process.kill()
     return begun

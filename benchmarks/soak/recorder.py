@@ -29,6 +29,8 @@ class Wish:
     timeout: float | None = None
     cancel_after: float | None = None
     """Seconds after which it is cancelled."""
+    cancel_at: int = 0
+    """Messages after which it is cancelled; 0 for never."""
     pause: float = 0.0
     """Seconds for which nothing is read after the first message."""
     body: bytes | None = None
@@ -56,7 +58,7 @@ class Recorder:
         canceller = asyncio.create_task(running.cancel(call, wish.cancel_after)) if wish.cancel_after else None
         try:
             async with asyncio.timeout(PATIENCE):
-                await running.take(call, wish.pause)
+                await running.take(call, wish)
         except TimeoutError:
             call.cancel()  # recorded without an ending: it hung
         finally:
@@ -86,13 +88,15 @@ class _Running:
         self.messages: list[Message] = []
         self.endings: list[Ending] = []
 
-    async def take(self, call: _Call, pause: float) -> None:
+    async def take(self, call: _Call, wish: Wish) -> None:
         """Read until the end."""
         try:
             async for message in _messages(call):
                 self.messages.append(self._reader.read(message, self._clock()))
-                if pause and len(self.messages) == 1:
-                    await asyncio.sleep(pause)
+                if len(self.messages) == wish.cancel_at:
+                    call.cancel()
+                if wish.pause and len(self.messages) == 1:
+                    await asyncio.sleep(wish.pause)
             self.endings.append(Ending(self._clock(), (await call.code()).name))
         except grpc.aio.AioRpcError as error:
             self.endings.append(Ending(self._clock(), error.code().name, _reason(error)))

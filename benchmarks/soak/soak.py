@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 from benchmarks.abuse.elsewhere import Done, begun
 from benchmarks.soak.findings import SPARE, Findings
 from benchmarks.soak.kinds import kinds
@@ -55,7 +56,8 @@ def soak(target: Target, scale: Scale) -> Findings:
     with watching(patient, scale.interval) as looks:
         said = _load(target, scale, known, rate)
     seconds = time.monotonic() - began
-    return Findings(seconds, rate, scale.seed, said, tuple(looks), before, _rested(patient, before, scale.rest))
+    after = _rested(patient, before, scale.rest) or looks[-1].vitals
+    return Findings(seconds, rate, scale.seed, said, tuple(looks), before, after)
 
 
 def _load(target: Target, scale: Scale, known: Known, rate: float) -> Told:
@@ -85,14 +87,17 @@ def _awaited(future: "Future[Done[Told]]", stop: Path) -> Done[Told]:
         return future.result()
 
 
-def _rested(patient: Patient, before: Vitals, patience: float) -> Vitals:
-    """The first look at which nothing is left over; the last one where that does not come."""
+def _rested(patient: Patient, before: Vitals, patience: float) -> Vitals | None:
+    """The first look at which nothing is left over, the last one where that does not come; None of a dead server."""
 
     def rested(vitals: Vitals) -> bool:
         spare = max(vitals.descriptors - before.descriptors, vitals.tasks - before.tasks)
         return vitals.idle and spare <= SPARE
 
     try:
-        return patient.until(rested, patience)
-    except TimeoutError:
-        return patient.look()
+        try:
+            return patient.until(rested, patience)
+        except TimeoutError:
+            return patient.look()
+    except (OSError, psutil.Error):  # histories tell of its end
+        return None

@@ -3,9 +3,10 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+import psutil
 from benchmarks.vitals import Patient, Vitals
 
 
@@ -26,7 +27,8 @@ def watching(patient: Patient, interval: float) -> Iterator[list[Look]]:
 
     def watch() -> None:
         while True:
-            looks.append(Look(time.monotonic() - began, patient.look()))
+            with suppress(OSError, psutil.Error):  # a look that cannot be had is none
+                looks.append(Look(time.monotonic() - began, patient.look()))
             if over.wait(interval):
                 return
 

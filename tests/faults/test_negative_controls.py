@@ -60,7 +60,7 @@ async def _cancelled(address: str, count: int = 4) -> Sequence[Record]:
     """Long streams that are cancelled when they have begun."""
     async with grpc.aio.insecure_channel(address) as channel:
         recorder = Recorder(channel)
-        wish = Wish((*ANSWERED, CANCELLED), cancel_after=0.2)
+        wish = Wish((*ANSWERED, CANCELLED), cancel_at=1)
         return await asyncio.gather(*(recorder.ask(LONG, seed, wish) for seed in range(count)))
 
 

@@ -101,7 +101,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.open)
     @rule(data=st.data())
     def park(self, data: st.DataObject) -> None:
-        self.jobs.park(data.draw(st.sampled_from(self.open)))
+        self._close(self.jobs.park(data.draw(st.sampled_from(self.open)), self.now))
 
     @precondition(lambda self: self.open)
     @rule(data=st.data())
