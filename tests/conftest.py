@@ -1,6 +1,11 @@
 """What a run of the tests can be told."""
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says something of the machine, which may be busy, and nothing of the code.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import uvloop
 from benchmarks.abuse.open_loop import Answers, Generator, generator, probed
+from benchmarks.abuse.promise import Promise, at_least, at_most, exactly, told
 from benchmarks.cost import cpu_seconds, processor
 from deploy.local_server import LocalServer, running_server
 
@@ -38,6 +39,7 @@ class Overload:
     """Statuses that are neither, at all three loads."""
     steady_p50: float
     steady_p99: float
+    steady_accepted: int
     steady_refused: int
     accepted_p50: float
     accepted_p99: float
@@ -50,6 +52,23 @@ class Overload:
     generator_cpu_seconds: float
     seconds: float
     """That the overload lasted."""
+
+    def promises(self) -> Iterator[Promise]:
+        """What a server at ten times its load promises to those whom it serves, and to those whom it refuses."""
+        yield told("peak", self.peak_tokens_per_second, "tokens/s")
+        yield at_least("goodput at ten times the peak's load, share of the peak", self.goodput_share, 0.9)
+        yield at_most("refusal, median", 1000 * self.refusal_p50, 10, "ms")
+        yield at_most("accepted requests' p99, times that at 70 % load", self.stretch, 2)
+        yield told("accepted requests' p99", 1000 * self.accepted_p99, "ms")
+        yield at_most("health check, slowest", 1000 * self.health_max, 50, "ms")
+        yield exactly("statuses that are neither OK nor a refusal", len(self.other), 0)
+        yield told("refused at 70 % load, of all", self.steady_share)
+        yield told("the generator's share of the two cores", self.generator_cpu_seconds / self.seconds / 2)
+
+    @property
+    def steady_share(self) -> float:
+        """Requests refused at 70 % load, as a share of all that came."""
+        return self.steady_refused / max(1, self.steady_refused + self.steady_accepted)
 
     @property
     def goodput_share(self) -> float:
@@ -68,8 +87,13 @@ def quantile(values: Sequence[float], share: float) -> float:
     return ordered[max(0, -int(-len(ordered) * share // 1) - 1)] if ordered else float("nan")
 
 
-async def run(scale: float, models: Path = Path("models"), flags: Sequence[str] = ()) -> Overload:
-    """Measure a server of its own; a scale of 1 takes 100 s. Flags come on top of the server's defaults."""
+async def run(scale: float) -> Overload:
+    """Measure a server with the defaults; a scale of 1 takes 100 s."""
+    return await overload(scale)
+
+
+async def overload(scale: float, models: Path = Path("models"), flags: Sequence[str] = ()) -> Overload:
+    """Measure a server of its own. Flags come on top of the server's defaults."""
     with (
         tempfile.TemporaryDirectory() as folder,
         _only(models / MODEL) as one,
@@ -114,6 +138,7 @@ async def _overload(
         other=(*before.peak.other, *before.steady.other, *answers.other),
         steady_p50=quantile(before.steady.accepted, 0.5),
         steady_p99=quantile(before.steady.accepted, 0.99),
+        steady_accepted=len(before.steady.accepted),
         steady_refused=len(before.steady.refused),
         accepted_p50=quantile(answers.accepted, 0.5),
         accepted_p99=quantile(answers.accepted, 0.99),
@@ -141,7 +166,7 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="1 for 100 seconds, 0.1 for ten")
     parser.add_argument("--models", type=Path, default=Path("models"))
     given, flags = parser.parse_known_args()
-    found = uvloop.run(run(given.scale, given.models, flags))
+    found = uvloop.run(overload(given.scale, given.models, flags))
     print(processor())
     for name, value in asdict(found).items():
         print(f"{name:30} {value:.4f}" if isinstance(value, float) else f"{name:30} {value}")

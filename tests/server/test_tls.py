@@ -236,8 +236,8 @@ def self_signed(folder: Path, key: Key) -> tuple[Path, Path]:
     return chain, path
 
 
-def test_the_command_ends_with_two_before_it_loads_anything(tmp_path: Path) -> None:
-    words = servers.command("--models", str(tmp_path), "--tls-certificate", "no-such.pem", "--tls-key", "no-such.key")
+def test_the_command_ends_with_two_before_it_loads_anything(one_model: Path) -> None:
+    words = servers.command("--models", str(one_model), "--tls-certificate", "no-such.pem", "--tls-key", "no-such.key")
     ended = subprocess.run(words, capture_output=True, text=True, check=False, env=servers.clean_environment())
     assert ended.returncode == 2
     assert ended.stderr.splitlines() == [

@@ -13,6 +13,9 @@ from support.certificates import authority
 from support.server import clean_environment, command
 
 
+SHIPPED = Path(__file__).parents[2] / "models"
+
+
 @contextmanager
 def loading(models: Path, folder: Path, *flags: str) -> Iterator["subprocess.Popen[str]"]:
     """A server that loads and never comes further: its certificate is a pipe that nobody writes to."""
@@ -64,11 +67,17 @@ def test_a_check_that_is_cut_off_did_not_find_all_well(one_model: Path, tmp_path
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_to_a_worker_that_loads_means_the_server(
-    one_model: Path, tmp_path: Path, number: signal.Signals
-) -> None:
-    with loading(one_model, tmp_path, "--workers", "2") as server:
-        children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
-        said = ended(server, int(children[0]), number)  # as systemd does, which tells all processes of a service
+def test_a_signal_to_a_worker_that_loads_means_the_server(number: signal.Signals) -> None:
+    words = command("--models", str(SHIPPED), "--address", "127.0.0.1:0", "--metrics-address", "", "--workers", "2")
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=clean_environment()
+    ) as server:
+        try:
+            next(line for line in server.stdout or () if "model loading" in line)  # the first of many models
+            children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+            said = ended(server, int(children[0]), number)  # as systemd does, which tells all processes of a service
+        finally:
+            server.kill()
         assert server.returncode == 0
     assert "worker ended" in said
+    assert "ready" not in said

@@ -161,4 +161,4 @@ def test_the_check_of_models_needs_one_process(one_model: Path) -> None:
         command("--models", str(one_model), "--check", *TWO), capture_output=True, text=True, env=clean_environment()
     )
     assert done.returncode == 0
-    assert [json.loads(line).get("worker") for line in done.stdout.splitlines()] == [None] * 3
+    assert [json.loads(line).get("worker") for line in done.stdout.splitlines()] == [None] * 4
