@@ -12,7 +12,6 @@ import pytest
 from support.certificates import authority
 from support.server import clean_environment, command
 
-
 SHIPPED = Path(__file__).parents[2] / "models"
 
 
