@@ -113,6 +113,15 @@ class Driver(Generic[RowT, EventT]):
         self._outboxes[job] = outbox
         return outbox
 
+    def check_room(self) -> None:
+        """Raise QueueFull where `submit` would, whatever the rows: to ask is cheaper than to make them in vain."""
+        try:
+            with self._changed:
+                self._scheduler.check_room(self._clock())
+        except RhapsodeError as error:
+            self._metrics.rejected(error.reason)
+            raise
+
     @property
     def crowd(self) -> int:
         """Jobs that are open now."""

@@ -88,6 +88,10 @@ class Scheduler(Generic[RowT, EventT]):
         deadline = self._deadlines[0][0] if self._deadlines else None
         return min((moment for moment in (deadline, self._held_until()) if moment is not None), default=None)
 
+    def check_room(self, now: float) -> None:
+        """Raises QueueFull where `add` would, whatever the job."""
+        self._slots.check_room(now)
+
     def add(self, job: Job[RowT], now: float) -> None:
         """Accept a job. Raises DeadlineExpired, QueueFull or DeadlineTooShort."""
         wanted = [self._wants(row) for row in job.ready.first(ASKED)]

@@ -41,6 +41,7 @@ class Slots(Generic[RowT]):
         self._ran = 0.0
         self._refused = 0
         self._crowded = False
+        self._long = False  # whether jobs take several runs: what is done in one is not slowed by company
 
     def __iter__(self) -> Iterator[Job[RowT]]:
         return iter((*self.active, *self.queue, *self.parked))
@@ -60,14 +61,20 @@ class Slots(Generic[RowT]):
             return 0.0
         return None if seen.pace is None else max(0.0, seen.ends[0] * seen.pace - (now - self._ran))
 
+    def check_room(self, now: float) -> float | None:
+        """As `wait`. Raises QueueFull where that is too long for whatever comes."""
+        wait = self.wait(now)
+        if wait != 0.0 and self._long:
+            self._crowd(True)
+        self._check_queue(wait)
+        return wait
+
     def admit(self, job: Job[RowT], now: float) -> None:
         """Put a job into the queue. Raises DeadlineExpired, QueueFull or DeadlineTooShort."""
         if job.deadline is not None and job.deadline <= now:
             raise DeadlineExpired("the deadline had passed when the request arrived")
-        wait = self.wait(now)
-        if wait != 0.0 and job.work.longest > 1:  # what is done in one run is not slowed by company
-            self._crowd(True)
-        self._check_queue(wait)
+        self._long = job.work.longest > 1
+        wait = self.check_room(now)
         self._check_deadline(job, now, wait or 0.0)
         self.queue.append(job)
         if self._seen is not None and self._seen.ends:
