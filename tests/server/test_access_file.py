@@ -55,7 +55,7 @@ def test_a_client_is_what_its_entry_and_the_settings_say(tmp_path: Path) -> None
 def test_the_example_of_the_documents_is_one(tmp_path: Path) -> None:
     page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text("utf-8")
     rules = read(tmp_path, page.split("```toml\n")[1].split("```")[0], tls_client_ca="ca.pem")
-    assert [caller.name for caller in rules.callers] == ["batch", "gallery"]
+    assert [caller.name for caller in rules.callers] == ["batch", "gallery", "operator"]
 
 
 def test_all_methods_are_not_those_of_administration(tmp_path: Path) -> None:

@@ -56,9 +56,10 @@ class AccessRotation:
 
 def plain_text(config: Config) -> Iterator[str]:
     """Say where tokens can be read on the way."""
-    host = config.address.rpartition(":")[0]
-    if not config.address.startswith("unix:") and not config.tls_certificate and not is_loopback(host):
-        yield "tokens come in plain text: set --tls-certificate, unless a proxy before this server speaks TLS"
+    for name, address in (("--address", config.address), ("--admin-address", config.admin_address)):
+        on_net = address and not address.startswith("unix:") and not is_loopback(address.rpartition(":")[0])
+        if on_net and not config.tls_certificate:
+            yield f"tokens come to {name} in plain text: set --tls-certificate, unless a proxy before it speaks TLS"
 
 
 def share_of(config: Config) -> Share:
