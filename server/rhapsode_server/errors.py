@@ -175,6 +175,12 @@ class ClientTooSlow(Refusal):
     reason = "CLIENT_TOO_SLOW"
 
 
+class TooManyWatches(Refusal):
+    """As many watchers of health are there as may be."""
+
+    reason = "TOO_MANY_WATCHES"
+
+
 class DeviceLost(Refusal):
     """The device that the model runs on is gone."""
 

@@ -16,6 +16,7 @@ from rhapsode_server.errors import (
     QuotaError,
     RequestError,
     ShuttingDown,
+    TooManyWatches,
     UnknownMethod,
 )
 from rhapsode_server.observe.logs import Log, note, notes
@@ -135,7 +136,7 @@ class Guard(grpc.aio.ServerInterceptor):
         except Exception as error:  # whatever it is, it becomes a status here and nowhere else
             code = code_of(mask(error))
             note(reason=mask(error).reason)
-            if isinstance(error, RequestError | AccessError | QuotaError):
+            if isinstance(error, RequestError | AccessError | QuotaError | TooManyWatches):
                 self._count_refusal(request, error.reason)
             elif isinstance(error, ClientTooSlow):  # abort waits until the client reads, or the call is over otherwise
                 self._metrics.given_up.labels(self._catalog.label(request)).inc()
