@@ -105,7 +105,7 @@ class Guard(grpc.aio.ServerInterceptor):
 
     async def _refuse(
         self,
-        objection: AccessError,
+        objection: AccessError | QuotaError,
         rpc: Rpc,
         read: Read,
         behaviour: Behaviour,
