@@ -20,8 +20,8 @@ from rhapsode_server.errors import AccessError, PermissionDenied, QuotaError, Un
 from rhapsode_server.observe.logs import note
 from rhapsode_server.observe.traces import Metadata
 from rhapsode_server.rpc.access import NOBODY, NotRecognised, Rules
-from rhapsode_server.rpc.caller import ADMINISTRATION, CALLER, Caller
-from rhapsode_server.rpc.methods import HEALTH
+from rhapsode_server.rpc.caller import CALLER, Caller
+from rhapsode_server.rpc.methods import ADMINISTRATION, HEALTH
 from rhapsode_server.rpc.peers import certificate_names, stranger
 from rhapsode_server.rpc.quotas import Quotas, Share
 
