@@ -26,7 +26,7 @@ class Outcome:
 async def send(channel: "grpc.aio.Channel", case: Case, most: int = MESSAGES) -> Outcome:
     """Send it, and read at most so many messages of a stream, then cancel it."""
     replies: list[bytes] = []
-    metadata = ((REQUEST_ID, f"{PREFIX}{case.number}"), *case.metadata)
+    metadata = (*case.metadata, (REQUEST_ID, f"{PREFIX}{case.number}"))  # of two ids the first one counts
     call = _call(channel, case, metadata)
     try:
         if case.method.answers_many:

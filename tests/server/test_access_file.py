@@ -64,6 +64,14 @@ def test_all_methods_are_not_those_of_administration(tmp_path: Path) -> None:
     assert not caller.may_call("rhapsode.v1.AdminService", "GetServerState")
 
 
+@pytest.mark.parametrize("named", ["rhapsode.v1.AdminService", "rhapsode.v1.AdminService/GetServerState"])
+def test_administration_is_named_beside_all_methods(tmp_path: Path, named: str) -> None:
+    (caller,) = read(tmp_path, entry(new_token()).replace('methods = ["*"]', f'methods = ["*", "{named}"]')).callers
+    assert caller.may_call("rhapsode.v1.TextService", "StreamText")
+    assert caller.may_call("rhapsode.v1.AdminService", "GetServerState")
+    assert caller.may_call("rhapsode.v1.AdminService", "SetLogLevel") is ("/" not in named)
+
+
 def test_a_new_token_is_let_in_by_its_lines(tmp_path: Path) -> None:
     token = new_token()
     rules = read(tmp_path, entry(token))

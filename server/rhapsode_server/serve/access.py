@@ -9,9 +9,9 @@ from threading import Lock
 from rhapsode_server.config import Config, is_loopback
 from rhapsode_server.errors import ConfigError
 from rhapsode_server.rpc.access import Rules, Token
-from rhapsode_server.rpc.caller import Caller
+from rhapsode_server.rpc.caller import ALL, Caller
 from rhapsode_server.rpc.quotas import Share
-from rhapsode_server.serve.access_file import ALL, AccessEntries, ClientEntry, problems
+from rhapsode_server.serve.access_file import AccessEntries, ClientEntry, problems
 
 LARGEST = 4 << 20  # bytes of a file: about 20,000 clients
 
@@ -111,7 +111,7 @@ def _rules(clients: Sequence[ClientEntry], share: Share) -> Rules:
 def _caller(client: ClientEntry, share: Share) -> Caller:
     return Caller(
         name=client.name,
-        methods=None if ALL in client.methods else frozenset(client.methods),
+        methods=frozenset(client.methods),
         models=None if ALL in client.models else frozenset(client.models),
         concurrency=share.concurrency if client.concurrency is None else client.concurrency,
         rate=share.rate if client.rate is None else client.rate,
