@@ -10,36 +10,18 @@ import pytest
 from benchmarks.abuse.leftover import leftover
 from benchmarks.soak.checks import Offence, check
 from benchmarks.soak.history import CANCELLED, OK, Record, References
-from benchmarks.soak.kinds import Kind
 from benchmarks.soak.recorder import ANSWERED, Recorder, Wish
 from benchmarks.soak.references import learn
 from benchmarks.vitals import Patient
 
-from rhapsode.v1 import text_pb2
 from support import broken_server
+from support.kinds import LONG, SHORT, TINY
 from support.server import Process, load, process, running
 
 PROGRAM = Path(broken_server.__file__)
 SEEDS = range(4)
 SOON, PATIENCE = 1.0, 60.0  # seconds after which a slot is called leaked, and for which a good server is waited for
-ENDLESS = 8192  # tokens
 MANY = 40
-
-
-def _text(name: str, tokens: int, candidates: int = 1) -> Kind:
-    def make(seed: int) -> text_pb2.StreamTextRequest:
-        stopping = text_pb2.Stopping(max_tokens=tokens)
-        return text_pb2.StreamTextRequest(
-            generation=text_pb2.TextGeneration(
-                model="tiny-text", seed=seed, candidate_count=candidates, stopping=stopping
-            )
-        )
-
-    path = "/rhapsode.v1.TextService/StreamText"
-    return Kind(name, "tiny-text", path, True, 1.0, make, text_pb2.StreamTextResponse, candidates)
-
-
-SHORT, LONG = _text("short", 200), _text("long", ENDLESS, 64)
 
 
 @contextmanager
@@ -82,9 +64,9 @@ def _grown(server: Process) -> float:
     async def ask() -> None:
         async with grpc.aio.insecure_channel(server.address) as channel:
             recorder = Recorder(channel)
-            await recorder.ask(_text("tiny", 8), 0)
+            await recorder.ask(TINY, 0)
             before.append(patient.look().memory)
-            await asyncio.gather(*(recorder.ask(_text("tiny", 8), seed) for seed in range(MANY)))
+            await asyncio.gather(*(recorder.ask(TINY, seed) for seed in range(MANY)))
 
     before: list[int] = []
     asyncio.run(ask())
