@@ -9,6 +9,8 @@ from benchmarks.abuse import results
 from benchmarks.abuse.promise import Promise, at_least, at_most, exactly, told
 from benchmarks.abuse.results import Result
 
+PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+
 
 @dataclass(frozen=True, slots=True)
 class Counted:
@@ -52,6 +54,14 @@ def test_a_page_gets_the_table_and_keeps_the_rest(tmp_path: Path) -> None:
     assert "| the flood | leaked | 1 | = 0 | NO |\n|  | sent | 5 |  |  |\n" in text
     assert text.endswith("<!-- abuse: end -->\nafter\n")
     assert "old" not in text
+
+
+@pytest.mark.parametrize("name", ["abuse", "soak"])
+def test_the_page_of_promises_has_a_place_for_each_table(tmp_path: Path, name: str) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(PAGE.read_text("utf-8"), encoding="utf-8")
+    results.replace_table(page, "the table\n", name)
+    assert f"<!-- {name}: begin -->\nthe table\n<!-- {name}: end -->\n" in page.read_text("utf-8")
 
 
 def test_a_page_without_its_comments_is_left_alone(tmp_path: Path) -> None:
