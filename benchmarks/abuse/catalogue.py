@@ -38,5 +38,6 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("long", "messages of 100 MB", flood(attacks.long_messages, 20)),
     Scenario("scrapers", "scrapers of the metrics page", scrapers.run),
     Scenario("stop", "SIGTERM under load", stop.run),
+    Scenario("watched", "SIGTERM beside watchers that read nothing", stop.run_watched),
     Scenario("restart", "SIGKILL and restart under load", restart.run),
 )

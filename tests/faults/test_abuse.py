@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from benchmarks.abuse import asked, attacks, vanished
+from benchmarks.abuse import asked, attacks, stop, vanished
 from benchmarks.abuse.beside import beside
 from benchmarks.abuse.cancelled import cancel_streams
 from benchmarks.abuse.good import Served
@@ -95,3 +95,10 @@ def test_clients_that_vanish_give_their_slot_back(models: Path) -> None:
     assert (len(killed.milliseconds), len(frozen.seconds)) == (3, 1)
     assert_nothing_left(killed.left)
     assert_nothing_left(frozen.left)
+
+
+def test_a_stop_loses_nothing_though_some_wait_for_a_slot(models: Path) -> None:
+    with serving(models, "--slots=6", stop.WAITING, "--grace=60", "--max-tokens=100000") as server:
+        found = stop.stop(server, requests=8, tokens=20_000, model=TEXT)
+    assert found.queued == 2
+    assert (found.finished, found.failures, found.hung, found.exit_code) == (8, (), 0, 0)
