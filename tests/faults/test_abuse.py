@@ -1,5 +1,6 @@
 """The scenarios of `make abuse` at a small scale: what they count is asserted here, what they time is not."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 from benchmarks.abuse import asked, attacks, stop, vanished
 from benchmarks.abuse.beside import beside
 from benchmarks.abuse.cancelled import cancel_streams
-from benchmarks.abuse.good import Served
+from benchmarks.abuse.good import GoodClient, Served
 from benchmarks.abuse.idle import idle
 from benchmarks.abuse.leftover import Leftover
 from benchmarks.abuse.scrapers import ask
@@ -52,7 +53,7 @@ def assert_nothing_left(left: Leftover) -> None:
 
 
 def assert_served(good: Served) -> None:
-    assert good.succeeded > 0
+    assert [promise for promise in good.promises() if not promise.held] == []
     assert (good.failures, good.changed) == ((), 0)
 
 
@@ -78,6 +79,18 @@ def test_nothing_is_left_of_cancelled_streams_nor_of_floods_and_nobody_notices(s
         "endless_headers": {"RESOURCE_EXHAUSTED"},
         "long_messages": {"RESOURCE_EXHAUSTED"},
     }
+
+
+def test_a_good_client_is_not_held_to_be_served_where_it_is_not(server: Victim) -> None:
+    client = GoodClient(server.address, TEXT)
+    client.start()
+    client._channel.close()  # every request raises from now on, and no gRPC error
+    while not client._record.failures:
+        time.sleep(0.01)
+    client.stop()
+    assert not all(promise.held for promise in client.served().promises())
+    never = Served(seconds=9.0, succeeded=3, failed=0, changed=0, p50_ms=0.0, p99_ms=0.0, failures=())
+    assert [promise.held for promise in never.promises()] == [False, True, True]
 
 
 def test_idle_streams_are_held_and_let_go(server: Victim) -> None:
