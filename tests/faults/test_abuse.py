@@ -9,10 +9,12 @@ import pytest
 from benchmarks.abuse import asked, attacks, stop, vanished
 from benchmarks.abuse.beside import beside
 from benchmarks.abuse.cancelled import cancel_streams
+from benchmarks.abuse.given_up import give_up
 from benchmarks.abuse.good import GoodClient, Served
 from benchmarks.abuse.idle import idle
 from benchmarks.abuse.leftover import Leftover
 from benchmarks.abuse.scrapers import ask
+from benchmarks.abuse.stalled import stand_still
 from benchmarks.abuse.victim import Victim, serving
 from benchmarks.abuse.wire import PICTURE_STREAM, TEXT_STREAM
 
@@ -98,6 +100,21 @@ def test_idle_streams_are_held_and_let_go(server: Victim) -> None:
     assert found.begun == 250
     assert_nothing_left(found.left)
     assert_served(found.good)
+
+
+def test_readers_that_stand_still_are_borne(server: Victim) -> None:
+    found = stand_still(server, readers=3, rounds=1, seconds=0.1, requests=2, text=TEXT, pictures=PICTURES)
+    (only,) = found.rounds
+    assert (only.parked, only.given_up, len(only.request_seconds)) == (3, 0, 2)
+    assert min(only.before, only.beside, only.after) > 0
+    assert_nothing_left(found.left)
+
+
+def test_readers_that_stand_still_for_too_long_are_given_up(models: Path) -> None:
+    with serving(models, "--stall-timeout=0.5") as server:
+        found = give_up(server, 3, PICTURES)
+    assert (found.given_up, found.slots) == (3, 0)
+    assert_nothing_left(found.left)
 
 
 def test_clients_that_vanish_give_their_slot_back(models: Path) -> None:
