@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from benchmarks.abuse import asked, attacks, stop, vanished
 from benchmarks.abuse.beside import beside
-from benchmarks.abuse.cancelled import cancel_streams
+from benchmarks.abuse.cancelled import cancel, cancel_streams
 from benchmarks.abuse.given_up import give_up
 from benchmarks.abuse.good import GoodClient, Served
 from benchmarks.abuse.idle import idle
@@ -17,8 +17,10 @@ from benchmarks.abuse.scrapers import ask
 from benchmarks.abuse.stalled import stand_still
 from benchmarks.abuse.victim import Victim, serving
 from benchmarks.abuse.wire import PICTURE_STREAM, TEXT_STREAM
+from benchmarks.vitals import Patient
 
-from support import bundles
+from support import broken_server, bundles
+from support.server import process
 
 TEXT, PICTURES = "tiny-text", "tiny-faces"
 FLOODS = {
@@ -64,7 +66,7 @@ def test_nothing_is_left_of_cancelled_streams_nor_of_floods_and_nobody_notices(s
     kinds = (TEXT_STREAM, asked.text_stream(model=TEXT)), (PICTURE_STREAM, asked.picture_stream(10_000, PICTURES))
 
     def attack() -> dict[str, Counter[str]]:
-        cancel_streams(server.address, kinds, 300, seed=1)
+        assert cancel_streams(server.address, kinds, 300, seed=1)[1] == 300
         scraped, _ = ask(server.metrics_address, 0.5)
         assert scraped > 0
         return {each.__name__: each(server.address, count).endings for each, count in FLOODS.items()}
@@ -81,6 +83,16 @@ def test_nothing_is_left_of_cancelled_streams_nor_of_floods_and_nobody_notices(s
         "endless_headers": {"RESOURCE_EXHAUSTED"},
         "long_messages": {"RESOURCE_EXHAUSTED"},
     }
+
+
+@pytest.mark.parametrize("name", ["leak_a_slot", "swallow_a_cancel"])
+def test_a_server_that_keeps_what_was_cancelled_does_not_hold_it(models: Path, name: str) -> None:
+    with process(models, "--max-batch=64", program=(broken_server.__file__, name)) as started:
+        patient = Patient(started.process.pid, started.metrics_address)
+        server = Victim(started.child, started.address, started.metrics_address, patient)
+        found = cancel(server, warm_up=0, streams=40, model=TEXT, pictures=PICTURES, patience=0.3)
+    assert found.left.slots > 0
+    assert not all(promise.held for promise in found.promises())
 
 
 def test_a_good_client_is_not_held_to_be_served_where_it_is_not(server: Victim) -> None:
