@@ -1,11 +1,12 @@
 """What a run of scenarios leaves: a file each, a table, and that table in a page."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from benchmarks.abuse import results
+from benchmarks.abuse.flood import BORNE, Fate
 from benchmarks.abuse.promise import Promise, at_least, at_most, exactly, told
 from benchmarks.abuse.results import Result
 
@@ -34,6 +35,25 @@ def test_promises_know_whether_they_are_held() -> None:
     assert not at_least("served", 9, 10).held
     assert not exactly("leaked", 1, 0).held
     assert told("sent", 0.126, "MB") == Promise("sent", "0.13 MB", "", held=True)
+
+
+@pytest.mark.parametrize(
+    ("fate", "endings", "met"),
+    [
+        (BORNE, {}, True),
+        (BORNE, {"GOAWAY NO_ERROR": 1}, False),
+        (Fate("GOAWAY"), {"GOAWAY": 3, "closed": 1}, True),
+        (Fate("GOAWAY"), {}, False),
+        (Fate("GOAWAY"), {"closed": 3}, False),
+        (Fate("GOAWAY", sure=False), {}, True),
+        (Fate("GOAWAY", sure=False), {"nothing": 1}, False),
+        (Fate("REFUSED", each=True), {"REFUSED": 5}, True),
+        (Fate("REFUSED", each=True), {"REFUSED": 4, "nothing": 1}, False),
+        (Fate("REFUSED", each=True), {"REFUSED": 4}, False),
+    ],
+)
+def test_a_flood_has_to_end_as_it_should(fate: Fate, endings: Mapping[str, int], met: bool) -> None:
+    assert fate.met(5, endings) is met
 
 
 def test_a_result_is_read_as_it_was_written(tmp_path: Path) -> None:
