@@ -100,6 +100,7 @@ def _run(options: Options, console: Console) -> Sequence[Report]:
     """Fuzz a server that anybody may call, then one that controls access."""
     numbers = range(options.seed, options.seed + options.count)
     first = len(numbers) - round(options.access * len(numbers))
+    options.out.mkdir(parents=True, exist_ok=True)
     log = options.out / "fuzz-requests.log"
     with running_server(options.models, log, *FLAGS) as server:
         with grpc.insecure_channel(server.address) as channel:
