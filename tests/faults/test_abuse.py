@@ -52,6 +52,7 @@ def server(models: Path) -> Iterator[Victim]:
 
 def assert_nothing_left(left: Leftover) -> None:
     assert left.slots <= 0
+    assert left.open_rpcs <= 0
     assert left.tasks <= 0
     assert left.descriptors <= 0
 

@@ -1,14 +1,18 @@
 """What a run of scenarios leaves: a file each, a table, and that table in a page."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from benchmarks.abuse import results
+from benchmarks.abuse.__main__ import Options, publish
 from benchmarks.abuse.flood import BORNE, Fate
 from benchmarks.abuse.promise import Promise, at_least, at_most, exactly, told
 from benchmarks.abuse.results import Result
+from rich.console import Console
+
+PAGE = "before\n<!-- abuse: begin -->\nold\n<!-- abuse: end -->\nafter\n"
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 
@@ -66,7 +70,7 @@ def test_a_result_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_a_page_gets_the_table_and_keeps_the_rest(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text("before\n<!-- abuse: begin -->\nold\n<!-- abuse: end -->\nafter\n", encoding="utf-8")
+    page.write_text(PAGE, encoding="utf-8")
     sheet = results.sheet([result("flood", exactly("leaked", 1, 0), told("sent", 5))], "a machine")
     results.replace_table(page, sheet.markdown())
     text = page.read_text("utf-8")
@@ -90,3 +94,14 @@ def test_a_page_without_its_comments_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="lacks the comments"):
         results.replace_table(page, "table")
     assert page.read_text("utf-8") == "nothing\n"
+
+
+def test_a_page_is_not_given_what_was_done_in_part(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(PAGE, encoding="utf-8")
+    whole = result("pings", exactly("leaked", 0, 0))
+    options = Options(scale=1.0, only=(), out=tmp_path, write=page)
+    assert not publish([whole, replace(whole, scale=0.5)], options, Console(quiet=True))
+    assert page.read_text("utf-8") == PAGE
+    assert publish([whole], options, Console(quiet=True))
+    assert "| the pings | leaked | 0 | = 0 | yes |" in page.read_text("utf-8")
