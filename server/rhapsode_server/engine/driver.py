@@ -4,10 +4,9 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from rhapsode_server.engine.attempt import attempt, failure_of
+from rhapsode_server.engine.attempt import Run, attempt, failure_of
 from rhapsode_server.engine.breaker import Breaker
 from rhapsode_server.engine.job import Job
 from rhapsode_server.engine.outbox import Outbox, Pace
@@ -24,14 +23,6 @@ EventT = TypeVar("EventT")
 LET_GO = 2.0  # seconds that a stop waits for the run under way
 Mood = Callable[[RhapsodeError | None], None]
 """Told, in the event loop, why a model cannot serve now; None where it can again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A run under way: the how manieth, and of how many rows."""
-
-    number: int
-    rows: int
 
 
 class Driver(Generic[RowT, EventT]):
@@ -196,9 +187,7 @@ class Driver(Generic[RowT, EventT]):
 
     def _run(self, batch: Sequence[Place[RowT]]) -> list[Report[RowT, EventT]]:
         began = self._clock()
-        self._runs += 1
-        self.run = Run(self._runs, len(batch))
-        outcomes = attempt(self._model, [place.row for place in batch])
+        outcomes = attempt(self._model, [place.row for place in batch], self._begin)
         self.run = None
         ended = self._clock()
         error = failure_of(outcomes)
@@ -213,6 +202,10 @@ class Driver(Generic[RowT, EventT]):
             reports = self._scheduler.complete(batch, outcomes, ended)
             self._count_jobs()
         return reports
+
+    def _begin(self, rows: int) -> None:
+        self._runs += 1
+        self.run = Run(self._runs, rows)
 
     def _judge(self, error: RhapsodeError | None, now: float) -> None:
         """Draw the consequences of a run for those to come."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from rhapsode_server.engine.driver import Run
+from rhapsode_server.engine.attempt import Run
 from rhapsode_server.errors import DeviceLost, ModelUnhealthy, RhapsodeError
 from rhapsode_server.observe.logs import Log
 from rhapsode_server.rpc.catalog import AnyDriver, Catalog
