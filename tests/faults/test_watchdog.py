@@ -44,6 +44,7 @@ Decoder.advance, ModelService.ListModels = advance, stand_still
 main.main()
 """
 HANGS = CURSE.format(fault="threading.Event().wait()")
+DIES = CURSE.format(fault="return []")  # a fault that is none of a run's
 LOSES_ITS_DEVICE = CURSE.format(fault="raise DeviceLost('the device is lost: CUDA failure 700')")
 
 
@@ -113,6 +114,21 @@ def test_a_run_that_hangs_ends_the_server_in_order(two_models: Path) -> None:
         assert server.process.wait(PATIENCE) == HUNG
         lines = server.rest()
     assert [line["lane"] for line in lines if line["msg"] == "run hangs"] == ["tiny-digits@1/decode"]
+    assert [line for line in lines if line["msg"] == "stopped"]
+
+
+def test_what_ends_a_drivers_thread_ends_the_server_in_order(two_models: Path) -> None:
+    with process(two_models, *FLAGS, program=("-c", DIES)) as server:
+        with grpc.insecure_channel(server.address) as channel:
+            reasons, told, more = doomed(server, channel)
+        assert reasons == {"MODEL_UNHEALTHY"}
+        assert told == [[SERVING, NOT_SERVING]] * 2
+        assert more > 0
+        assert server.process.wait(PATIENCE) == HUNG
+        lines = server.rest()
+    died = next(line for line in lines if line["msg"] == "driver died")
+    assert died["lane"] == "tiny-digits@1/decode"
+    assert "Traceback" in died["exception"]
     assert [line for line in lines if line["msg"] == "stopped"]
 
 

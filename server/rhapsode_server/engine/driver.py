@@ -11,7 +11,14 @@ from rhapsode_server.engine.breaker import Breaker
 from rhapsode_server.engine.job import Job
 from rhapsode_server.engine.outbox import Outbox, Pace
 from rhapsode_server.engine.scheduler import Limits, Place, Plan, Report, Scheduler
-from rhapsode_server.errors import DeadlineExpired, DeviceLost, NonFiniteOutput, RhapsodeError, ShuttingDown
+from rhapsode_server.errors import (
+    DeadlineExpired,
+    DeviceLost,
+    DriverDied,
+    NonFiniteOutput,
+    RhapsodeError,
+    ShuttingDown,
+)
 from rhapsode_server.models.base import Model
 from rhapsode_server.observe.lanes import Jobs, LaneMetrics
 from rhapsode_server.observe.trace_context import CURRENT, TraceContext
@@ -162,6 +169,20 @@ class Driver(Generic[RowT, EventT]):
             self._metrics.gap(gap)
 
     def _drive(self) -> None:
+        try:
+            self._go_on()
+        except BaseException as error:  # a fault of ours: what fails in a run does not come here
+            died = DriverDied("what runs the model has failed; the server is about to be started again")
+            died.__cause__ = error
+            self._in_loop(self._die, died)
+
+    def _die(self, error: DriverDied) -> None:
+        """Nobody steps the jobs any more: end them all, those too whose end was lost on its way to their readers."""
+        self._mood(error)
+        self.give_up(error)
+        self._publish([Report(job, closed=True, error=error) for job in self._outboxes])
+
+    def _go_on(self) -> None:
         while (plan := self._next_plan()) is not None:
             self._tell(plan.expired)  # not after a run that is none of theirs
             if plan.batch:
