@@ -12,6 +12,16 @@ from rhapsode_server.models.base import Outcome
 from support.countdown import Bench, Row, bench, read, until
 
 
+def test_a_refused_job_is_no_try_of_a_model_that_failed() -> None:
+    b = Bench(Limits())
+    b.driver._breaker = Breaker(failures=1, pause=5.0)
+    b.driver._breaker.failed(now=0.0)
+    b.driver._clock = lambda: 10.0
+    with pytest.raises(DeadlineExpired):
+        b.submit(1, deadline=9.0)
+    assert b.submit(1)
+
+
 async def test_each_part_of_a_batch_that_is_halved_is_a_run_of_its_own() -> None:
     """The watchdog must not take many slow ones for one that hangs."""
     async with bench() as b:

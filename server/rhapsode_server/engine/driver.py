@@ -102,6 +102,7 @@ class Driver(Generic[RowT, EventT]):
                     raise ShuttingDown("the server is shutting down")
                 self._breaker.check(now)
                 self._scheduler.add(job, now)
+                self._breaker.accepted(now)
                 self._count_jobs()
                 self._changed.notify()
         except RhapsodeError as error:
