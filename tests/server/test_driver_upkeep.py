@@ -12,6 +12,14 @@ from rhapsode_server.models.base import Outcome
 from support.countdown import Bench, Row, bench, read, until
 
 
+async def test_a_job_that_ended_before_it_could_be_parked_has_not_stalled() -> None:
+    async with bench() as b:
+        async with b.submit(3) as outbox:
+            await until(lambda: outbox._job.complete)
+            b.driver.park(outbox._job)
+        assert b.metric("rhapsode_streams_stalled_total") == 0
+
+
 def test_a_refused_job_is_no_try_of_a_model_that_failed() -> None:
     b = Bench(Limits())
     b.driver._breaker = Breaker(failures=1, pause=5.0)
@@ -39,3 +47,18 @@ async def test_each_part_of_a_batch_that_is_halved_is_a_run_of_its_own() -> None
         assert seen == list(enumerate((4, 2, 1, 1, 2, 1, 1), start=1))
 
 
+async def test_a_driver_that_has_stopped_expects_nothing_and_holds_nothing() -> None:
+    async with bench(slots=1) as b:
+        b.driver._breaker = Breaker(failures=1, pause=600)
+        b.model.go.clear()
+        b.model.fault = ZeroDivisionError()
+        b.submit(1), b.submit(1)
+        await until(b.model.running.is_set)
+        stopping = asyncio.create_task(b.driver.stop())
+        await asyncio.sleep(0)
+        assert b.metric("rhapsode_active_slots") == b.metric("rhapsode_queue_depth") == 0
+        b.model.go.set()  # the run that fails is the last
+        await stopping
+        await until(lambda: b.driver._breaker.open)
+        await asyncio.sleep(0)
+        assert b.driver._well_again is None

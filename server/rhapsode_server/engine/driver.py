@@ -75,6 +75,7 @@ class Driver(Generic[RowT, EventT]):
         with self._changed:
             self._stopping = True
             reports = self._scheduler.clear(ShuttingDown("the server is shutting down"), self._clock())
+            self._count_jobs()
             self._changed.notify()
         self._publish(reports)
         self._expect_nothing()
@@ -134,9 +135,11 @@ class Driver(Generic[RowT, EventT]):
 
     def park(self, job: Job[RowT]) -> None:
         """The job's reader is slow: keep its rows, spend nothing on them."""
-        self._metrics.stalled()
         with self._changed:
+            before = job.stage
             reports = self._scheduler.park(job, self._clock())
+            if job.stage is not before:  # it may have ended since
+                self._metrics.stalled()
             self._count_jobs()
             self._changed.notify()
         self._publish(reports)
@@ -246,7 +249,7 @@ class Driver(Generic[RowT, EventT]):
         """Tell how the model is; one that has failed is worth a try after a pause, so it is then told to be well."""
         self._expect_nothing()
         self._mood(error)
-        if error is not None and not isinstance(error, DeviceLost):
+        if error is not None and not isinstance(error, DeviceLost) and not self._stopping:
             self._well_again = asyncio.get_running_loop().call_later(self._breaker.pause, self._feel, None)
 
     def _expect_nothing(self) -> None:
