@@ -23,6 +23,7 @@ RhapsodeError
 │   ├── TooManyWatches   as many watchers of health are there as may be
 │   ├── DeviceLost       the device that the model runs on is gone
 │   ├── ModelUnhealthy   the model has failed again and again
+│   │   └── DriverDied   nothing runs it any more
 │   ├── ShuttingDown     the server is about to stop
 │   └── DeadlineExpired  the deadline passed before the work was done
 ├── ModelFailure         the model could not do it
@@ -192,6 +193,10 @@ class ModelUnhealthy(Refusal):
     """The model has failed again and again."""
 
     reason = "MODEL_UNHEALTHY"
+
+
+class DriverDied(ModelUnhealthy):
+    """What runs the model has ended by a fault of ours, its cause: nothing but a new process can run it."""
 
 
 class ShuttingDown(Refusal):

@@ -16,7 +16,7 @@ from support import bundles
 from support.requests import generate_text, images, text
 from support.server import Loaded, Running, load, running
 
-FAILURES, PAUSE = 3, 0.2
+FAILURES, PAUSE = 3, 600.0
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
 
@@ -50,7 +50,7 @@ async def server(some_models: Loaded) -> AsyncIterator[Running]:
 
 @pytest.fixture
 def ailing(server: Running) -> Ailing:
-    """The generator's driver, with a breaker of little patience."""
+    """The generator's driver, with a breaker that opens soon and stays so."""
     driver = server.server.catalog.find("tiny-digits").decode
     assert driver is not None
     driver._breaker = Breaker(FAILURES, PAUSE)
@@ -101,9 +101,6 @@ async def test_failures_in_a_row_open_the_breaker(server: Running, ailing: Ailin
 
 
 async def test_it_refuses_at_once_while_it_is_open(server: Running, ailing: Ailing) -> None:
-    driver = server.server.catalog.find("tiny-digits").decode
-    assert driver is not None
-    driver._breaker = Breaker(FAILURES, pause=600)
     ailing.fault = RunFailed("the graph could not be run")
     assert [await reason(server) for _ in range(FAILURES + 2)][-2:] == ["MODEL_UNHEALTHY"] * 2
     assert failures(server, "run_failed") == FAILURES
@@ -112,6 +109,9 @@ async def test_it_refuses_at_once_while_it_is_open(server: Running, ailing: Aili
 
 
 async def test_a_model_that_can_be_run_again_serves_again(server: Running, ailing: Ailing) -> None:
+    driver = server.server.catalog.find("tiny-digits").decode
+    assert driver is not None
+    driver._breaker = Breaker(FAILURES, pause=0.2)
     ailing.fault = RunFailed("the graph could not be run")
     for _ in range(FAILURES):
         await reason(server)

@@ -145,12 +145,15 @@ def test_numbers_that_are_not_finite_are_no_failed_run() -> None:
 
 @dataclass
 class Fault:
-    """How many calls until one fails; None for never."""
+    """How many calls until one fails, None for never; or what all fail with."""
 
     due_in: int | None = None
     count: int = 0
+    lasting: str = ""
 
     def strike(self) -> None:
+        if self.lasting:
+            raise RuntimeError(self.lasting)
         if self.due_in == 0:
             self.due_in = None
             self.count += 1
@@ -174,6 +177,16 @@ class Fallible:
         return getattr(self._inner, name)
 
 
+def make_fallible(stepper: Stepper, fault: Fault) -> None:
+    """Have its runs fail as the fault says, in whichever session they are."""
+    way: Any = stepper._way
+    runs: list[Any] = [way._session] if isinstance(way, UnfusedSteps) else [*way._forms.unrolled.values()]
+    if isinstance(way, FusedSteps) and way._forms.loop is not None:
+        runs.append(way._forms.loop)
+    for run in runs:
+        run._inner = Fallible(run._inner, fault)
+
+
 class Cramped:
     """A stepper that now and then has no memory for more than one row."""
 
@@ -182,12 +195,7 @@ class Cramped:
         self.fault = Fault()
         self._stepper = stepper
         self._rng = rng
-        way: Any = stepper._way
-        runs: list[Any] = [way._session] if isinstance(way, UnfusedSteps) else [*way._forms.unrolled.values()]
-        if isinstance(way, FusedSteps) and way._forms.loop is not None:
-            runs.append(way._forms.loop)
-        for run in runs:
-            run._inner = Fallible(run._inner, self.fault)
+        make_fallible(stepper, self.fault)
 
     def advance(self, rows: Sequence[TextRow]) -> Sequence[Outcome[TextEvent]]:
         self.fault.due_in = self._rng.choice([None, 0, 1]) if len(rows) > 1 else None
@@ -220,3 +228,32 @@ def test_rows_in_changing_company_lose_nothing_when_runs_fail(name: Way) -> None
                 waiting.remove(row)
     assert cramped.fault.count > 5
     assert [(tokens(events[row]), events[row][-1]) for row in rows] == expected
+
+
+@pytest.mark.parametrize("text", [ARENA, "the graph could not be run"], ids=["no memory", "failed"])
+@pytest.mark.parametrize("name", WAYS)
+def test_rows_that_sat_out_a_failed_run_go_on_where_they_stood(name: Way, text: str) -> None:
+    """Those of the failed run end, and the others come back as they were: alone at first, then with one who joins."""
+    stepper, fault = make(name), Fault()
+    specs = [TextSpec(ids("the quick"[: 1 + i]), max_tokens=40, seed=i) for i in range(5)]
+    expected = [generate(stepper, spec) for spec in specs]
+    make_fallible(stepper, fault)
+    rows = [TextRow(spec) for spec in specs]
+    events: dict[TextRow, list[TextEvent]] = {row: [] for row in rows}
+
+    def run(batch: Sequence[TextRow]) -> list[bool]:
+        """Advance those that have not ended: which of them failed."""
+        going = [row for row in batch if not row.ended]
+        outcomes = attempt(stepper, going) if going else []
+        for row, outcome in zip(going, outcomes, strict=True):
+            events[row] += outcome.events
+        return [outcome.error is not None for outcome in outcomes]
+
+    assert run(rows[2:4]) == [False, False]
+    fault.lasting = text
+    assert run(rows[:2]) == [True, True]
+    fault.lasting = ""
+    assert run(rows[2:4]) == [False, False]
+    while not all(row.ended for row in rows[2:]):
+        assert not any(run(rows[2:]))
+    assert [(tokens(events[row]), events[row][-1]) for row in rows[2:]] == expected[2:]

@@ -14,8 +14,9 @@ from rhapsode.v1 import image_pb2, model_pb2, text_pb2
 from rhapsode.v1.image_pb2_grpc import ImageServiceStub
 from rhapsode.v1.model_pb2_grpc import ModelServiceStub
 from rhapsode.v1.text_pb2_grpc import TextServiceStub
+from rhapsode_server.engine.attempt import Run
 from rhapsode_server.serve.fate import DEVICE_LOST
-from rhapsode_server.serve.watchdog import HUNG, LOOK, Standstill
+from rhapsode_server.serve.watchdog import HUNG, LOOK, Standstill, Watchdog
 from support import bundles
 from support.requests import ENDLESS, images, text
 from support.server import Process, process
@@ -43,6 +44,7 @@ Decoder.advance, ModelService.ListModels = advance, stand_still
 main.main()
 """
 HANGS = CURSE.format(fault="threading.Event().wait()")
+DIES = CURSE.format(fault="return []")  # a fault that is none of a run's
 LOSES_ITS_DEVICE = CURSE.format(fault="raise DeviceLost('the device is lost: CUDA failure 700')")
 
 
@@ -115,6 +117,21 @@ def test_a_run_that_hangs_ends_the_server_in_order(two_models: Path) -> None:
     assert [line for line in lines if line["msg"] == "stopped"]
 
 
+def test_what_ends_a_drivers_thread_ends_the_server_in_order(two_models: Path) -> None:
+    with process(two_models, *FLAGS, program=("-c", DIES)) as server:
+        with grpc.insecure_channel(server.address) as channel:
+            reasons, told, more = doomed(server, channel)
+        assert reasons == {"MODEL_UNHEALTHY"}
+        assert told == [[SERVING, NOT_SERVING]] * 2
+        assert more > 0
+        assert server.process.wait(PATIENCE) == HUNG
+        lines = server.rest()
+    died = next(line for line in lines if line["msg"] == "driver died")
+    assert died["lane"] == "tiny-digits@1/decode"
+    assert "Traceback" in died["exception"]
+    assert [line for line in lines if line["msg"] == "stopped"]
+
+
 def test_a_lost_device_ends_the_server_in_order(two_models: Path) -> None:
     with process(two_models, *FLAGS, program=("-c", LOSES_ITS_DEVICE)) as server:
         with grpc.insecure_channel(server.address) as channel:
@@ -150,3 +167,24 @@ def test_only_time_in_which_somebody_looked_counts() -> None:
     assert standstill.look(None, 1002) == 0
     assert standstill.look(None, 1003) == 0
     assert standstill.look("b", 1004) == 0
+
+
+class Lane:
+    """A driver as the watchdog sees it."""
+
+    def __init__(self, run: Run | None) -> None:
+        self.run = run
+
+
+def test_each_driver_that_hangs_is_told_of_once() -> None:
+    lanes = [Lane(Run(7, 1)), Lane(None), Lane(Run(3, 2))]
+    told: list[tuple[Lane, Run]] = []
+    log: Any = None
+    dog = Watchdog(lanes, lambda *what: told.append(what), 5, 60, log, lambda do, *what: do(*what))
+    for now in range(10):
+        dog._look_at_runs(now)
+        lanes[2].run = Run(now, 2)  # goes on
+    assert told == [(lanes[0], Run(7, 1))]
+    for now in range(10, 20):  # now it hangs too, while the server still drains
+        dog._look_at_runs(now)
+    assert told == [(lanes[0], Run(7, 1)), (lanes[2], Run(9, 2))]

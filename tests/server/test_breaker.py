@@ -19,6 +19,7 @@ def opened(now: float = 0.0) -> Breaker:
 def lets_through(breaker: Breaker, now: float) -> bool:
     try:
         breaker.check(now)
+        breaker.accepted(now)
     except ModelUnhealthy:
         return False
     return True
@@ -45,6 +46,14 @@ def test_rule_2_one_job_a_pause_may_try() -> None:
     assert breaker.succeeded()
     assert lets_through(breaker, 10)
     assert not breaker.open
+
+
+def test_rule_2_a_job_that_is_refused_for_another_reason_was_no_try() -> None:
+    breaker = opened()
+    breaker.check(5)
+    breaker.check(5.1)
+    assert lets_through(breaker, 5.2)
+    assert not lets_through(breaker, 10.1)
 
 
 def test_rule_3_a_trial_that_fails_begins_the_pause_anew() -> None:

@@ -1,6 +1,7 @@
 """One run of a batch, in parts where there is not the memory for all of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from rhapsode_server.errors import DeviceLost, OutOfMemory, RhapsodeError, RunFailed
@@ -10,18 +11,29 @@ RowT = TypeVar("RowT")
 EventT = TypeVar("EventT")
 
 
-def attempt(model: Model[RowT, EventT], rows: Sequence[RowT]) -> Sequence[Outcome[EventT]]:
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run under way: the how manieth, and of how many rows."""
+
+    number: int
+    rows: int
+
+
+def attempt(
+    model: Model[RowT, EventT], rows: Sequence[RowT], begin: Callable[[int], object] = lambda _: None
+) -> Sequence[Outcome[EventT]]:
     """Advance every row: an outcome for each, of which those that the model could not advance have an error.
 
     A batch for which there is not the memory is run in halves, one after the other, and those in halves again: a row
-    ends with OutOfMemory only where there is none for that row alone.
+    ends with OutOfMemory only where there is none for that row alone. `begin` is told of how many rows each part is.
     """
+    begin(len(rows))
     try:
         return model.advance(rows)
     except OutOfMemory as failure:
         if len(rows) > 1:
             half = len(rows) // 2
-            return [*attempt(model, rows[:half]), *attempt(model, rows[half:])]
+            return [*attempt(model, rows[:half], begin), *attempt(model, rows[half:], begin)]
         error: RhapsodeError = failure
     except RhapsodeError as failure:
         error = failure

@@ -3,7 +3,8 @@
 Rules, each with a test of its own:
 
 1. So many failed runs with none between them that went well open the breaker: new work is refused.
-2. After a pause one job is let through, and another one a pause later, until a run goes well: that closes it.
+2. After a pause one job is let through, and another one a pause after it was accepted, until a run goes well: that
+   closes it. A job that is refused for another reason was no try.
 3. A run that fails while it is open begins the pause anew.
 4. What is condemned stays so.
 
@@ -35,11 +36,13 @@ class Breaker:
         """Let a job through, or raise ModelUnhealthy, or what the model is condemned for."""
         if self._fate is not None:
             raise type(self._fate)(self._fate.message, self._fate.metadata)
-        if self._open_until is None:
-            return
-        if now < self._open_until:
+        if self._open_until is not None and now < self._open_until:
             raise self.verdict()
-        self._open_until = now + self.pause
+
+    def accepted(self, now: float) -> None:
+        """The job that was let through will be run."""
+        if self._open_until is not None:
+            self._open_until = now + self.pause
 
     def verdict(self) -> ModelUnhealthy:
         """Why it refuses."""

@@ -4,15 +4,21 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from rhapsode_server.engine.attempt import attempt, failure_of
+from rhapsode_server.engine.attempt import Run, attempt, failure_of
 from rhapsode_server.engine.breaker import Breaker
 from rhapsode_server.engine.job import Job
 from rhapsode_server.engine.outbox import Outbox, Pace
 from rhapsode_server.engine.scheduler import Limits, Place, Plan, Report, Scheduler
-from rhapsode_server.errors import DeadlineExpired, DeviceLost, NonFiniteOutput, RhapsodeError, ShuttingDown
+from rhapsode_server.errors import (
+    DeadlineExpired,
+    DeviceLost,
+    DriverDied,
+    NonFiniteOutput,
+    RhapsodeError,
+    ShuttingDown,
+)
 from rhapsode_server.models.base import Model
 from rhapsode_server.observe.lanes import Jobs, LaneMetrics
 from rhapsode_server.observe.trace_context import CURRENT, TraceContext
@@ -24,14 +30,6 @@ EventT = TypeVar("EventT")
 LET_GO = 2.0  # seconds that a stop waits for the run under way
 Mood = Callable[[RhapsodeError | None], None]
 """Told, in the event loop, why a model cannot serve now; None where it can again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A run under way: the how manieth, and of how many rows."""
-
-    number: int
-    rows: int
 
 
 class Driver(Generic[RowT, EventT]):
@@ -77,6 +75,7 @@ class Driver(Generic[RowT, EventT]):
         with self._changed:
             self._stopping = True
             reports = self._scheduler.clear(ShuttingDown("the server is shutting down"), self._clock())
+            self._count_jobs()
             self._changed.notify()
         self._publish(reports)
         self._expect_nothing()
@@ -104,6 +103,7 @@ class Driver(Generic[RowT, EventT]):
                     raise ShuttingDown("the server is shutting down")
                 self._breaker.check(now)
                 self._scheduler.add(job, now)
+                self._breaker.accepted(now)
                 self._count_jobs()
                 self._changed.notify()
         except RhapsodeError as error:
@@ -135,9 +135,11 @@ class Driver(Generic[RowT, EventT]):
 
     def park(self, job: Job[RowT]) -> None:
         """The job's reader is slow: keep its rows, spend nothing on them."""
-        self._metrics.stalled()
         with self._changed:
+            before = job.stage
             reports = self._scheduler.park(job, self._clock())
+            if job.stage is not before:  # it may have ended since
+                self._metrics.stalled()
             self._count_jobs()
             self._changed.notify()
         self._publish(reports)
@@ -171,6 +173,20 @@ class Driver(Generic[RowT, EventT]):
             self._metrics.gap(gap)
 
     def _drive(self) -> None:
+        try:
+            self._go_on()
+        except BaseException as error:  # a fault of ours: what fails in a run does not come here
+            died = DriverDied("what runs the model has failed; the server is about to be started again")
+            died.__cause__ = error
+            self._in_loop(self._die, died)
+
+    def _die(self, error: DriverDied) -> None:
+        """Nobody steps the jobs any more: end them all, those too whose end was lost on its way to their readers."""
+        self._mood(error)
+        self.give_up(error)
+        self._publish([Report(job, closed=True, error=error) for job in self._outboxes])
+
+    def _go_on(self) -> None:
         while (plan := self._next_plan()) is not None:
             self._tell(plan.expired)  # not after a run that is none of theirs
             if plan.batch:
@@ -196,9 +212,7 @@ class Driver(Generic[RowT, EventT]):
 
     def _run(self, batch: Sequence[Place[RowT]]) -> list[Report[RowT, EventT]]:
         began = self._clock()
-        self._runs += 1
-        self.run = Run(self._runs, len(batch))
-        outcomes = attempt(self._model, [place.row for place in batch])
+        outcomes = attempt(self._model, [place.row for place in batch], self._begin)
         self.run = None
         ended = self._clock()
         error = failure_of(outcomes)
@@ -213,6 +227,10 @@ class Driver(Generic[RowT, EventT]):
             reports = self._scheduler.complete(batch, outcomes, ended)
             self._count_jobs()
         return reports
+
+    def _begin(self, rows: int) -> None:
+        self._runs += 1
+        self.run = Run(self._runs, rows)
 
     def _judge(self, error: RhapsodeError | None, now: float) -> None:
         """Draw the consequences of a run for those to come."""
@@ -231,7 +249,7 @@ class Driver(Generic[RowT, EventT]):
         """Tell how the model is; one that has failed is worth a try after a pause, so it is then told to be well."""
         self._expect_nothing()
         self._mood(error)
-        if error is not None and not isinstance(error, DeviceLost):
+        if error is not None and not isinstance(error, DeviceLost) and not self._stopping:
             self._well_again = asyncio.get_running_loop().call_later(self._breaker.pause, self._feel, None)
 
     def _expect_nothing(self) -> None:

@@ -75,9 +75,8 @@ class FusedSteps:
         feeds = {name: values for name, values in feeds.items() if name in runs.inputs}
         arrays, self._last = runs.run(feeds, resident, wanted, self._staying)
         self._batch = batch
-        if batch is not before:
-            for row in rows:
-                row.state = None  # it is among the last run's
+        for row in rows:
+            row.state = None  # it is among the last run's, though the row was copied out for a run that failed
         told = Told(*(arrays[name] for name in wiring.TOLD)) if batch.options.tells else None
         return Made(arrays[wiring.TOKENS], arrays[wiring.SOUND], told)
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from rhapsode_server.engine.driver import Run
-from rhapsode_server.errors import DeviceLost, ModelUnhealthy, RhapsodeError
+from rhapsode_server.engine.attempt import Run
+from rhapsode_server.errors import DeviceLost, DriverDied, ModelUnhealthy, RhapsodeError
 from rhapsode_server.observe.logs import Log
 from rhapsode_server.rpc.catalog import AnyDriver, Catalog
 from rhapsode_server.rpc.health import Health
@@ -28,6 +28,9 @@ class Fate:
         """A graph cannot be run for this reason; None where it can again, or is worth a try."""
         if isinstance(error, DeviceLost):
             self._lost(lane, error)
+        elif isinstance(error, DriverDied):
+            self._log.error("driver died", lane=lane, exc_info=error.__cause__)
+            self._end(HUNG)
         elif error is not None and lane not in self._ill:
             self._ill.add(lane)
             self._log.error("model unhealthy", lane=lane, reason=error.message)

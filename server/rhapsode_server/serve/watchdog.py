@@ -13,7 +13,7 @@ from threading import Event, Thread
 from time import monotonic
 from typing import Generic, Protocol, TypeVar
 
-from rhapsode_server.engine.driver import Run
+from rhapsode_server.engine.attempt import Run
 from rhapsode_server.observe.logs import Log
 
 HUNG = 3
@@ -52,9 +52,9 @@ class Standstill:
 
 
 class Watchdog(Thread, Generic[RunsT]):
-    """Tells `hung` of a driver whose run lasts longer than `limit` seconds, once, in the event loop.
+    """Tells `hung` of each driver whose run lasts longer than `limit` seconds, once, in the event loop.
 
-    Where the loop itself does not turn for as long, or the process outlives what hung by `patience` seconds, the
+    Where the loop itself does not turn for as long, or the process outlives what hung first by `patience` seconds, the
     process ends at once, with HUNG; half that time before, all stacks go to standard error.
     """
 
@@ -76,6 +76,7 @@ class Watchdog(Thread, Generic[RunsT]):
         self._call = call
         self._over = Event()
         self._runs = [Standstill() for _ in drivers]
+        self._told: list[RunsT] = []
         self._loop = Standstill()
         self._turns = 0
         self._dumped = False
@@ -97,8 +98,9 @@ class Watchdog(Thread, Generic[RunsT]):
     def _look_at_runs(self, now: float) -> None:
         for driver, standstill in zip(self._drivers, self._runs, strict=True):
             run = driver.run
-            if standstill.look(run, now) > self._limit and run is not None and self._end_by is None:
-                self._end_by = now + self._patience
+            if standstill.look(run, now) > self._limit and run is not None and driver not in self._told:
+                self._told.append(driver)
+                self._end_by = self._end_by or now + self._patience
                 self._ask(self._hung, driver, run)
 
     def _look_at_loop(self, now: float) -> None:
