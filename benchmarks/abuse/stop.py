@@ -26,6 +26,7 @@ WATCHED, WATCHERS = 10, 20  # requests, and clients without a window, which can 
 WAITING = "--queue-wait=3600"  # what waits for a slot is work that was accepted
 TOKENS, WARM_UP = 4000, 256
 _PATIENCE = 60.0
+_DEADLINE = 600.0  # far off: what the server expects not to be in time it refuses at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def _unary(channel: grpc.Channel, tokens: int, model: str) -> Callable[[], None]
     ask = asking(channel)
 
     def take() -> None:
-        ask(asked.text(tokens, model), timeout=_PATIENCE)
+        ask(asked.text(tokens, model), timeout=_DEADLINE)
 
     return take
 
@@ -113,7 +114,7 @@ def _stream(channel: grpc.Channel, tokens: int, model: str) -> Callable[[], None
     ask: grpc.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(TEXT_STREAM)
 
     def take() -> None:
-        for _ in ask(asked.text_stream(tokens, model), timeout=_PATIENCE):
+        for _ in ask(asked.text_stream(tokens, model), timeout=_DEADLINE):
             pass
 
     return take
