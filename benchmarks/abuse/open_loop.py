@@ -3,13 +3,15 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
 from typing import TypeAlias
 
 import grpc
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health_pb2
 
 from rhapsode.v1 import text_pb2
@@ -19,10 +21,14 @@ PROBE_SECONDS = 0.05
 PAUSE_SECONDS = 0.1
 RAMP = 0.05  # the share of a load's time that passes before its work is counted
 DEADLINE_SECONDS = 30.0
+PUSHBACK, DETAILS = "grpc-retry-pushback-ms", "grpc-status-details-bin"
+REASONS = frozenset({"QUEUE_FULL", "DEADLINE_TOO_SHORT"})
+SAMPLE = 50  # of so many refusals the reason of one is read: the generator has the server's cores
 _METHOD = "/rhapsode.v1.TextService/GenerateText"
 _SERVING = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING).SerializeToString()
 _OPTIONS = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0))
 
+Metadata: TypeAlias = Iterable[tuple[str, str | bytes]] | None
 Send: TypeAlias = "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]"
 
 
@@ -46,7 +52,7 @@ class Answers:
         try:
             await call
         except grpc.aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.UNAVAILABLE:
+            if error.code() is grpc.StatusCode.UNAVAILABLE and self._tells(error.trailing_metadata()):
                 self.refused.append(time.perf_counter() - planned)
             else:
                 self.other.append(f"{error.code().name}: {error.details()}")
@@ -56,10 +62,27 @@ class Answers:
         self.done_at.append(now - self.begun)
         return True
 
+    @property
+    def ended(self) -> int:
+        """Requests that were sent and came to an end."""
+        return len(self.accepted) + len(self.refused) + len(self.other)
+
+    def _tells(self, trailing: Metadata) -> bool:
+        """Whether a refusal says when to come again, and, of one in a while, why."""
+        told = {key: value for key, value in trailing or () if key in (PUSHBACK, DETAILS)}
+        return PUSHBACK in told and (len(self.refused) % SAMPLE > 0 or _reason(told.get(DETAILS)) in REASONS)
+
     def rate(self, seconds: float) -> float:
         """Requests a second, one at least, that were done while they were sent, the beginning not counted."""
         done = sum(RAMP * seconds <= moment < seconds for moment in self.done_at)
         return max(1, done) / ((1 - RAMP) * seconds)
+
+
+def _reason(details: str | bytes | None) -> str:
+    """The reason that a status names; none where it names none."""
+    info = ErrorInfo()
+    found = Status.FromString(details).details if isinstance(details, bytes) else ()
+    return next((info.reason for each in found if each.Unpack(info)), "")
 
 
 class Generator:

@@ -35,6 +35,8 @@ class Overload:
     """At ten times the peak."""
     offered_per_second: float
     """Requests, at ten times the peak."""
+    sent_per_second: float
+    """What of them was really sent."""
     accepted: int
     refused: int
     other: tuple[str, ...]
@@ -58,12 +60,13 @@ class Overload:
     def promises(self) -> Iterator[Promise]:
         """What a server at ten times its load promises to those whom it serves, and to those whom it refuses."""
         yield told("peak", self.peak_tokens_per_second, "tokens/s")
+        yield told("requests sent at ten times the peak's load, share of that", self.sent_share)
         yield at_least("goodput at ten times the peak's load, share of the peak", self.goodput_share, 0.9)
         yield at_most("refusal, median", 1000 * self.refusal_p50, 10, "ms")
         yield at_most("accepted requests' p99, times that at 70 % load", self.stretch, 2)
         yield told("accepted requests' p99", 1000 * self.accepted_p99, "ms")
         yield at_most("health check, slowest", 1000 * self.health_max, 50, "ms")
-        yield exactly("statuses that are neither OK nor a refusal", len(self.other), 0)
+        yield exactly("statuses that are neither OK nor a refusal that says when to come again", len(self.other), 0)
         yield told("refused at 70 % load, of all", self.steady_share)
         yield told("the generator's share of the two cores", self.generator_cpu_seconds / self.seconds / 2)
 
@@ -71,6 +74,11 @@ class Overload:
     def steady_share(self) -> float:
         """Requests refused at 70 % load, as a share of all that came."""
         return self.steady_refused / max(1, self.steady_refused + self.steady_accepted)
+
+    @property
+    def sent_share(self) -> float:
+        """What was really sent under ten times the load, as a share of that."""
+        return self.sent_per_second / self.offered_per_second
 
     @property
     def goodput_share(self) -> float:
@@ -129,6 +137,7 @@ async def _overload(
         peak_tokens_per_second=before.rate * before.tokens,
         goodput_tokens_per_second=answers.rate(seconds) * before.tokens,
         offered_per_second=OVERLOAD * before.rate,
+        sent_per_second=answers.ended / seconds,
         accepted=len(answers.accepted),
         refused=len(answers.refused),
         other=(*before.peak.other, *before.steady.other, *answers.other),

@@ -9,8 +9,8 @@ from benchmarks.abuse.promise import Promise, exactly, told
 from benchmarks.abuse.victim import models
 from benchmarks.rolling.fleet import running_fleet
 from benchmarks.rolling.kinds import Kinds, Models
-from benchmarks.rolling.load import right_answers
-from benchmarks.rolling.roll import direct, roll
+from benchmarks.rolling.load import Tally, right_answers
+from benchmarks.rolling.roll import Way, roll
 
 from rhapsode_client import ChannelSettings, Client, RetryPolicy
 
@@ -31,21 +31,40 @@ REQUESTS = Models(
 
 
 @dataclass(frozen=True, slots=True)
-class Restarted:
-    """What came of the requests that clients made meanwhile."""
+class Calls:
+    """What came of the requests of clients with one policy."""
 
-    kills: int
     unary: int
     streams: int
     failed: tuple[str, ...]
     changed: tuple[str, ...]
 
+    @property
+    def unary_failed(self) -> int:
+        """Unary calls that failed."""
+        return sum(each.startswith("unary") for each in self.failed)
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """What came of the requests that clients made meanwhile."""
+
+    kills: int
+    patient: Calls
+    by_default: Calls
+
     def promises(self) -> Iterator[Promise]:
-        """The library's clients lose nothing."""
-        yield told(f"unary calls under {self.kills} kills", self.unary)
-        yield told(f"streams under {self.kills} kills", self.streams)
-        yield exactly("of them failed", len(self.failed), 0)
-        yield exactly("of them other than undisturbed", len(self.changed), 0)
+        """Clients whose policy bridges a restart lose nothing; of one server alone the default policy does not."""
+        retry, calls, default = PATIENT.retry, self.patient, self.by_default
+        policy = f"RetryPolicy(initial_backoff={retry.initial_backoff:g}, max_backoff={retry.max_backoff:g})"
+        yield told(f"unary calls under {self.kills} kills, with {policy}", calls.unary)
+        yield told("streams, likewise", calls.streams)
+        yield exactly("of them failed", len(calls.failed), 0)
+        yield exactly("of them other than undisturbed", len(calls.changed), 0)
+        yield told(f"unary calls that fail with the default policy, of {default.unary:,}", default.unary_failed)
+        lost = len(default.failed) - default.unary_failed
+        yield told(f"streams that fail with the default policy, of {default.streams:,}", lost)
+        yield exactly("of its requests other than undisturbed", len(default.changed), 0)
 
 
 def run(scale: float) -> Restarted:
@@ -60,8 +79,13 @@ def kill_and_restart(folder: Path, requests: Models, kills: int, *flags: str) ->
     with running_fleet(folder, "--provider=cpu", "--threads=1", *flags, servers=1) as fleet:
         with Client(fleet.addresses[0]) as client:
             answers = right_answers(client, kinds)
-        way = direct(fleet, PATIENT)
-        outcome = roll(fleet, [way], kinds, answers, [(0, signal.SIGKILL)] * kills)
-    tally = outcome.tallies[way.name]
-    made = tally.made("unary"), tally.made("stream")
-    return Restarted(kills, *made, tuple(tally.failed), tuple(tally.changed))
+        ways = (
+            Way("patient", fleet.addresses, 2, PATIENT),
+            Way("by default", fleet.addresses, 0),
+        )  # on the same connections
+        outcome = roll(fleet, ways, kinds, answers, [(0, signal.SIGKILL)] * kills)
+    return Restarted(kills, *(_calls(outcome.tallies[way.name]) for way in ways))
+
+
+def _calls(tally: Tally) -> Calls:
+    return Calls(tally.made("unary"), tally.made("stream"), tuple(tally.failed), tuple(tally.changed))

@@ -8,7 +8,7 @@ from statistics import median
 
 import grpc
 import pytest
-from benchmarks.abuse.open_loop import generator, probed
+from benchmarks.abuse.open_loop import Answers, generator, probed
 from benchmarks.abuse.overload import measure
 from benchmarks.vitals import Patient
 from deploy.local_server import LocalServer
@@ -16,6 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from rhapsode.v1 import image_pb2, text_pb2
 from rhapsode.v1.image_pb2_grpc import ImageServiceStub
+from rhapsode_server.errors import ClientTooSlow, QueueFull
+from rhapsode_server.rpc.status import status_of
 from support import bundles
 from support.late import done_in_vain
 from support.refusals import refusal
@@ -65,6 +67,27 @@ async def test_the_overload_is_measured(busy: Process) -> None:
     server = LocalServer(busy.process.pid, busy.address, busy.metrics_address, 0.0)
     found = await measure(server, 0.01, "tiny-text", LONG)
     assert (found.other, found.accepted > 0, found.health_max < SOON) == ((), True, True)
+
+
+@pytest.mark.parametrize(
+    ("trailing", "refused"),
+    [
+        (status_of(QueueFull("full"))[1], True),
+        ((), False),
+        (status_of(ClientTooSlow("slow"))[1], False),
+        (status_of(QueueFull("full"))[1][:1], False),
+    ],
+    ids=["as it should be", "the server is gone", "another reason", "no word when to come again"],
+)
+async def test_only_what_says_why_and_when_to_come_again_is_a_refusal(
+    trailing: Sequence[tuple[str, str | bytes]], refused: bool
+) -> None:
+    async def call() -> bytes:
+        raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata(*trailing))
+
+    answers = Answers()
+    assert not await answers.take(call(), 0.0)
+    assert (len(answers.refused), len(answers.other), answers.ended) == (int(refused), int(not refused), 1)
 
 
 async def test_a_model_that_is_flooded_costs_no_other_model_a_request(busy: Process) -> None:
