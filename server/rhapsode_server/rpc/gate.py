@@ -90,6 +90,7 @@ class Gate:
         """
         if isinstance(request, Refused):
             raise request.error
+        del request  # which may be of megabytes, and is not needed for as long as this lasts
         service = path.partition("/")[0]
         caller = self._stranger(context) if self.rules is None else self._client(self.rules, path, context)
         share = Share(caller.concurrency, caller.rate, caller.burst) if caller else self._share
