@@ -47,8 +47,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         console.print("interrupted; --only goes on with those that are left")
     found = results.read(options.out, _NAMES)
-    _publish(found, options, console)
-    sys.exit(any(result.broken for result in found))
+    published = publish(found, options, console)
+    sys.exit(not published or any(result.broken for result in found))
 
 
 def _run(scenario: Scenario, options: Options, console: Console) -> Result:
@@ -81,15 +81,21 @@ def _say(console: Console, result: Result) -> None:
     console.print(f"{result.name}: {verdict}, {result.seconds:.0f} s")
 
 
-def _publish(found: Sequence[Result], options: Options, console: Console) -> None:
+def publish(found: Sequence[Result], options: Options, console: Console) -> bool:
+    """Print the table, and write it where it was wanted: whether that was done."""
     scales = sorted({result.scale for result in found})
     title = f"{processor()}; scale {', '.join(f'{scale:g}' for scale in scales)}"
     sheet = results.sheet(found, title)
     console.print(sheet.table())
     (options.out / "table.md").write_text(sheet.markdown(), encoding="utf-8")
-    if options.write is not None:
-        results.replace_table(options.write, sheet.markdown())
     console.print(f"as Markdown: {options.out / 'table.md'}; all that was measured: {options.out}/*.json")
+    if options.write is None:
+        return True
+    if partial := [result.name for result in found if result.scale != 1]:
+        console.print(f"not written to {options.write}: not at full scale are {', '.join(partial)}")
+        return False
+    results.replace_table(options.write, sheet.markdown())
+    return True
 
 
 def _take_all_descriptors() -> None:

@@ -39,10 +39,6 @@ class Sent:
     connections: int = 0
     endings: Counter[str] = field(default_factory=Counter)
 
-    def told(self) -> str:
-        """The endings, the most frequent first."""
-        return ", ".join(f"{count} × {words}" for words, count in self.endings.most_common() if count) or "nothing"
-
 
 class _Attacker:
     """A connection that is opened again when the server has ended it."""

@@ -10,8 +10,8 @@ from benchmarks.abuse import asked
 from benchmarks.abuse.beside import beside
 from benchmarks.abuse.elsewhere import elsewhere
 from benchmarks.abuse.good import Served
-from benchmarks.abuse.leftover import Leftover
-from benchmarks.abuse.promise import Promise, told
+from benchmarks.abuse.leftover import PATIENCE, Leftover
+from benchmarks.abuse.promise import Promise, exactly, told
 from benchmarks.abuse.victim import PICTURES, TEXT, Victim, victim
 from benchmarks.abuse.wire import PICTURE_STREAM, TEXT_STREAM, Wire
 
@@ -26,6 +26,8 @@ class Cancelled:
     """What twenty thousand cancelled streams did."""
 
     streams: int
+    cancelled: int
+    """Of them under way when that came."""
     per_second: float
     attacker_cpu_seconds: float
     left: Leftover
@@ -33,7 +35,8 @@ class Cancelled:
 
     def promises(self) -> Iterator[Promise]:
         """Nothing leaks, and nobody notices."""
-        yield told("streams cancelled", self.streams)
+        yield told("streams cancelled", self.cancelled)
+        yield exactly("streams that had ended before", self.streams - self.cancelled, 0)
         yield from self.left.promises(most_mb=5.0)
         yield from self.good.promises()
 
@@ -44,7 +47,14 @@ def run(scale: float) -> Cancelled:
         return cancel(server, WARM_UP, round(STREAMS * scale))
 
 
-def cancel(server: Victim, warm_up: int, streams: int, model: str = TEXT, pictures: str = PICTURES) -> Cancelled:
+def cancel(
+    server: Victim,
+    warm_up: int,
+    streams: int,
+    model: str = TEXT,
+    pictures: str = PICTURES,
+    patience: float = PATIENCE,
+) -> Cancelled:
     """Cancel so many streams of a server that was warmed up with others before it was looked at."""
     kinds = (TEXT_STREAM, asked.text_stream(model=model)), (PICTURE_STREAM, asked.picture_stream(10_000, pictures))
     found = beside(
@@ -52,17 +62,21 @@ def cancel(server: Victim, warm_up: int, streams: int, model: str = TEXT, pictur
         attack=lambda: elsewhere(cancel_streams, server.address, kinds, streams, 2),
         warm_up=lambda: elsewhere(cancel_streams, server.address, kinds, warm_up, 1),
         model=model,
+        patience=patience,
     )
     done = found.value
-    return Cancelled(streams, streams / done.value, done.cpu_seconds, found.left, found.good)
+    seconds, cancelled = done.value
+    return Cancelled(streams, cancelled, streams / seconds, done.cpu_seconds, found.left, found.good)
 
 
-def cancel_streams(address: str, kinds: Sequence[tuple[str, bytes]], count: int, seed: int) -> float:
-    """Begin streams of these kinds in turn, and cancel each at a moment that chance chooses: the seconds it took."""
+def cancel_streams(address: str, kinds: Sequence[tuple[str, bytes]], count: int, seed: int) -> tuple[float, int]:
+    """Begin streams of these kinds in turn, and cancel each at a moment that chance chooses: the seconds it took, and
+    how many were under way when they were cancelled.
+    """
     dice = random.Random(seed)
     due: list[tuple[float, int]] = []
     began = time.monotonic()
-    begun = 0
+    begun = cancelled = 0
     with Wire(address) as wire:
         while begun < count or due:
             while begun < count and len(due) < AT_ONCE:
@@ -72,6 +86,6 @@ def cancel_streams(address: str, kinds: Sequence[tuple[str, bytes]], count: int,
             wire.flush()
             wire.receive(max(0.0, due[0][0] - time.monotonic()))
             while due and due[0][0] <= time.monotonic():
-                wire.reset(heapq.heappop(due)[1])
+                cancelled += wire.reset(heapq.heappop(due)[1])
             wire.flush()
-    return time.monotonic() - began
+    return time.monotonic() - began, cancelled

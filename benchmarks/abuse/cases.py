@@ -2,7 +2,9 @@
 
 import gzip
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from benchmarks.abuse.raw import (
     CONTINUATION,
@@ -30,6 +32,19 @@ _HEAD = block(TEXT_UNARY)
 _MESSAGE = framed(b"")  # names no model: to be refused, by every server alike
 REFUSED = "INVALID_ARGUMENT"
 _GZIP = (b"grpc-encoding", b"gzip")
+
+UNFIT_IDS: Mapping[str, bytes] = MappingProxyType(
+    {
+        "of no text": b"\xff",
+        "with a tab": b"a\tb",
+        "with an accent": "café".encode(),
+        "of two lines": b"a\nb",
+        "with an end": b"a\0b",
+        "of kilobytes": b"x" * 4000,
+        "of nothing": b"",
+    }
+)
+"""Ids of requests that no server should send back, by what is wrong with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +128,8 @@ BROKEN_REQUESTS = (
     Case("no method", _changed(b":method", None), "RST_STREAM INTERNAL_ERROR"),
     Case("no trailers wanted", _changed(b"te", b"gzip"), "INTERNAL"),
     Case("a name in capitals", _rpc(_MESSAGE, (b"X-Bad", b"v")), "INTERNAL"),
+    # An id goes back to the client, where it is fit to.
+    *(Case(f"an id {what}", _rpc(_MESSAGE, (b"x-request-id", name)), REFUSED) for what, name in UNFIT_IDS.items()),
     Case("bytes that are no base64", _rpc(_MESSAGE, (b"x-bad-bin", b"@@@")), "INTERNAL"),
     Case("a deadline in words", _rpc(_MESSAGE, (b"grpc-timeout", b"soon")), "INTERNAL"),
     Case("a deadline before", _rpc(_MESSAGE, (b"grpc-timeout", b"-5S")), "INTERNAL"),

@@ -38,6 +38,26 @@ def elsewhere(
         return future.result()
 
 
+@contextmanager
+def worker() -> Iterator["Work"]:
+    """A process that runs one function after another, since to start it takes longer than what some of them do."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        yield Work(pool)
+
+
+class Work:
+    """Runs a function of a module in a process that is there already."""
+
+    def __init__(self, pool: ProcessPoolExecutor) -> None:
+        self._pool = pool
+
+    def __call__(
+        self, function: Callable[ParametersT, ResultT], *args: ParametersT.args, **kwargs: ParametersT.kwargs
+    ) -> ResultT:
+        """Run it to its end."""
+        return self._pool.submit(function, *args, **kwargs).result()
+
+
 def _timed(function: Callable[[], ResultT]) -> Done[ResultT]:
     began = time.process_time()
     value = function()

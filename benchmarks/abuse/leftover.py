@@ -16,6 +16,7 @@ class Leftover:
 
     slots: int
     """Those that wait for one counted too."""
+    open_rpcs: int
     tasks: int
     descriptors: int
     memory_mb: float
@@ -23,13 +24,15 @@ class Leftover:
     """Of its memory, meanwhile."""
     cpu_seconds: float
 
-    def promises(self, most_mb: float | None = None) -> Iterator[Promise]:
-        """That nothing leaked; and how much memory it may keep, where that is promised."""
-        held = (self.slots, self.tasks, self.descriptors)
-        text = "slots, tasks, file descriptors beyond the baseline, afterwards"
-        yield Promise(text, ", ".join(map(str, held)), "≤ 0, 0, 0", all(number <= 0 for number in held))
+    def promises(self, most_mb: float | None = None, most_peak_mb: float | None = None) -> Iterator[Promise]:
+        """That nothing leaked; and how much memory it may keep, or take meanwhile, where that is promised."""
+        held = (self.slots, self.open_rpcs, self.tasks, self.descriptors)
+        text = "slots, open rpcs, tasks, file descriptors beyond the baseline, afterwards"
+        yield Promise(text, ", ".join(map(str, held)), "≤ 0, 0, 0, 0", all(number <= 0 for number in held))
         if most_mb is not None:
             yield at_most("memory beyond the baseline, afterwards", self.memory_mb, most_mb, "MB")
+        if most_peak_mb is not None and self.peak_mb is not None:
+            yield at_most("memory beyond the baseline, at its peak", self.peak_mb, most_peak_mb, "MB")
         yield Promise(
             "the server's memory beyond it, at its peak and afterwards; its CPU", self._costs(), "", held=True
         )
@@ -51,6 +54,7 @@ def leftover(patient: Patient, before: Vitals, peak: int | None = None, patience
         after = patient.look()
     return Leftover(
         slots=after.slots + after.queued - before.slots - before.queued,
+        open_rpcs=after.open_rpcs - before.open_rpcs,
         tasks=after.tasks - before.tasks,
         descriptors=after.descriptors - before.descriptors,
         memory_mb=(after.memory - before.memory) / MEGABYTE,

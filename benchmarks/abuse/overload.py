@@ -1,6 +1,7 @@
 """Ten times the load that a server can bear: what becomes of the accepted, of the refused, of probes."""
 
 import argparse
+import math
 import shutil
 import tempfile
 import time
@@ -13,6 +14,7 @@ import uvloop
 from benchmarks.abuse.open_loop import Answers, Generator, generator, probed
 from benchmarks.abuse.promise import Promise, at_least, at_most, exactly, told
 from benchmarks.cost import cpu_seconds, processor
+from benchmarks.spread import percentile
 from deploy.local_server import LocalServer, running_server
 
 MODEL = "shakespeare-rnn"
@@ -81,12 +83,6 @@ class Overload:
         return self.accepted_p99 / self.steady_p99
 
 
-def quantile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` of the values do not exceed; NaN of none."""
-    ordered = sorted(values)
-    return ordered[max(0, -int(-len(ordered) * share // 1) - 1)] if ordered else float("nan")
-
-
 async def run(scale: float) -> Overload:
     """Measure a server with the defaults; a scale of 1 takes 100 s."""
     return await overload(scale)
@@ -136,20 +132,24 @@ async def _overload(
         accepted=len(answers.accepted),
         refused=len(answers.refused),
         other=(*before.peak.other, *before.steady.other, *answers.other),
-        steady_p50=quantile(before.steady.accepted, 0.5),
-        steady_p99=quantile(before.steady.accepted, 0.99),
+        steady_p50=_percentile(before.steady.accepted, 0.5),
+        steady_p99=_percentile(before.steady.accepted, 0.99),
         steady_accepted=len(before.steady.accepted),
         steady_refused=len(before.steady.refused),
-        accepted_p50=quantile(answers.accepted, 0.5),
-        accepted_p99=quantile(answers.accepted, 0.99),
-        refusal_p50=quantile(answers.refused, 0.5),
-        refusal_p99=quantile(answers.refused, 0.99),
-        health_p99=quantile(probes, 0.99),
+        accepted_p50=_percentile(answers.accepted, 0.5),
+        accepted_p99=_percentile(answers.accepted, 0.99),
+        refusal_p50=_percentile(answers.refused, 0.5),
+        refusal_p99=_percentile(answers.refused, 0.99),
+        health_p99=_percentile(probes, 0.99),
         health_max=max(probes),
         server_cpu_seconds=cpu_seconds(server.process_id) - server_cpu,
         generator_cpu_seconds=time.process_time() - own_cpu,
         seconds=time.perf_counter() - began,
     )
+
+
+def _percentile(values: Sequence[float], share: float) -> float:
+    return percentile(values, share) if values else math.nan
 
 
 @contextmanager

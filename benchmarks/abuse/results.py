@@ -9,8 +9,6 @@ from typing import Any
 from benchmarks.abuse.promise import Figures, Promise
 from benchmarks.report import Sheet
 
-_BEGIN, _END = "<!-- abuse: begin -->", "<!-- abuse: end -->"
-
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -50,13 +48,14 @@ def sheet(results: Sequence[Result], title: str) -> Sheet:
     return Sheet(title, ("abuse", "promise", "figure", "bound", "held"), tuple(lines))
 
 
-def replace_table(page: Path, table: str) -> None:
-    """Put the table between the two comments of a page that say where it stands. Raises ValueError."""
+def replace_table(page: Path, table: str, name: str = "abuse") -> None:
+    """Put the table between the two comments of this name in a page, that say where it stands. Raises ValueError."""
+    first, last = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     text = page.read_text(encoding="utf-8")
-    head, begin, rest = text.partition(_BEGIN)
-    _, end, tail = rest.partition(_END)
+    head, begin, rest = text.partition(first)
+    _, end, tail = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"{page} lacks the comments {_BEGIN} and {_END}")
+        raise ValueError(f"{page} lacks the comments {first} and {last}")
     page.write_text(f"{head}{begin}\n{table}{end}{tail}", encoding="utf-8")
 
 

@@ -1,49 +1,54 @@
-"""Readers that take the first bytes of a stream and then stand still, a hundred of them."""
+"""A hundred readers that stand still beside streams that are read: what those lose, and who is let in.
 
-import threading
+The streams are read in short windows, by turns without the readers and beside them, so that what else the machine does
+falls on both alike. The server's patience is longer than all of it: what it costs to give readers up is told elsewhere.
+"""
+
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 
 import grpc
-from benchmarks.abuse import asked
-from benchmarks.abuse.elsewhere import elsewhere
-from benchmarks.abuse.hold import Hold, holding
+from benchmarks.abuse.elsewhere import worker
+from benchmarks.abuse.hold import holding
 from benchmarks.abuse.leftover import MEGABYTE, Leftover, leftover
 from benchmarks.abuse.promise import Promise, at_most, exactly, told
-from benchmarks.abuse.steady import tokens_a_second
+from benchmarks.abuse.standing import GIVEN_UP, PARKED, PATIENCE, READERS, count, hold_streams, wait
+from benchmarks.abuse.steady import tokens_in
 from benchmarks.abuse.victim import PICTURES, TEXT, Victim, victim
-from benchmarks.abuse.wire import PICTURE_STREAM, Wire
-from h2.events import DataReceived, Event
 
 from rhapsode.v1.image_pb2 import GenerateImagesRequest, ImageGeneration
 from rhapsode.v1.image_pb2_grpc import ImageServiceStub
 
-READERS = 100
-REQUESTS = 100  # of others, while the readers stand still
-SECONDS = 10.0  # of streams that are read, before, meanwhile and afterwards
-STALL = 20.0
-PATIENCE = 60.0
-ENOUGH = 100_000  # pictures, of which nobody gets far
-PARKED, GIVEN_UP = "rhapsode_streams_stalled_total", "rhapsode_streams_given_up_total"
+REQUESTS = 50  # of others, each time that the readers stand still
+ROUNDS = 3
+SECONDS = 3.0  # of a window
+STALL = "--stall-timeout=600"
 MOST_MB = 6.0  # 2 MiB of pictures that wait and a run more, a message of 1 MiB on its way, and what they lie in
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
-    """Tokens a second of streams that are read: before, beside readers that stand still, and when these are gone."""
+class Round:
+    """What streams were read in a window before the readers came, beside them, and when they had gone."""
 
-    before: float
-    beside: float
-    after: float
+    before: int
+    """Tokens."""
+    beside: int
+    after: int
+    parked: int
+    """Readers whose work stands still at the window's end."""
+    given_up: int
+    memory: int
+    """Bytes that they cost."""
+    request_seconds: tuple[float, ...]
+    """Of others that were let in."""
 
     @property
     def lost(self) -> float:
-        """The share of their rate that the streams lose, in per cent."""
-        return 100 * (1 - self.beside / ((self.before + self.after) / 2))
+        """The share of their tokens that the streams lose, in per cent."""
+        return 100 * (1 - 2 * self.beside / (self.before + self.after))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,119 +56,75 @@ class Stalled:
     """What readers that stand still did."""
 
     readers: int
-    stall_timeout: float
-    rates: Rates
-    admitted: int
-    refused: int
-    median_ms: float
-    memory_mb: float
-    """For each of them, while they stand still."""
-    free_after: float
-    """Seconds from the last one's beginning until all were given up."""
+    asked: int
+    """Requests of others in each round."""
+    rounds: tuple[Round, ...]
     left: Leftover
 
     def promises(self) -> Iterator[Promise]:
-        """Others are served as if they were not there, and their work is given up in time."""
-        wanted = f"new requests of the same model that are refused, of {self.admitted + self.refused}"
+        """Others are served as if they were not there."""
+        seconds = [each for one in self.rounds for each in one.request_seconds]
+        wanted = self.asked * len(self.rounds)
+        memory = max(one.memory for one in self.rounds) / self.readers / MEGABYTE
+        text = "tokens that other streams lose, by turns with and without them, median"
         yield told("readers that stand still", self.readers)
-        yield at_most("rate that other streams lose", self.rates.lost, 5.0, "%")
-        yield exactly(wanted, self.refused, 0)
-        yield told("the median of those that are not", self.median_ms, "ms")
-        yield at_most("memory for each reader while it stands still", self.memory_mb, MOST_MB, "MB")
-        yield at_most("until all have been given up", self.free_after, self.stall_timeout + 5.0, "s")
+        yield exactly(
+            "the fewest of them whose work stands still", min(one.parked for one in self.rounds), self.readers
+        )
+        yield exactly("of them given up meanwhile", sum(one.given_up for one in self.rounds), 0)
+        yield at_most(text, median(one.lost for one in self.rounds), 5.0, "%")
+        yield told("the same, worst", max(one.lost for one in self.rounds), "%")
+        yield exactly(f"new requests of the same model that are refused, of {wanted}", wanted - len(seconds), 0)
+        yield told("the median of those that are not", median(seconds or [0.0]) * 1e3, "ms")
+        yield at_most("memory for each reader while it stands still", memory, MOST_MB, "MB")
         yield from self.left.promises()
 
 
 def run(scale: float) -> Stalled:
-    """Have a hundred of them, at a server of as many slots: they could keep all others out."""
-    readers = max(2, round(READERS * scale))
-    stall = max(2.0, STALL * scale)
-    with victim(f"--slots={readers}", f"--stall-timeout={stall}") as server:
-        return stand_still(server, readers, stall, SECONDS * scale, max(2, round(REQUESTS * scale)))
+    """Have readers stand still."""
+    readers, rounds, requests = (max(2, round(number * scale)) for number in (READERS, ROUNDS, REQUESTS))
+    with victim(STALL) as server:
+        return stand_still(server, readers, rounds, SECONDS, requests)
 
 
 def stand_still(
-    server: Victim,
-    readers: int,
-    stall: float,
-    seconds: float,
-    requests: int,
-    text: str = TEXT,
-    pictures: str = PICTURES,
+    server: Victim, readers: int, rounds: int, seconds: float, requests: int, text: str = TEXT, pictures: str = PICTURES
 ) -> Stalled:
-    """Have so many readers of a server that gives them up after `stall` seconds."""
+    """Have so many readers of a server come and go so often."""
+    with worker() as at_work:
 
-    def rate() -> float:
-        return elsewhere(tokens_a_second, server.address, seconds, text).value
+        def tokens() -> int:
+            return at_work(tokens_in, seconds, server.address, text)
 
-    rate()  # warms up
-    _ask(server.address, requests, pictures)
-    rate_before = rate()
-    before = server.patient.until(lambda vitals: vitals.idle, PATIENCE)
-    parked, given_up = _count(server, PARKED) + readers, _count(server, GIVEN_UP) + readers
-    with holding(hold_streams, server.address, readers, pictures), ThreadPoolExecutor(1) as watch:
-        began = time.monotonic()
-        free = watch.submit(_wait, server, GIVEN_UP, given_up, began + stall + PATIENCE)
-        _wait(server, PARKED, parked, began + stall)  # until then they are streams like any other
-        times = _ask(server.address, requests, pictures)
-        memory = server.patient.look().memory - before.memory
-        rate_beside = rate()
-        free_after = free.result() - began
-        server.patient.until(lambda vitals: not vitals.slots, PATIENCE)
-    left = leftover(server.patient, before)
-    return Stalled(
-        readers=readers,
-        stall_timeout=stall,
-        rates=Rates(rate_before, rate_beside, rate()),
-        admitted=len(times),
-        refused=requests - len(times),
-        median_ms=median(times or [0.0]) * 1e3,
-        memory_mb=memory / readers / MEGABYTE,
-        free_after=free_after,
-        left=left,
+        tokens()  # warms up
+        _ask(server.address, requests, pictures)
+        before = server.patient.until(lambda vitals: vitals.idle, PATIENCE)
+        windows, between = [tokens()], []
+        for _ in range(rounds):
+            with _standing(server, readers, pictures) as stand:
+                times = _ask(server.address, requests, pictures)
+                memory = server.patient.look().memory - before.memory
+                beside = tokens()
+                between.append((beside, *stand(), memory, times))
+            server.patient.until(lambda vitals: vitals.idle, PATIENCE)
+            windows.append(tokens())
+    made = tuple(
+        Round(first, beside, last, parked, given_up, memory, times)
+        for first, (beside, parked, given_up, memory, times), last in zip(windows, between, windows[1:], strict=False)
     )
-
-
-class Miser(Wire):
-    """A connection that answers pings, and makes no room for more than HTTP/2 begins with."""
-
-    def _note(self, event: Event) -> None:
-        if not isinstance(event, DataReceived):
-            super()._note(event)
-
-
-def hold_streams(hold: Hold, address: str, count: int, model: str) -> None:
-    """Begin streams of pictures on connections of their own, and leave all but their first 64 KB untaken."""
-    with ExitStack() as stack:
-        wires: list[Wire] = [stack.enter_context(Miser(address)) for _ in range(count)]
-        for wire in wires:
-            wire.ask(PICTURE_STREAM, asked.picture_stream(ENOUGH, model))
-            wire.flush()
-            wire.until(lambda event: isinstance(event, DataReceived))
-        stack.enter_context(_answering(wires))
-        hold.held()
+    return Stalled(readers, requests, made, leftover(server.patient, before))
 
 
 @contextmanager
-def _answering(wires: Sequence[Wire]) -> Iterator[None]:
-    """Answer the server's pings in a thread: who does not is cut off before long, and no stalled reader."""
-    over = threading.Event()
-
-    def answer() -> None:
-        while not over.wait(0.1):
-            for wire in wires:
-                wire.receive(0.0)
-
-    thread = threading.Thread(target=answer)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+def _standing(server: Victim, readers: int, model: str) -> Iterator[Callable[[], tuple[int, int]]]:
+    """Readers that stand still, and a look at how many do, and how many were given up."""
+    parked, given_up = count(server, PARKED), count(server, GIVEN_UP)
+    with holding(hold_streams, server.address, readers, model):
+        wait(server, PARKED, parked + readers, PATIENCE)  # until then they are streams like any other
+        yield lambda: (count(server, PARKED) - parked, count(server, GIVEN_UP) - given_up)
 
 
-def _ask(address: str, requests: int, model: str) -> list[float]:
+def _ask(address: str, requests: int, model: str) -> tuple[float, ...]:
     """Ask for one picture again and again: the seconds of those that came."""
     request = GenerateImagesRequest(generation=ImageGeneration(model=model, seed=1, count=1))
     times: list[float] = []
@@ -175,20 +136,4 @@ def _ask(address: str, requests: int, model: str) -> list[float]:
             except grpc.RpcError:
                 continue
             times.append(time.perf_counter() - began)
-    return times
-
-
-def _count(server: Victim, name: str) -> int:
-    return server.patient.gauges(name)[name]
-
-
-def _wait(server: Victim, name: str, count: int, limit: float) -> float:
-    """Wait until a metric has come to a count, though not beyond a limit: when that was."""
-    while _count(server, name) < count and time.monotonic() < limit:
-        time.sleep(1.0)  # a page that is asked for more often is an older one
-    return time.monotonic()
-
-
-if __name__ == "__main__":
-    for promise in run(1.0).promises():
-        print(f"{promise.text}: {promise.value} {promise.bound}{'' if promise.held else ' NOT HELD'}")
+    return tuple(times)

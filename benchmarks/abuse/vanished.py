@@ -29,7 +29,14 @@ LIMIT_SECONDS = 5.0  # keepalive and its timeout, and a second
 _LONG = 1_000_000  # tokens
 _WAITS = (0.02, 0.06)  # seconds that the next one has been waiting when the client vanishes
 _PATIENCE = 60.0
-ONE_SLOT = ("--slots=1", "--queue=8", "--queue-wait=3600", f"--max-tokens={_LONG}")
+_DEADLINE = 3600.0  # of the one that waits: with less the server refuses to wait for the end of so many tokens
+ONE_SLOT = (
+    "--slots=1",
+    "--queue=8",
+    f"--queue-wait={_DEADLINE:g}",
+    f"--maximum-deadline={_DEADLINE:g}",
+    f"--max-tokens={_LONG}",
+)
 _PINGED = ("--keepalive-time=2", "--keepalive-timeout=2")
 
 
@@ -109,13 +116,14 @@ def _round(
     nursery.stdin.write("\n")
     nursery.stdin.flush()
     client = int(nursery.stdout.readline())
-    waiting = ask.future(request, timeout=_PATIENCE)
+    waiting = ask.future(request, timeout=_DEADLINE)
     time.sleep(wait)
     if waiting.done():
+        waiting.result()
         raise RuntimeError("a second request was served beside the one that holds the only slot")
     os.kill(client, how)
     vanished = time.perf_counter()
-    waiting.result()
+    waiting.result(_PATIENCE)
     seconds = time.perf_counter() - vanished
     if how != signal.SIGKILL:
         os.kill(client, signal.SIGKILL)

@@ -74,10 +74,12 @@ class Wire:
         self.h2.send_headers(stream, [*headers(path), *more])
         return stream
 
-    def reset(self, stream: int) -> None:
-        """Cancel an rpc, unless it has ended."""
-        if self.open(stream):
+    def reset(self, stream: int) -> bool:
+        """Cancel an rpc, unless it has ended: whether it had not."""
+        under_way = self.open(stream) and not self.ended
+        if under_way:
             self.h2.reset_stream(stream, ErrorCodes.CANCEL)
+        return under_way
 
     def open(self, stream: int) -> bool:
         """Whether an rpc has not ended."""

@@ -12,6 +12,7 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainin
 from rich.table import Table
 
 _APART = 10**9  # numbers of one seed
+_HEAD = ("mutants", "refused", "served", "findings", "slowest", "most memory")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,23 +26,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for finding in found.findings:
         kept = bundle_hunt.keep(finding, options.models, options.out)
         console.print(f"{finding.number}: {finding.finding}\n  {kept}", markup=False)
+    console.print(f"as Markdown:\n{row(found)}", markup=False, soft_wrap=True)
     return 1 if found.findings else 0
 
 
 def table(found: Hunt) -> Table:
     """What came of the mutants."""
-    shown = Table("mutants", "refused", "served", "findings", "slowest", "most memory")
-    shown.add_row(
-        str(found.tried),
-        str(found.refused.total()),
-        str(found.served),
+    shown = Table(*_HEAD)
+    shown.add_row(*_cells(found))
+    rules = ", ".join(f"{rule} {count}" for rule, count in found.refused.most_common())
+    shown.caption = f"refused by rule: {rules}"
+    return shown
+
+
+def row(found: Hunt) -> str:
+    """The same as a line of Markdown, without the rules."""
+    return f"| {' | '.join(_cells(found))} |"
+
+
+def _cells(found: Hunt) -> Sequence[str]:
+    return (
+        f"{found.tried:,}",
+        f"{found.refused.total():,}",
+        f"{found.served:,}",
         str(len(found.findings)),
         f"{found.slowest:.1f} s",
         f"{found.megabytes} MB",
     )
-    rules = ", ".join(f"{rule} {count}" for rule, count in found.refused.most_common())
-    shown.caption = f"refused by rule: {rules}"
-    return shown
 
 
 def _watched(console: Console, options: argparse.Namespace, numbers: range) -> Hunt:

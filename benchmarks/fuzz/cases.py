@@ -6,6 +6,7 @@ from functools import cache
 from random import Random
 from typing import Literal
 
+from benchmarks.fuzz.credentials import AUTHORIZATION, Credential, credential
 from benchmarks.fuzz.examples import Corpus
 from benchmarks.fuzz.metadata import strange
 from benchmarks.fuzz.methods import Method, methods
@@ -42,6 +43,8 @@ class Case:
     messages: Sequence[bytes]
     timeout: float
     metadata: Sequence[tuple[str, str | bytes]] = ()
+    credential: Credential | None = None
+    """What it shows, part of the metadata, to a server that controls access."""
 
     @property
     def hex(self) -> str:
@@ -62,6 +65,13 @@ def case(number: int, corpus: Corpus) -> Case:
     timeout = random.uniform(0.001, 0.05) if random.random() < 0.02 else TIMEOUT
     metadata = (strange(random),) if random.random() < 0.1 else ()
     return Case(number, kind, method, messages, timeout, metadata)
+
+
+def with_credential(asked: Case) -> Case:
+    """The same request as a server is sent that has the access file of credentials.py."""
+    shown = credential(Random(f"credential of {asked.number}"))
+    others = [(key, value) for key, value in asked.metadata if key != AUTHORIZATION]
+    return replace(asked, metadata=(*others, *shown.shown), credential=shown)
 
 
 @cache

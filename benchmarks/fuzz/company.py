@@ -39,13 +39,13 @@ class Company:
             yield f"sound {case.method.name} has another answer than at first"
 
 
-def company(corpus: Corpus) -> Company:
+def company(corpus: Corpus, metadata: Sequence[tuple[str, str | bytes]] = ()) -> Company:
     """A request to each method that a model of the server answers; the seeds in it make the answers certain."""
     able = [method for method in methods() if method.ours and method.name != _LEFT_OUT]
     requests = [corpus.example(method, Random(number)) for number, method in enumerate(able)]
     return Company(
         [
-            Case(-1 - number, "sound", method, [request.SerializeToString()], TIMEOUT)
+            Case(-1 - number, "sound", method, [request.SerializeToString()], TIMEOUT, metadata)
             for number, (method, request) in enumerate(zip(able, requests, strict=True))
             if request.ByteSize() or method.name == "ListModels"
         ]

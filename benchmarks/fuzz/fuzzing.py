@@ -7,13 +7,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 import grpc
-from benchmarks.fuzz.cases import Case, case
+from benchmarks.fuzz.cases import Case, case, with_credential
 from benchmarks.fuzz.company import Company, company
+from benchmarks.fuzz.credentials import sound
 from benchmarks.fuzz.examples import Corpus
 from benchmarks.fuzz.oracle import problems
-from benchmarks.fuzz.sending import Outcome, send
-from google.rpc.error_details_pb2 import ErrorInfo
-from google.rpc.status_pb2 import Status
+from benchmarks.fuzz.sending import Outcome, reason_of, send, short
 
 CHANNELS = 4
 COMPANY = 50  # bad requests to one sound one
@@ -50,7 +49,7 @@ class Tally:
 
     def take(self, asked: Case, outcome: Outcome) -> None:
         """Count an answer, and judge it."""
-        self.answers[outcome.code.name, reason_of(outcome)] += 1
+        self.answers[outcome.code.name, reason_of(outcome) or short(outcome)] += 1
         self.reached[asked.kind, outcome.code.name] += 1
         self.note(asked, problems(asked, outcome))
 
@@ -59,20 +58,18 @@ class Tally:
         self.findings += (Finding(asked.number, asked.kind, asked.method.path, what, asked.hex) for what in wrong)
 
 
-def reason_of(outcome: Outcome) -> str:
-    """The reason of a refusal of ours, or what gRPC says where it was none; empty for OK."""
-    for detail in Status.FromString(outcome.details).details:
-        info = ErrorInfo()
-        if detail.Unpack(info):
-            return info.reason
-    return f"({outcome.message[:40]})" if outcome.message else ""
-
-
 async def fuzz(
-    address: str, corpus: Corpus, numbers: Iterator[int], in_flight: int, told: Callable[[Tally], None]
+    address: str,
+    corpus: Corpus,
+    numbers: Iterator[int],
+    in_flight: int,
+    told: Callable[[Tally], None],
+    access: bool = False,
 ) -> Tally:
-    """Send the requests with these numbers, so many at a time; `told` hears of each."""
-    tally, beside = Tally(), company(corpus)
+    """Send the requests with these numbers, so many at a time; `told` hears of each. `access`: with credentials."""
+    tally, beside = Tally(), company(corpus, sound().shown if access else ())
+    cases = (case(number, corpus) for number in numbers)
+    asked = map(with_credential, cases) if access else cases
     async with AsyncExitStack() as stack:
         channels = [
             await stack.enter_async_context(grpc.aio.insecure_channel(address, _OWN_CONNECTION))
@@ -80,9 +77,7 @@ async def fuzz(
         ]
         for turn in range(len(beside.cases)):  # what they answer while nobody else asks
             await _ask(channels[0], beside, turn, tally)
-        senders = (
-            _send_all(channels[place % CHANNELS], corpus, numbers, beside, tally, told) for place in range(in_flight)
-        )
+        senders = (_send_all(channels[place % CHANNELS], asked, beside, tally, told) for place in range(in_flight))
         await asyncio.gather(*senders)
         for turn in range(len(beside.cases)):
             await _ask(channels[0], beside, turn, tally)
@@ -91,14 +86,12 @@ async def fuzz(
 
 async def _send_all(
     channel: "grpc.aio.Channel",
-    corpus: Corpus,
-    numbers: Iterator[int],
+    cases: Iterator[Case],
     beside: Company,
     tally: Tally,
     told: Callable[[Tally], None],
 ) -> None:
-    for number in numbers:
-        asked = case(number, corpus)
+    for asked in cases:
         tally.take(asked, await send(channel, asked))
         told(tally)
         if tally.sent % COMPANY == 0:

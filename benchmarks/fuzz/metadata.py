@@ -1,4 +1,7 @@
-"""Metadata that a server looks at, or should not, with values that it was not made for."""
+"""Metadata that a server looks at, or should not, with values that it was not made for.
+
+All of them are printable ASCII, since a client of gRPC sends nothing else: benchmarks/abuse/cases.py has other bytes.
+"""
 
 from random import Random
 
@@ -17,6 +20,7 @@ _VALUES = (
     "",
     " ",
     "a",
+    "a b",
     "-1",
     "Bearer ",
     "Bearer " + "a" * 500,

@@ -8,7 +8,9 @@ from typing import TypeVar
 import grpc
 import numpy as np
 from benchmarks.fuzz.cases import TIMEOUT, Case
-from benchmarks.fuzz.sending import Outcome
+from benchmarks.fuzz.credentials import CLIENT_CONCURRENCY, QUOTA_EXCEEDED
+from benchmarks.fuzz.credentials import REASONS as REASONS_OF_ACCESS
+from benchmarks.fuzz.sending import Outcome, reason_of
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
@@ -33,10 +35,16 @@ REASONS: Mapping[str, grpc.StatusCode] = MappingProxyType(
         "CLIENT_TOO_SLOW": _Code.UNAVAILABLE,
         "DEADLINE_EXPIRED": _Code.DEADLINE_EXCEEDED,
         "NON_FINITE_OUTPUT": _Code.INTERNAL,
+        "UNAUTHENTICATED": _Code.UNAUTHENTICATED,
+        "PERMISSION_DENIED": _Code.PERMISSION_DENIED,
+        "UNKNOWN_METHOD": _Code.UNIMPLEMENTED,
+        "CLIENT_CONCURRENCY": _Code.RESOURCE_EXHAUSTED,
+        "QUOTA_EXCEEDED": _Code.RESOURCE_EXHAUSTED,
     }
 )
 WITH_FIELD = frozenset({"INVALID_FIELD", "UNKNOWN_TOKEN", "OUTPUT_TOO_LARGE", "UNREADABLE_PAYLOAD"})
 WITH_PUSHBACK = frozenset({"QUEUE_FULL", "DEADLINE_TOO_SHORT", "CLIENT_TOO_SLOW"})
+WITH_RETRY = WITH_PUSHBACK | {CLIENT_CONCURRENCY, QUOTA_EXCEEDED}
 # Of a candidate without a token, and of a token that the model forbids, the .proto file says negative infinity.
 _MAY_BE_ENDLESS = frozenset({"rhapsode.v1.TextChoice.score", "rhapsode.v1.PositionLogprobs.logprob"})
 LONGEST_MESSAGE, LONGEST_VALUE = 1024, 256
@@ -53,6 +61,22 @@ def problems(case: Case, outcome: Outcome) -> Iterator[str]:
     if outcome.code is not _Code.OK:
         yield from _message_problems(case, outcome.message)
         yield from _details_problems(outcome) if outcome.details else _bare_problems(case, outcome)
+    yield from _access_problems(case, outcome)
+
+
+def _access_problems(case: Case, outcome: Outcome) -> Iterator[str]:
+    """What is wrong with how its credential was taken, or its want of one."""
+    reason, path, shown = reason_of(outcome), case.method.path, case.credential
+    if reason in REASONS_OF_ACCESS - (shown.may(path) if shown else frozenset()):
+        yield f"{reason}, which this client must not be told"
+    if reason == "UNKNOWN_METHOD" and case.kind != "path":
+        yield "a method that there is was said to be none"
+    if shown is None:
+        return
+    if not shown.served(path) and (outcome.replies or outcome.code is _Code.OK):
+        yield "a reply to who must not have any"
+    if (due := shown.due(path)) and reason not in ("", due):
+        yield f"{reason} in place of {due}"
 
 
 def _bare_problems(case: Case, outcome: Outcome) -> Iterator[str]:
@@ -74,7 +98,8 @@ def _message_problems(case: Case, message: str) -> Iterator[str]:
     if _INSIDE.search(message):
         yield f"a message that tells of the inside: {message[:200]!r}"
     data = message.encode()
-    if any(data[at : at + _ECHO] in sent for sent in case.messages for at in range(len(data) - _ECHO + 1)):
+    shown = [value if isinstance(value, bytes) else value.encode() for _, value in case.metadata]
+    if any(data[at : at + _ECHO] in sent for sent in (*case.messages, *shown) for at in range(len(data) - _ECHO + 1)):
         yield f"a message that says what it was sent: {message[:200]!r}"
 
 
@@ -95,7 +120,7 @@ def _details_problems(outcome: Outcome) -> Iterator[str]:
         yield f"metadata that are too long: {sorted(info.metadata)}"
     if len(fields) != (reason in WITH_FIELD) or any(len(each.field_violations) != 1 for each in fields):
         yield f"{reason} with {len(fields)} BadRequest"
-    if len(retries) != (reason in WITH_PUSHBACK) or bool(outcome.pushback) != (reason in WITH_PUSHBACK):
+    if len(retries) != (reason in WITH_RETRY) or bool(outcome.pushback) != (reason in WITH_PUSHBACK):
         yield f"{reason} with {len(retries)} RetryInfo and a pushback of {outcome.pushback or None}"
 
 

@@ -1,4 +1,4 @@
-"""Sends spoilt requests to a server of its own, as many as asked for, and tells what it should not have answered."""
+"""Sends spoilt requests to servers of its own, as many as asked for, and tells what they should not have answered."""
 
 import argparse
 import asyncio
@@ -8,14 +8,16 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import grpc
-from benchmarks.fuzz.cases import case
+from benchmarks.fuzz.cases import case, with_credential
+from benchmarks.fuzz.credentials import TOKENS, write_access
 from benchmarks.fuzz.examples import Corpus, corpus
 from benchmarks.fuzz.fuzzing import Tally, fuzz
 from benchmarks.fuzz.giants import Refusals, measure
-from benchmarks.fuzz.server_log import failures, refusal_milliseconds
-from benchmarks.fuzz.tables import answers, giant, reached, refusal_times
+from benchmarks.fuzz.server_log import failures, refusal_milliseconds, secrets_told
+from benchmarks.fuzz.tables import HEAD, answers, giant, reached, refusal_times, row
 from benchmarks.vitals import Patient, Vitals
 from deploy.local_server import LocalServer, running_server
 from rich.console import Console
@@ -43,6 +45,7 @@ class Options:
     models: Path
     count: int
     seed: int
+    access: float
     in_flight: int
     out: Path
     show: bool
@@ -55,8 +58,8 @@ class Report:
     tally: Tally
     before: Vitals
     after: Vitals
-    giants: Refusals
-    """What it then cost to refuse far too much."""
+    giants: Refusals | None
+    """What it then cost to refuse far too much, where that was asked."""
     lines: Sequence[str]
     """Of its log."""
     problems: Sequence[str]
@@ -67,12 +70,18 @@ def main() -> int:
     """Run, and write down the findings; 1 if there are any."""
     options = _options()
     console = Console()
-    report = _run(options, console)
-    _tell(report, console)
+    reports = _run(options, console)
+    for report in reports:
+        _tell(report, console)
+    findings = [finding for report in reports for finding in report.tally.findings]
+    problems = [problem for report in reports for problem in report.problems]
     with (options.out / "fuzz-requests.jsonl").open("w", encoding="utf-8") as file:
-        for finding in report.tally.findings:
+        for finding in findings:
             file.write(json.dumps(asdict(finding)) + "\n")
-    return 1 if report.tally.findings or report.problems else 0
+    console.print(f"findings: {len(findings)}, problems of the servers: {len(problems)}; as Markdown:")
+    line = row([report.tally for report in reports], options.seed, len(problems))
+    console.print(f"{HEAD}\n{line}", markup=False, soft_wrap=True)
+    return 1 if findings or problems else 0
 
 
 def _options() -> Options:
@@ -80,50 +89,80 @@ def _options() -> Options:
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of bundles that are served")
     parser.add_argument("--count", type=int, default=100_000, help="requests to send")
     parser.add_argument("--seed", type=int, default=1, help="number of the first request; each is made of its own")
+    parser.add_argument("--access", type=float, default=0.2, help="share of them to a server with an access file")
     parser.add_argument("--in-flight", type=int, default=64, help="requests at a time")
-    parser.add_argument("--out", type=Path, default=Path(), help="folder for the findings and the server's log")
+    parser.add_argument("--out", type=Path, default=Path(), help="folder for the findings and the servers' logs")
     parser.add_argument("--show", action="store_true", help="print each request before it is sent")
     return Options(**vars(parser.parse_args()))
 
 
-def _run(options: Options, console: Console) -> Report:
+def _run(options: Options, console: Console) -> Sequence[Report]:
+    """Fuzz a server that anybody may call, then one that controls access."""
+    numbers = range(options.seed, options.seed + options.count)
+    first = len(numbers) - round(options.access * len(numbers))
+    options.out.mkdir(parents=True, exist_ok=True)
     log = options.out / "fuzz-requests.log"
     with running_server(options.models, log, *FLAGS) as server:
+        with grpc.insecure_channel(server.address) as channel:
+            known = corpus(channel)
         patient = Patient(server.process_id, server.metrics_address)
-        tally, before = _fuzzed(options, server, patient, console)
+        tally, before = _fuzzed(options, server, known, numbers[:first], console)
         after = patient.until(lambda now: back(now, before), PATIENCE)
         with grpc.insecure_channel(server.address) as channel:
-            giants = measure(channel, corpus(channel), patient)
+            giants = measure(channel, known, patient)
     lines = log.read_text(encoding="utf-8").splitlines()
-    return Report(tally, before, after, giants, lines, list(failures(lines)))
+    reports = [Report(tally, before, after, giants, lines, list(failures(lines)))]
+    return reports if first == len(numbers) else [*reports, _controlled(options, known, numbers[first:], console)]
 
 
-def _fuzzed(options: Options, server: LocalServer, patient: Patient, console: Console) -> tuple[Tally, Vitals]:
-    with grpc.insecure_channel(server.address) as channel:
-        known = corpus(channel)
-    numbers = range(options.seed, options.seed + options.count)
+def _controlled(options: Options, known: Corpus, numbers: Sequence[int], console: Console) -> Report:
+    log = options.out / "fuzz-access.log"
+    with TemporaryDirectory() as folder:
+        file = write_access(Path(folder) / "access.toml")
+        with running_server(options.models, log, *FLAGS, f"--access={file}") as server:
+            tally, before = _fuzzed(options, server, known, numbers, console, access=True)
+            patient = Patient(server.process_id, server.metrics_address)
+            after = patient.until(lambda now: back(now, before), PATIENCE)
+    lines = log.read_text(encoding="utf-8").splitlines()
+    return Report(tally, before, after, None, lines, [*failures(lines), *secrets_told(lines, TOKENS)])
+
+
+def _fuzzed(
+    options: Options,
+    server: LocalServer,
+    known: Corpus,
+    numbers: Sequence[int],
+    console: Console,
+    access: bool = False,
+) -> tuple[Tally, Vitals]:
     if options.show:
         for number in numbers:
-            shown = case(number, known)
-            console.print(number, shown.kind, shown.method.path, shown.hex, soft_wrap=True)
-    before = patient.look()
+            asked = case(number, known)
+            shown = with_credential(asked) if access else asked
+            console.print(number, shown.kind, shown.method.path, shown.credential or "", shown.hex, soft_wrap=True)
+    before = Patient(server.process_id, server.metrics_address).look()
     with _progress(console) as progress:
-        task = progress.add_task("requests", total=options.count, findings=0)
+        task = progress.add_task("requests", total=len(numbers), findings=0)
 
         def told(tally: Tally) -> None:
             progress.update(task, completed=tally.sent, findings=len(tally.findings))
 
-        return asyncio.run(_interruptible(server.address, known, numbers, options.in_flight, told)), before
+        return asyncio.run(_interruptible(server.address, known, numbers, options.in_flight, told, access)), before
 
 
 async def _interruptible(
-    address: str, known: Corpus, numbers: Iterable[int], in_flight: int, told: Callable[[Tally], None]
+    address: str,
+    known: Corpus,
+    numbers: Iterable[int],
+    in_flight: int,
+    told: Callable[[Tally], None],
+    access: bool,
 ) -> Tally:
     """Fuzz until Ctrl-C: then what is under way is still looked at."""
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stopped.set)
     left = (number for number in numbers if not stopped.is_set())
-    return await fuzz(address, known, left, in_flight, told)
+    return await fuzz(address, known, left, in_flight, told, access)
 
 
 def back(now: Vitals, before: Vitals) -> bool:
@@ -144,12 +183,12 @@ def _tell(report: Report, console: Console) -> None:
     console.print(f"before: {report.before}\nafter:  {report.after}")
     for line in refusal_times(refusal_milliseconds(report.lines)):
         console.print(line)
-    console.print(giant(report.giants))
+    if report.giants is not None:
+        console.print(giant(report.giants))
     for finding in report.tally.findings[:_SHOWN]:
         console.print(f"{finding.number} {finding.kind} {finding.path}: {finding.what}", markup=False)
     for problem in report.problems[:_SHOWN]:
         console.print(problem, markup=False)
-    console.print(f"findings: {len(report.tally.findings)}, problems of the server: {len(report.problems)}")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from typing import Any
 import grpc
 from benchmarks.fuzz.cases import Case
 from benchmarks.fuzz.server_log import PREFIX
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
 
 MESSAGES = 4  # of a stream that are read before it is cancelled
 REQUEST_ID = "x-request-id"
@@ -26,7 +28,7 @@ class Outcome:
 async def send(channel: "grpc.aio.Channel", case: Case, most: int = MESSAGES) -> Outcome:
     """Send it, and read at most so many messages of a stream, then cancel it."""
     replies: list[bytes] = []
-    metadata = ((REQUEST_ID, f"{PREFIX}{case.number}"), *case.metadata)
+    metadata = (*case.metadata, (REQUEST_ID, f"{PREFIX}{case.number}"))  # of two ids the first one counts
     call = _call(channel, case, metadata)
     try:
         if case.method.answers_many:
@@ -60,3 +62,17 @@ def _refused(error: grpc.aio.AioRpcError, replies: Sequence[bytes]) -> Outcome:
     trailing = dict(error.trailing_metadata() or ())
     details, pushback = trailing.get("grpc-status-details-bin", b""), trailing.get("grpc-retry-pushback-ms", "")
     return Outcome(error.code(), error.details() or "", bytes(details), str(pushback), replies)
+
+
+def reason_of(outcome: Outcome) -> str:
+    """The reason of a refusal of ours; none for any other status."""
+    for detail in Status.FromString(outcome.details).details:
+        info = ErrorInfo()
+        if detail.Unpack(info):
+            return str(info.reason)
+    return ""
+
+
+def short(outcome: Outcome) -> str:
+    """What gRPC says where it refused by itself."""
+    return f"({outcome.message[:40]})" if outcome.message else ""

@@ -22,6 +22,13 @@ def failures(lines: Sequence[str]) -> Iterator[str]:
             yield f"a line that is too long: {line[:LONGEST]}"
 
 
+def secrets_told(lines: Sequence[str], secrets: Sequence[str]) -> Iterator[str]:
+    """Lines that tell what nobody but its owner may know."""
+    for line in lines:
+        if any(secret in line for secret in secrets):
+            yield f"the server logged a secret: {line[:LONGEST]}"
+
+
 def refusal_milliseconds(lines: Sequence[str]) -> Sequence[float]:
     """How long fuzzed requests that were refused took inside of the server."""
     refused = ("InvalidArgument", "NotFound", "FailedPrecondition")

@@ -8,6 +8,11 @@ from benchmarks.fuzz.fuzzing import Tally
 from benchmarks.fuzz.giants import Refusals
 from rich.table import Table
 
+HEAD = (
+    "| requests | of them with access control | served | refused | sound ones beside | findings | problems | seed |\n"
+    "|---|---|---|---|---|---|---|---|"
+)
+
 
 def answers(tally: Tally) -> Table:
     """How many requests were answered how."""
@@ -39,3 +44,13 @@ def giant(refusals: Refusals) -> str:
     """What it cost to refuse far too much, in words."""
     times = f"{1e6 * refusals.cpu:.0f} µs of CPU and {1e6 * refusals.wall:.0f} µs until the client had it"
     return f"far too much, one at a time: {refusals.count:,} refused, each {times}; memory {refusals.memory:+,} bytes"
+
+
+def row(tallies: Sequence[Tally], seed: int, problems: int) -> str:
+    """A line of Markdown about a whole run: without access control, then with it."""
+    sent = sum(tally.sent for tally in tallies)
+    controlled = sum(tally.sent for tally in tallies[1:])
+    served = sum(count for tally in tallies for (code, _), count in tally.answers.items() if code == "OK")
+    sound, findings = sum(tally.sound for tally in tallies), sum(len(tally.findings) for tally in tallies)
+    cells = (sent, controlled, served, sent - served, sound, findings, problems)
+    return f"| {' | '.join(f'{cell:,}' for cell in cells)} | {seed} |"

@@ -10,14 +10,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from benchmarks.abuse.results import replace_table
 from benchmarks.cost import processor
 from benchmarks.soak.findings import Findings, outcome_sheet, promise_sheet, time_sheet
 from benchmarks.soak.picture import draw
-from benchmarks.soak.soak import Scale, Target, soak
+from benchmarks.soak.soak import STALL, Scale, Target, soak
 from deploy.local_server import ServerFailedError, running_server
 from rich.console import Console
 
-FLAGS = ("--provider=cpu", "--threads=1", "--grace=20")
+# A burst at random moments is no overload: a server that may let it wait refuses nothing that is sound.
+FLAGS = ("--provider=cpu", "--threads=1", "--grace=20", "--queue-wait=10", f"--stall-timeout={STALL:g}")
 SHOWN = 20  # offences; more of them say no more
 _WIDTH_IN_A_FILE = 150
 
@@ -29,6 +31,7 @@ class Options:
     scale: Scale
     models: Path
     out: Path
+    write: Path | None
 
 
 @contextmanager
@@ -67,7 +70,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         console.print(sheet.table())
     for offence in findings.told.offences[:SHOWN]:
         console.print(offence, markup=False)
-    (options.out / "table.md").write_text("\n".join(sheet.markdown() for sheet in sheets), encoding="utf-8")
+    written = "\n".join(sheet.markdown() for sheet in sheets)
+    (options.out / "table.md").write_text(written, encoding="utf-8")
+    if options.write is not None:
+        replace_table(options.write, written, "soak")
     draw(findings, options.out / "vitals.png")
     console.print(f"as Markdown: {options.out / 'table.md'}; drawn: {options.out / 'vitals.png'}")
     sys.exit(any(not promise.held for promise in findings.promises()))
@@ -80,9 +86,10 @@ def _read(argv: Sequence[str] | None) -> Options:
     parser.add_argument("--load", type=float, default=0.6, help="share of two cores to use (default: 0.6)")
     parser.add_argument("--models", type=Path, default=Path("models"))
     parser.add_argument("--out", type=Path, default=Path("out/soak"), help="folder of results (default: out/soak)")
+    parser.add_argument("--write", type=Path, help="page to put the tables into, between its two comments")
     given = parser.parse_args(argv)
     scale = Scale(given.minutes * 60, given.seed, given.load)
-    return Options(scale, given.models, given.out)
+    return Options(scale, given.models, given.out, given.write)
 
 
 if __name__ == "__main__":

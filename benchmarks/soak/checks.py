@@ -8,6 +8,9 @@
 6. The outcome is one that the request may have: refusals have documented reasons.
 7. DEADLINE_EXCEEDED does not come before the deadline.
 8. Requests that are equal have equal replies, known references or none.
+
+Of records by gRPC's own client (recorder.py) 4 says nothing, and 1 only that the request does not hang: the client
+gives nothing after an end. Both are judged where the request was read frame by frame (frames.py).
 """
 
 from collections import defaultdict

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -11,12 +12,14 @@ from random import Random
 import grpc
 from benchmarks.soak import faults
 from benchmarks.soak.checks import check_one
+from benchmarks.soak.frames import FrameRecorder
 from benchmarks.soak.history import Record, References
 from benchmarks.soak.kinds import Kind, kinds
 from benchmarks.soak.mayfly import killed_in_mid_stream
-from benchmarks.soak.recorder import PLAIN, Recorder, Wish
+from benchmarks.soak.recorder import Recorder
 
 CONNECTIONS = 4
+THREADS = 64  # requests that are read frame by frame, or killed, at a time
 OWN = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0))
 
 
@@ -34,6 +37,8 @@ class Order:
     seconds: float
     spoilt: float
     """The share of requests that something is wrong with."""
+    stall: float
+    """Seconds that the server allows a reader to leave a message untaken."""
     stop: Path
     """A file: when it is there, no more requests are begun."""
     references: References
@@ -50,6 +55,8 @@ class Ended:
     outcome: str
     seconds: float
     began: float
+    frames: bool = False
+    """Whether it was read frame by frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +80,13 @@ class Clients:
         self._order = order
         self._dice = Random(order.seed)
         self._kinds = kinds(order.models)
+        self._by_frames = FrameRecorder(order.address)
         self._ended: list[Ended] = []
         self._offences: list[str] = []
 
     async def run(self) -> Told:
         """Ask for as long as is ordered, and wait for the answers."""
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
         channels = [grpc.aio.insecure_channel(self._order.address, OWN) for _ in range(CONNECTIONS)]
         recorders = [Recorder(channel) for channel in channels]
         try:
@@ -90,7 +99,7 @@ class Clients:
     async def _ask(self, group: asyncio.TaskGroup, recorders: Sequence[Recorder]) -> None:
         end, due = time.monotonic() + self._order.seconds, time.monotonic()
         while not self._order.stop.exists() and time.monotonic() < end:
-            fault = faults.pick(self._dice) if self._dice.random() < self._order.spoilt else ""
+            fault = faults.draw(self._dice, self._order.spoilt)
             able = [kind for kind in self._kinds if faults.befalls(fault, kind)]
             kind = self._dice.choices(able, [kind.weight for kind in able])[0]
             group.create_task(
@@ -105,17 +114,18 @@ class Clients:
             return
         if fault == faults.WATCH:
             kind = faults.WATCHING
-        wish = self._spoilt(fault, kind, seed) if fault else PLAIN
-        if fault == faults.CHURN:
+        times = faults.Times(
+            self._order.alone.get(kind.name, 0.1), self._order.stall, min(faults.LONGEST, self._order.seconds)
+        )
+        wish = faults.asked(fault, kind, seed, times, self._dice)
+        if wish.frames:
+            record = await self._by_frames.ask(kind, seed, wish)
+        elif fault == faults.CHURN:
             async with grpc.aio.insecure_channel(self._order.address, OWN) as channel:
                 record = await recorder.ask(kind, seed, wish, channel)
         else:
             record = await recorder.ask(kind, seed, wish)
-        self._note(record, fault)
-
-    def _spoilt(self, fault: str, kind: Kind, seed: int) -> Wish:
-        seconds, longest = self._order.alone.get(kind.name, 0.1), min(faults.LONGEST, self._order.seconds)
-        return faults.spoilt(fault, kind, seed, seconds, self._dice, longest)
+        self._note(record, fault, wish.frames)
 
     async def _kill(self) -> None:
         began = time.monotonic()
@@ -125,11 +135,11 @@ class Clients:
             self._offences.append(f"{faults.KILLED}: its stream never began")
         self._ended.append(Ended(faults.KILLED, faults.KILLED, "KILLED", time.monotonic() - began, began))
 
-    def _note(self, record: Record, fault: str) -> None:
+    def _note(self, record: Record, fault: str, frames: bool) -> None:
         self._offences += [f"{record.question.kind}, {fault or 'plain'}: {offence}" for offence in self._judge(record)]
         end = record.endings[0].at if record.endings else time.monotonic()
         self._ended.append(
-            Ended(record.question.kind, fault, record.outcome or "hung", end - record.started, record.started)
+            Ended(record.question.kind, fault, record.outcome or "hung", end - record.started, record.started, frames)
         )
 
     def _judge(self, record: Record) -> Sequence[str]:

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import matplotlib as mpl
-from benchmarks.soak.findings import MIB, WARM_UP, Findings
+from benchmarks.soak.findings import Findings
+from benchmarks.soak.trends import MIB, WARM_UP
 from matplotlib.figure import Figure
 
 
@@ -15,8 +16,8 @@ def draw(findings: Findings, path: Path) -> None:
     minutes = [look.at / 60 for look in findings.looks]
     memory.plot(minutes, [look.vitals.memory / MIB for look in findings.looks])
     memory.axvspan(0, WARM_UP * minutes[-1], alpha=0.15)
-    growth = findings.growth
-    title = "" if growth is None else f"after the warm-up {growth.whole} MiB/min"
+    found = findings.trends
+    title = "" if found is None else f"after the warm-up {found.growth.whole} MiB/min"
     memory.set(ylabel="resident MiB", title=title)
     for name in ("descriptors", "tasks", "slots", "threads"):
         counts.plot(minutes, [getattr(look.vitals, name) for look in findings.looks], label=name)

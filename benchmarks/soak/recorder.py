@@ -1,10 +1,14 @@
-"""Makes requests, and records what comes of them."""
+"""Makes requests with gRPC's own client, and records what comes of them.
+
+It shows what a client is given, and it ends a call once and gives nothing afterwards, whatever the server sends: what
+comes after an end is seen by frames.py alone.
+"""
 
 import asyncio
 import itertools
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import grpc
@@ -32,12 +36,39 @@ class Wish:
     cancel_at: int = 0
     """Messages after which it is cancelled; 0 for never."""
     pause: float = 0.0
-    """Seconds for which nothing is read after the first message."""
+    """Seconds for which no room is made for more than the first bytes; of what is read frame by frame."""
     body: bytes | None = None
     """What is sent instead of the request."""
+    frames: bool = False
+    """Whether it is to be read frame by frame, with another client than gRPC's."""
 
 
 PLAIN = Wish()
+
+
+@dataclass(slots=True)
+class Seen:
+    """What has come of a request so far."""
+
+    cancelled: float | None = None
+    messages: list[Message] = field(default_factory=list)
+    endings: list[Ending] = field(default_factory=list)
+
+    def record(self, number: int, question: Question, lanes: int, wish: Wish, started: float) -> Record:
+        """All of it, for those who judge."""
+        return Record(
+            number,
+            question,
+            started,
+            lanes,
+            wish.permitted,
+            wish.timeout,
+            self.cancelled,
+            tuple(self.messages),
+            tuple(self.endings),
+        )
+
+
 _Call: TypeAlias = "grpc.aio.UnaryStreamCall[bytes, ProtoMessage] | grpc.aio.UnaryUnaryCall[bytes, ProtoMessage]"
 
 
@@ -64,18 +95,7 @@ class Recorder:
         finally:
             if canceller is not None:
                 canceller.cancel()
-        question = Question(kind.name, seed)
-        return Record(
-            number,
-            question,
-            started,
-            kind.lanes,
-            wish.permitted,
-            wish.timeout,
-            running.cancelled,
-            tuple(running.messages),
-            tuple(running.endings),
-        )
+        return running.seen.record(number, Question(kind.name, seed), kind.lanes, wish, started)
 
 
 class _Running:
@@ -84,37 +104,24 @@ class _Running:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._reader = Reader()
-        self.cancelled: float | None = None
-        self.messages: list[Message] = []
-        self.endings: list[Ending] = []
+        self.seen = Seen()
 
     async def take(self, call: _Call, wish: Wish) -> None:
         """Read until the end."""
+        seen = self.seen
         try:
             async for message in _messages(call):
-                self.messages.append(self._reader.read(message, self._clock()))
-                if len(self.messages) == wish.cancel_at:
+                seen.messages.append(self._reader.read(message, self._clock()))
+                if len(seen.messages) == wish.cancel_at:
                     call.cancel()
-                if wish.pause and len(self.messages) == 1:
-                    await asyncio.sleep(wish.pause)
-            self.endings.append(Ending(self._clock(), (await call.code()).name))
+            seen.endings.append(Ending(self._clock(), (await call.code()).name))
         except grpc.aio.AioRpcError as error:
-            self.endings.append(Ending(self._clock(), error.code().name, _reason(error)))
+            seen.endings.append(Ending(self._clock(), error.code().name, _reason(error)))
         except asyncio.CancelledError:
             if _interrupted():
                 raise
-            self.cancelled = self._clock()
-            self.endings.append(Ending(self.cancelled, CANCELLED))
-            await self._read_on(call)
-
-    async def _read_on(self, call: _Call) -> None:
-        """Note what comes although the cancel was acknowledged."""
-        try:
-            async for message in _messages(call):
-                self.messages.append(self._reader.read(message, self._clock()))
-        except asyncio.CancelledError:
-            if _interrupted():
-                raise
+            seen.cancelled = self._clock()
+            seen.endings.append(Ending(seen.cancelled, CANCELLED))
 
     async def cancel(self, call: _Call, delay: float | None) -> None:
         """Cancel the call after a while, if it is still under way; what is on its way may come until it has ended."""
@@ -147,10 +154,14 @@ async def _messages(call: _Call) -> AsyncIterator[ProtoMessage]:
 
 def _reason(error: grpc.aio.AioRpcError) -> str:
     """The reason in a status's details; read here, since a deadline of the client's changes only what stands beside."""
-    for key, value in error.trailing_metadata() or ():
-        if key == DETAILS and isinstance(value, bytes):
-            for detail in Status.FromString(value).details:
-                info = ErrorInfo()
-                if detail.Unpack(info):
-                    return str(info.reason)
+    found = (value for key, value in error.trailing_metadata() or () if key == DETAILS)
+    return next((reason_in(value) for value in found if isinstance(value, bytes)), "")
+
+
+def reason_in(details: bytes) -> str:
+    """The reason that a google.rpc.Status tells."""
+    for detail in Status.FromString(details).details:
+        info = ErrorInfo()
+        if detail.Unpack(info):
+            return str(info.reason)
     return ""

@@ -17,6 +17,7 @@ from benchmarks.soak.watch import watching
 from benchmarks.vitals import Patient, Vitals
 
 CORES = 2
+STALL = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Scale:
     load: float = 0.6
     """Share of two cores that the requests would take, were each alone with the server."""
     spoilt: float = 0.05
+    stall: float = STALL
+    """The server's --stall-timeout."""
     seeds: int = 6
     """Seeds that a kind is asked for, each with an answer that is known."""
     interval: float = 5.0
@@ -71,6 +74,7 @@ def _load(target: Target, scale: Scale, known: Known, rate: float) -> Told:
             rate,
             scale.seconds,
             scale.spoilt,
+            scale.stall,
             stop,
             known.references,
             known.alone,

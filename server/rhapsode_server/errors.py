@@ -20,6 +20,7 @@ RhapsodeError
 │   ├── QueueFull        the model has as much accepted work as it may hold
 │   ├── DeadlineTooShort the model cannot be done with it by the deadline
 │   ├── ClientTooSlow    the client left what it had asked for untaken
+│   ├── TooManyWatches   as many watchers of health are there as may be
 │   ├── DeviceLost       the device that the model runs on is gone
 │   ├── ModelUnhealthy   the model has failed again and again
 │   │   └── DriverDied   nothing runs it any more
@@ -174,6 +175,12 @@ class ClientTooSlow(Refusal):
     """The client left what it had asked for untaken."""
 
     reason = "CLIENT_TOO_SLOW"
+
+
+class TooManyWatches(Refusal):
+    """As many watchers of health are there as may be."""
+
+    reason = "TOO_MANY_WATCHES"
 
 
 class DeviceLost(Refusal):

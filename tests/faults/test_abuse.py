@@ -1,21 +1,26 @@
 """The scenarios of `make abuse` at a small scale: what they count is asserted here, what they time is not."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from benchmarks.abuse import asked, attacks, vanished
+from benchmarks.abuse import asked, attacks, stop, vanished
 from benchmarks.abuse.beside import beside
-from benchmarks.abuse.cancelled import cancel_streams
-from benchmarks.abuse.good import Served
+from benchmarks.abuse.cancelled import cancel, cancel_streams
+from benchmarks.abuse.given_up import give_up
+from benchmarks.abuse.good import GoodClient, Served
 from benchmarks.abuse.idle import idle
 from benchmarks.abuse.leftover import Leftover
 from benchmarks.abuse.scrapers import ask
+from benchmarks.abuse.stalled import stand_still
 from benchmarks.abuse.victim import Victim, serving
 from benchmarks.abuse.wire import PICTURE_STREAM, TEXT_STREAM
+from benchmarks.vitals import Patient
 
-from support import bundles
+from support import broken_server, bundles
+from support.server import process
 
 TEXT, PICTURES = "tiny-text", "tiny-faces"
 FLOODS = {
@@ -47,12 +52,13 @@ def server(models: Path) -> Iterator[Victim]:
 
 def assert_nothing_left(left: Leftover) -> None:
     assert left.slots <= 0
+    assert left.open_rpcs <= 0
     assert left.tasks <= 0
     assert left.descriptors <= 0
 
 
 def assert_served(good: Served) -> None:
-    assert good.succeeded > 0
+    assert [promise for promise in good.promises() if not promise.held] == []
     assert (good.failures, good.changed) == ((), 0)
 
 
@@ -61,7 +67,7 @@ def test_nothing_is_left_of_cancelled_streams_nor_of_floods_and_nobody_notices(s
     kinds = (TEXT_STREAM, asked.text_stream(model=TEXT)), (PICTURE_STREAM, asked.picture_stream(10_000, PICTURES))
 
     def attack() -> dict[str, Counter[str]]:
-        cancel_streams(server.address, kinds, 300, seed=1)
+        assert cancel_streams(server.address, kinds, 300, seed=1)[1] == 300
         scraped, _ = ask(server.metrics_address, 0.5)
         assert scraped > 0
         return {each.__name__: each(server.address, count).endings for each, count in FLOODS.items()}
@@ -80,11 +86,48 @@ def test_nothing_is_left_of_cancelled_streams_nor_of_floods_and_nobody_notices(s
     }
 
 
+@pytest.mark.parametrize("name", ["leak_a_slot", "swallow_a_cancel"])
+def test_a_server_that_keeps_what_was_cancelled_does_not_hold_it(models: Path, name: str) -> None:
+    with process(models, "--max-batch=64", program=(broken_server.__file__, name)) as started:
+        patient = Patient(started.process.pid, started.metrics_address)
+        server = Victim(started.child, started.address, started.metrics_address, patient)
+        found = cancel(server, warm_up=0, streams=40, model=TEXT, pictures=PICTURES, patience=0.3)
+    assert found.left.slots > 0
+    assert not all(promise.held for promise in found.promises())
+
+
+def test_a_good_client_is_not_held_to_be_served_where_it_is_not(server: Victim) -> None:
+    client = GoodClient(server.address, TEXT)
+    client.start()
+    client._channel.close()  # every request raises from now on, and no gRPC error
+    while not client._record.failures:
+        time.sleep(0.01)
+    client.stop()
+    assert not all(promise.held for promise in client.served().promises())
+    never = Served(seconds=9.0, succeeded=3, failed=0, changed=0, p50_ms=0.0, p99_ms=0.0, failures=())
+    assert [promise.held for promise in never.promises()] == [False, True, True]
+
+
 def test_idle_streams_are_held_and_let_go(server: Victim) -> None:
     found = idle(server, streams=250, seconds=0.1, model=TEXT)
     assert found.begun == 250
     assert_nothing_left(found.left)
     assert_served(found.good)
+
+
+def test_readers_that_stand_still_are_borne(server: Victim) -> None:
+    found = stand_still(server, readers=3, rounds=1, seconds=0.1, requests=2, text=TEXT, pictures=PICTURES)
+    (only,) = found.rounds
+    assert (only.parked, only.given_up, len(only.request_seconds)) == (3, 0, 2)
+    assert min(only.before, only.beside, only.after) > 0
+    assert_nothing_left(found.left)
+
+
+def test_readers_that_stand_still_for_too_long_are_given_up(models: Path) -> None:
+    with serving(models, "--stall-timeout=0.5") as server:
+        found = give_up(server, 3, PICTURES)
+    assert (found.given_up, found.slots) == (3, 0)
+    assert_nothing_left(found.left)
 
 
 def test_clients_that_vanish_give_their_slot_back(models: Path) -> None:
@@ -95,3 +138,10 @@ def test_clients_that_vanish_give_their_slot_back(models: Path) -> None:
     assert (len(killed.milliseconds), len(frozen.seconds)) == (3, 1)
     assert_nothing_left(killed.left)
     assert_nothing_left(frozen.left)
+
+
+def test_a_stop_loses_nothing_though_some_wait_for_a_slot(models: Path) -> None:
+    with serving(models, "--slots=6", stop.WAITING, "--grace=60", "--max-tokens=100000") as server:
+        found = stop.stop(server, requests=8, tokens=20_000, model=TEXT)
+    assert found.queued == 2
+    assert (found.finished, found.failures, found.hung, found.exit_code) == (8, (), 0, 0)

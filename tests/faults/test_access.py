@@ -230,7 +230,7 @@ async def test_what_is_of_no_use_in_the_file_is_told(models: Loaded, tmp_path: P
     assert told == [
         "one may use the model gone, which is not served",
         "a token of one has expired on 2001-01-01T00:00:00+00:00",
-        "tokens come in plain text: set --tls-certificate, unless a proxy before this server speaks TLS",
+        "tokens come to --address in plain text: set --tls-certificate, unless a proxy before it speaks TLS",
     ]
 
 

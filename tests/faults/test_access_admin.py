@@ -1,45 +1,61 @@
-"""Administration needs a credential that names it; a credential for everything else is none."""
+"""Administration is for those whom the access file names for it; a credential for everything else is none."""
 
-import tempfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
 import pytest
 
-from rhapsode.v1 import admin_pb2
+from rhapsode.v1.admin_pb2 import DESCRIPTOR, ReloadCredentialsRequest
+from rhapsode.v1.admin_pb2_grpc import AdminServiceStub
 from support import bundles
 from support.access import bearer, entry, write
 from support.raw_calls import code_raw
-from support.server import Loaded, load, running
+from support.server import Loaded, Running, load, running
 
-OK, UNAUTHENTICATED, DENIED = (
-    grpc.StatusCode.OK,
-    grpc.StatusCode.UNAUTHENTICATED,
-    grpc.StatusCode.PERMISSION_DENIED,
-)
-SERVICE = admin_pb2.DESCRIPTOR.services_by_name["AdminService"]
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
-    folder = tmp_path_factory.mktemp("models")
-    bundles.stepper().write(folder)
-    return load(folder)
+OPERATOR, BOTH, ALL = "token-of-operator", "token-of-both", "token-of-all"
+SERVICE = DESCRIPTOR.services_by_name["AdminService"]
+METHODS = [f"/{SERVICE.full_name}/{method.name}" for method in SERVICE.methods]
+REFLECT = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+UNAUTHENTICATED, DENIED = grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED
 
 
-async def test_administration_must_be_named(models: Loaded, tmp_path: Path) -> None:
+@pytest.fixture
+def models(tmp_path: Path) -> Loaded:
+    bundles.stepper().write(tmp_path)
+    return load(tmp_path)
+
+
+@pytest.fixture
+async def server(models: Loaded, tmp_path: Path) -> AsyncIterator[Running]:
     access = write(
         tmp_path / "access.toml",
-        entry("everything-else", "all"),
-        entry("operator", "operator", methods=[SERVICE.full_name], models=[], concurrency=1, rate=0.01, burst=1),
+        # Of these requests none is counted.
+        entry("operator", OPERATOR, methods=[SERVICE.full_name], models=[], concurrency=1, rate=0.01, burst=1),
+        entry("both", BOTH, methods=["*", SERVICE.full_name]),
+        entry("all", ALL),
     )
-    with tempfile.TemporaryDirectory(prefix="rhapsode-") as folder:
-        admin = f"unix:{folder}/admin"
-        async with running(models, access=access, admin_address=admin), grpc.aio.insecure_channel(admin) as channel:
-            for path in (f"/{SERVICE.full_name}/{method.name}" for method in SERVICE.methods):
-                assert await code_raw(channel, path) is UNAUTHENTICATED
-                assert await code_raw(channel, path, bearer("all"), b"") is DENIED
-                assert await code_raw(channel, path, bearer("operator"), b"") not in (UNAUTHENTICATED, DENIED)
-            reloading = f"/{SERVICE.full_name}/ReloadCredentials"
-            assert await code_raw(channel, reloading, bearer("operator"), b"") is OK
-            assert await code_raw(channel, "/grpc.health.v1.Health/Check", (), b"") is OK
+    async with running(models, access=access, admin_address=f"unix:{tmp_path}/admin") as started:
+        yield started
+
+
+async def test_a_credential_that_names_it_is_needed(server: Running) -> None:
+    async with grpc.aio.insecure_channel(server.server.admin_address) as channel:
+        for path in METHODS:
+            assert await code_raw(channel, path) is UNAUTHENTICATED, path  # before its message comes
+            assert await code_raw(channel, path, (), b"") is UNAUTHENTICATED, path
+            assert await code_raw(channel, path, bearer(ALL), b"") is DENIED, path
+            for token in (OPERATOR, BOTH):
+                assert await code_raw(channel, path, bearer(token), b"") not in (UNAUTHENTICATED, DENIED), path
+        assert await code_raw(channel, "/grpc.health.v1.Health/Check", (), b"") is grpc.StatusCode.OK
+        assert await code_raw(channel, REFLECT, (), b"") is UNAUTHENTICATED
+
+
+async def test_the_file_is_read_when_told_to(server: Running, tmp_path: Path) -> None:
+    async with grpc.aio.insecure_channel(server.server.admin_address) as channel:
+        admin = AdminServiceStub(channel)
+        reply = await admin.ReloadCredentials(ReloadCredentialsRequest(), metadata=bearer(OPERATOR))
+        assert [(each.name, each.problem) for each in reply.credentials] == [("access", "")]
+        (tmp_path / "access.toml").write_text("nonsense")
+        reply = await admin.ReloadCredentials(ReloadCredentialsRequest(), metadata=bearer(OPERATOR))
+    assert [(each.name, bool(each.problem)) for each in reply.credentials] == [("access", True)]

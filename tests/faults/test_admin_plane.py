@@ -1,7 +1,6 @@
 """The admin plane: what operators see and change, whatever the models' address is at; and that it is nobody else's."""
 
 import asyncio
-import socket
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from benchmarks.abuse.wire import Wire
 from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
@@ -183,8 +183,10 @@ async def test_it_answers_when_the_models_have_all_that_they_may_have(models: Lo
         served = server.text.StreamText(request)
         await served.read()
         waits = server.text.StreamText(request)
-        host, _, port = server.address.rpartition(":")
-        with socket.create_connection((host, int(port)), 30):
+        with Wire(server.address) as second:
+            await asyncio.to_thread(
+                second.receive, 30.0
+            )  # its settings: a connection that says nothing is closed before long
             assert await refused(server.address) is grpc.StatusCode.UNAVAILABLE
             assert await health(channel, "liveness") == SERVING
             assert (await admin.GetServerState(NOW)).server.lanes[0].active == 1

@@ -118,6 +118,8 @@ def test_the_command_tells_what_it_found_and_keeps_it(
 
     monkeypatch.setattr(Child, "ask", crash)
     assert bundles.main([f"--models={corpus}", f"--out={tmp_path}", "--only=7"]) == 1
-    assert "7: ends the process: SIGSEGV" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "7: ends the process: SIGSEGV" in told
+    assert "\n| 1 | 0 | 0 | 1 | 0.0 s | 0 MB |\n" in told
     assert (tmp_path / "7" / "finding.txt").read_text(encoding="utf-8") == "ends the process: SIGSEGV\n"
     assert any(path.suffix == ".onnx" for path in tmp_path.rglob("*") if path.is_file())

@@ -68,6 +68,30 @@ async def test_requests_at_a_time(models: Loaded, tmp_path: Path) -> None:
     assert 'rhapsode_requests_rejected_total{model="_unknown",reason="client_concurrency"}' in page
 
 
+async def test_requests_whose_message_never_comes_count(models: Loaded, tmp_path: Path) -> None:
+    access = write(tmp_path / "access.toml", entry("silent", "a", concurrency=2), entry("other", "b"))
+    async with running(models, access=access) as server:
+        silent: Any = server.channel.stream_stream("/rhapsode.v1.TextService/GenerateText")
+        calls = [silent(metadata=bearer("a"), timeout=timeout) for timeout in (60, 2)]
+        while repr(server.server._gate.quotas) != "Quotas(1 clients, 2 open)":
+            await asyncio.sleep(0)
+        told = await listed(server, bearer("a"))
+        assert told is not None
+        assert told.info.reason == "CLIENT_CONCURRENCY"
+        assert await silent(metadata=bearer("a")).code() is grpc.StatusCode.RESOURCE_EXHAUSTED  # without its message
+        assert await listed(server, bearer("b")) is None
+        calls[0].cancel()
+        while len(server.server._gate.quotas):  # the other one's deadline passes
+            await asyncio.sleep(0)
+        assert await listed(server, bearer("a")) is None
+
+
+async def test_a_client_with_one_request_at_a_time_asks_again_at_once(models: Loaded, tmp_path: Path) -> None:
+    access = write(tmp_path / "access.toml", entry("one", "a", concurrency=1))
+    async with running(models, access=access) as server:
+        assert [await listed(server, bearer("a")) for _ in range(300)] == [None] * 300
+
+
 async def test_requests_in_a_time(models: Loaded, tmp_path: Path) -> None:
     access = write(tmp_path / "access.toml", entry("busy", "a", rate=0.01, burst=3), entry("other", "b"))
     async with running(models, access=access) as server:
@@ -82,19 +106,23 @@ async def test_requests_in_a_time(models: Loaded, tmp_path: Path) -> None:
         assert 'reason="quota_exceeded"' in await server.page()
 
 
-async def test_however_a_request_ends_it_is_given_back(models: Loaded, tmp_path: Path) -> None:
-    async with running(models, client_concurrency=1, max_tokens=ENDLESS) as server:
-        call = await endless(server)
-        assert (await listed(server)) is not None
+@pytest.mark.parametrize("who", [(), bearer("a")], ids=["a host", "a token"])
+async def test_however_a_request_ends_it_is_given_back(
+    models: Loaded, tmp_path: Path, who: Sequence[tuple[str, str]]
+) -> None:
+    access = write(tmp_path / "access.toml", entry("one", "a")) if who else ""
+    async with running(models, access=access, client_concurrency=1, max_tokens=ENDLESS) as server:
+        call = await endless(server, who)
+        assert (await listed(server, who)) is not None
         call.cancel()
-        while await listed(server):
+        while await listed(server, who):
             await asyncio.sleep(0)
         for request in (b"\xff", b""):
             path = "/rhapsode.v1.TextService/StreamText"
-            assert await code_raw(server.channel, path, (), request) is grpc.StatusCode.INVALID_ARGUMENT
-        late = server.text.StreamText(StreamTextRequest(generation=text(ENDLESS)), timeout=0.2)
+            assert await code_raw(server.channel, path, who, request) is grpc.StatusCode.INVALID_ARGUMENT
+        late = server.text.StreamText(StreamTextRequest(generation=text(ENDLESS)), timeout=0.2, metadata=tuple(who))
         assert await late.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-        while await listed(server):  # the deadline of the one before is the client's own
+        while await listed(server, who):  # the deadline of the one before is the client's own
             await asyncio.sleep(0)
         assert repr(server.server._gate.quotas) == "Quotas(0 clients, 0 open)"
 

@@ -10,41 +10,27 @@ import pytest
 from benchmarks.abuse.leftover import leftover
 from benchmarks.soak.checks import Offence, check
 from benchmarks.soak.history import CANCELLED, OK, Record, References
-from benchmarks.soak.kinds import Kind
 from benchmarks.soak.recorder import ANSWERED, Recorder, Wish
 from benchmarks.soak.references import learn
 from benchmarks.vitals import Patient
 
-from rhapsode.v1 import text_pb2
+from rhapsode_server.engine.scheduler import Scheduler
 from support import broken_server
+from support.kinds import LONG, SHORT, TINY
+from support.late import done_in_vain
+from support.requests import ENDLESS
 from support.server import Process, load, process, running
 
 PROGRAM = Path(broken_server.__file__)
 SEEDS = range(4)
 SOON, PATIENCE = 1.0, 60.0  # seconds after which a slot is called leaked, and for which a good server is waited for
-ENDLESS = 8192  # tokens
 MANY = 40
 
 
-def _text(name: str, tokens: int, candidates: int = 1) -> Kind:
-    def make(seed: int) -> text_pb2.StreamTextRequest:
-        stopping = text_pb2.Stopping(max_tokens=tokens)
-        return text_pb2.StreamTextRequest(
-            generation=text_pb2.TextGeneration(
-                model="tiny-text", seed=seed, candidate_count=candidates, stopping=stopping
-            )
-        )
-
-    path = "/rhapsode.v1.TextService/StreamText"
-    return Kind(name, "tiny-text", path, True, 1.0, make, text_pb2.StreamTextResponse, candidates)
-
-
-SHORT, LONG = _text("short", 200), _text("long", ENDLESS, 64)
-
-
 @contextmanager
-def broken(folder: Path, name: str) -> Iterator[Process]:
-    with process(folder, program=(str(PROGRAM), name)) as server:
+def broken(folder: Path, *names: str) -> Iterator[Process]:
+    """A server that breaks these promises: several that have nothing in common, since a start costs."""
+    with process(folder, program=(str(PROGRAM), ",".join(names))) as server:
         yield server
 
 
@@ -82,9 +68,9 @@ def _grown(server: Process) -> float:
     async def ask() -> None:
         async with grpc.aio.insecure_channel(server.address) as channel:
             recorder = Recorder(channel)
-            await recorder.ask(_text("tiny", 8), 0)
+            await recorder.ask(TINY, 0)
             before.append(patient.look().memory)
-            await asyncio.gather(*(recorder.ask(_text("tiny", 8), seed) for seed in range(MANY)))
+            await asyncio.gather(*(recorder.ask(TINY, seed) for seed in range(MANY)))
 
     before: list[int] = []
     asyncio.run(ask())
@@ -112,28 +98,48 @@ async def test_a_recorder_that_is_interrupted_records_nothing(one_model: Path) -
                 await Recorder(server.channel).ask(LONG, 1)
 
 
-@pytest.mark.parametrize(("name", "promises"), [("drop_a_token", {3, 5}), ("mix_rows", {5})])
-def test_a_history_shows_it(one_model: Path, references: References, name: str, promises: set[int]) -> None:
-    with broken(one_model, name) as server:
-        found = asyncio.run(_company(server.address, references))
-        assert promises <= {offence.promise for offence in found}
+def test_a_token_that_is_lost_is_seen(one_model: Path, references: References) -> None:
+    with broken(one_model, "drop_a_token") as server:
+        assert {3, 5} <= _found(asyncio.run(_company(server.address, references)))
 
 
-def test_a_deadline_that_passes_too_early_is_seen(one_model: Path, references: References) -> None:
-    with broken(one_model, "expire_early") as server:
-        assert {offence.promise for offence in check(asyncio.run(_late(server.address)))} == {7}
+def test_rows_that_are_mixed_and_a_deadline_that_passes_too_early_are_seen(
+    one_model: Path, references: References
+) -> None:
+    with broken(one_model, "mix_rows", "expire_early") as server:
+        assert 5 in _found(asyncio.run(_company(server.address, references)))
+        assert _found(check(asyncio.run(_late(server.address)))) == {7}
 
 
-@pytest.mark.parametrize("name", ["leak_a_slot", "swallow_a_cancel"])
-def test_a_slot_that_stays_is_seen(one_model: Path, references: References, name: str) -> None:
-    with broken(one_model, name) as server:
-        before = _patient(server).look()
-        asyncio.run(_cancelled(server.address))
-        left = leftover(_patient(server), before, patience=SOON)
-        assert left.slots > 0
-        assert not all(promise.held for promise in left.promises())
+async def test_a_deadline_that_nobody_looks_at_is_seen(one_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Scheduler, "add", Scheduler.add)  # undoes what follows
+    broken_server.skip_the_deadline()
+    async with running(load(one_model), slots=1, max_tokens=ENDLESS, default_deadline=0.05) as server:
+        assert await done_in_vain(server, 20) == [
+            "20 ended with OK",
+            "20 were run",
+            "0 were counted as expired in the queue",
+        ]
 
 
-def test_memory_that_stays_is_seen(one_model: Path, references: References) -> None:
-    with broken(one_model, "keep_memory") as server:
+def test_memory_that_stays_and_slots_that_leak_are_seen(one_model: Path, references: References) -> None:
+    with broken(one_model, "keep_memory", "leak_a_slot") as server:
         assert _grown(server) > 0.9
+        _see_slots_that_stay(server)
+
+
+def test_a_slot_of_work_that_goes_on_is_seen(one_model: Path, references: References) -> None:
+    with broken(one_model, "swallow_a_cancel") as server:
+        _see_slots_that_stay(server)
+
+
+def _see_slots_that_stay(server: Process) -> None:
+    before = _patient(server).look()
+    asyncio.run(_cancelled(server.address))
+    left = leftover(_patient(server), before, patience=SOON)
+    assert left.slots > 0
+    assert not all(promise.held for promise in left.promises())
+
+
+def _found(offences: Sequence[Offence]) -> set[int]:
+    return {offence.promise for offence in offences}

@@ -2,14 +2,17 @@
 
 import math
 from dataclasses import replace
+from random import Random
 
 import numpy as np
 import pytest
 from benchmarks.abuse.victim import models
+from benchmarks.soak import faults
 from benchmarks.soak.findings import Findings
 from benchmarks.soak.load import Told
 from benchmarks.soak.slopes import slope
 from benchmarks.soak.soak import Scale, Target, soak
+from benchmarks.soak.trends import trends
 from benchmarks.soak.watch import Look
 from benchmarks.vitals import Vitals
 
@@ -21,21 +24,30 @@ MIB = 2**20
 
 
 def test_every_promise_is_held_in_a_short_soak() -> None:
-    with models(names=MODELS) as folder, process(folder) as server:
+    with models(names=MODELS) as folder, process(folder, "--stall-timeout=1") as server:
         target = Target(server.process.pid, server.address, server.metrics_address, MODELS)
-        findings = soak(target, Scale(seconds=1.5, load=0.2, spoilt=0.3, seeds=2, interval=0.5))
+        findings = soak(target, Scale(seconds=1.5, load=0.2, spoilt=0.3, stall=1.0, seeds=2, interval=0.5))
         assert findings.told.offences == ()
         assert [promise for promise in findings.promises() if not promise.held] == []
         assert len(findings.told.ended) > 10
         assert server.stop() == 0
 
 
-def _found(grows: float, bends: float = 0.0) -> Findings:
-    """Ten minutes whose memory grows by so many MiB a minute, plus a bend and noise."""
-    noise = np.random.default_rng(3).normal(0.0, 0.3, 121)
+def _found(grows: float, bends: float = 0.0, tasks: float = 0.0, descriptors: float = 0.0) -> Findings:
+    """Ten minutes in which memory grows by so many MiB a minute, plus a bend; and tasks and descriptors. And noise."""
+    dice = np.random.default_rng(3)
+    noise, busy = dice.normal(0.0, 0.3, 121), dice.poisson(20, 121)
     looks = [
-        Look(at, replace(IDLE, memory=round((100 + grows * at / 60 + bends * math.sqrt(at) + wild) * MIB)))
-        for at, wild in zip(np.arange(0.0, 605.0, 5.0), noise, strict=True)
+        Look(
+            at,
+            replace(
+                IDLE,
+                memory=round((100 + grows * at / 60 + bends * math.sqrt(at) + wild) * MIB),
+                tasks=IDLE.tasks + int(rpcs + tasks * at / 60),
+                descriptors=IDLE.descriptors + int(rpcs / 4 + descriptors * at / 60),
+            ),
+        )
+        for at, wild, rpcs in zip(np.arange(0.0, 605.0, 5.0), noise, busy, strict=True)
     ]
     return Findings(600.0, 10.0, 1, Told((), ()), tuple(looks), IDLE, IDLE)
 
@@ -46,6 +58,8 @@ def _found(grows: float, bends: float = 0.0) -> Findings:
         (_found(0.0), []),
         (_found(0.0, bends=0.2), []),
         (_found(2.0), ["memory slope after the warm-up"]),
+        (_found(0.0, tasks=3.0), ["tasks under load, by halves"]),
+        (_found(0.0, descriptors=2.0), ["descriptors under load, by halves"]),
         (replace(_found(0.0), after=replace(IDLE, slots=1)), ["slots, waiting jobs and rpcs left over"]),
         (replace(_found(0.0), after=replace(IDLE, descriptors=30)), ["descriptors left over"]),
         (replace(_found(0.0), after=replace(IDLE, tasks=30)), ["tasks left over"]),
@@ -61,13 +75,21 @@ def test_findings_say_what_was_broken(found: Findings, broken: list[str]) -> Non
 def test_growth_that_quickens_is_not_falling() -> None:
     times = np.arange(0.0, 605.0, 5.0)
     looks = tuple(Look(at, replace(IDLE, memory=round(at * at / 3600 * MIB))) for at in times)
-    growth = replace(_found(0.0), looks=looks).growth
-    assert growth is not None
-    assert not growth.falls
+    found = trends(looks)
+    assert found is not None
+    assert not found.growth.falls
 
 
 def test_too_few_looks_say_nothing_of_growth() -> None:
-    assert replace(_found(9.0), looks=_found(9.0).looks[:20]).growth is None
+    assert trends(_found(9.0).looks[:20]) is None
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.3])
+def test_what_is_harmless_is_no_part_of_the_faults(share: float) -> None:
+    dice = Random(1)
+    drawn = [faults.draw(dice, share) for _ in range(20_000)]
+    assert sum(one in faults.SHARES for one in drawn) / len(drawn) == pytest.approx(share, abs=0.01)
+    assert {one for one in drawn if one not in faults.SHARES} == {"", *faults.HARMLESS}
 
 
 def test_a_slope_lies_in_its_interval_and_wild_points_do_not_move_it() -> None:

@@ -55,13 +55,21 @@ def test_a_client_is_what_its_entry_and_the_settings_say(tmp_path: Path) -> None
 def test_the_example_of_the_documents_is_one(tmp_path: Path) -> None:
     page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text("utf-8")
     rules = read(tmp_path, page.split("```toml\n")[1].split("```")[0], tls_client_ca="ca.pem")
-    assert [caller.name for caller in rules.callers] == ["batch", "gallery"]
+    assert [caller.name for caller in rules.callers] == ["batch", "gallery", "operator"]
 
 
 def test_all_methods_are_not_those_of_administration(tmp_path: Path) -> None:
     (caller,) = read(tmp_path, entry(new_token())).callers
     assert caller.may_call("rhapsode.v1.TextService", "StreamText")
     assert not caller.may_call("rhapsode.v1.AdminService", "GetServerState")
+
+
+@pytest.mark.parametrize("named", ["rhapsode.v1.AdminService", "rhapsode.v1.AdminService/GetServerState"])
+def test_administration_is_named_beside_all_methods(tmp_path: Path, named: str) -> None:
+    (caller,) = read(tmp_path, entry(new_token()).replace('methods = ["*"]', f'methods = ["*", "{named}"]')).callers
+    assert caller.may_call("rhapsode.v1.TextService", "StreamText")
+    assert caller.may_call("rhapsode.v1.AdminService", "GetServerState")
+    assert caller.may_call("rhapsode.v1.AdminService", "SetLogLevel") is ("/" not in named)
 
 
 def test_a_new_token_is_let_in_by_its_lines(tmp_path: Path) -> None:

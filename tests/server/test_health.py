@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import grpc
@@ -11,6 +11,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from rhapsode_server.rpc.health import Health
+from rhapsode_server.serve import life
+from support.refusals import refusal
 from support.server import Loaded, Running, running
 
 NAMES = (
@@ -51,12 +53,12 @@ async def test_a_name_that_there_is_not(server: Running) -> None:
 
 
 async def test_a_watcher_is_told_of_the_stop_and_let_go(loaded: Loaded) -> None:
-    life = AsyncExitStack()
-    server = await life.enter_async_context(running(loaded))
+    stack = AsyncExitStack()
+    server = await stack.enter_async_context(running(loaded))
     async with grpc.aio.insecure_channel(server.address) as channel:
         call = stub(channel).Watch(HealthCheckRequest(service="readiness"))
         told = [(await call.read()).status]
-        await life.aclose()
+        await stack.aclose()
         while (answer := await call.read()) is not grpc.aio.EOF:
             told.append(answer.status)
     assert told == [HealthCheckResponse.SERVING, HealthCheckResponse.NOT_SERVING]
@@ -76,6 +78,30 @@ async def test_a_watcher_that_does_not_read_delays_nothing() -> None:
     health.close()
     watcher.cancel()
     await asyncio.gather(watcher, return_exceptions=True)
+
+
+async def test_there_are_only_so_many_watches_and_checks_go_on(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(life, "MOST_WATCHES", 2)
+    async with running(loaded, max_connections=2) as server:
+        watches = [stub(server.channel).Watch(HealthCheckRequest(service=name)) for name in ("readiness", "nobody")]
+        for watch in watches:
+            await watch.read()
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub(server.channel).Watch(HealthCheckRequest(service="readiness")).read()
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert dict(caught.value.trailing_metadata())["grpc-retry-pushback-ms"] == "1000"
+        assert refusal(caught.value).info.reason == "TOO_MANY_WATCHES"
+        assert 'reason="too_many_watches"} 1.0' in await server.page()
+        assert (await stub(server.channel).Check(HealthCheckRequest())).status == HealthCheckResponse.SERVING
+        watches[0].cancel()
+        assert await first_of_another(server) == HealthCheckResponse.SERVING
+
+
+async def first_of_another(server: Running) -> int:
+    """What a watch is told first, once there is room for it."""
+    while True:
+        with suppress(grpc.aio.AioRpcError):
+            return int((await stub(server.channel).Watch(HealthCheckRequest(service="readiness")).read()).status)
 
 
 async def test_liveness_outlives_readiness() -> None:

@@ -63,7 +63,7 @@ async def test_an_access_line_says_what_was_done_and_no_text(server: Running) ->
 
 
 async def test_a_request_id_cannot_forge_a_line(server: Running) -> None:
-    forged = 'x", "level": "critical'
+    forged = 'x","level":"critical'
     await server.model.ListModels(ListModelsRequest(), metadata=(("x-request-id", forged),))
     assert (await access_line(server))["request_id"] == forged
     assert all(json.loads(line)["level"] == "info" for line in server.log.getvalue().splitlines())

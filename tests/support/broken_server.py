@@ -1,4 +1,4 @@
-"""A server that breaks one promise: run as `broken_server.py BREAK FLAGS…`, for detectors that must notice it.
+"""A server that breaks promises: run as `broken_server.py BREAK,… FLAGS…`, for detectors that must notice it.
 
 The product has no switch for this: what breaks it is put over its classes here, from outside.
 """
@@ -53,6 +53,16 @@ def expire_early() -> None:
     right, Scheduler.plan = Scheduler.plan, plan  # type: ignore[method-assign]
 
 
+def skip_the_deadline() -> None:
+    """No job has a deadline, wherever it stands: what comes late, or waits for too long, is done all the same."""
+
+    def add(self: Scheduler[Any, Any], job: Job[Any], now: float) -> None:
+        job.deadline = None
+        right(self, job, now)
+
+    right, Scheduler.add = Scheduler.add, add  # type: ignore[method-assign]
+
+
 def drop_a_token() -> None:
     """Every seventh delivery that does not end its row is lost."""
     numbers = itertools.count(1)
@@ -97,10 +107,20 @@ def nothing() -> None:
 BREAKS: Mapping[str, Callable[[], None]] = MappingProxyType(
     {
         one.__name__: one
-        for one in (leak_a_slot, swallow_a_cancel, expire_early, drop_a_token, mix_rows, keep_memory, nothing)
+        for one in (
+            leak_a_slot,
+            swallow_a_cancel,
+            expire_early,
+            skip_the_deadline,
+            drop_a_token,
+            mix_rows,
+            keep_memory,
+            nothing,
+        )
     }
 )
 
 if __name__ == "__main__":
-    BREAKS[sys.argv.pop(1)]()
+    for name in sys.argv.pop(1).split(","):
+        BREAKS[name]()
     main.main()

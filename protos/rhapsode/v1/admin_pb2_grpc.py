@@ -27,7 +27,8 @@ if _version_not_supported:
 
 class AdminServiceStub(object):
     """For operators, on an address of its own (--admin-address); the address of the models answers UNIMPLEMENTED. No limit
-    of the models' counts these rpcs: they work while the server is overloaded, and while it drains. All are idempotent.
+    of the models' counts these rpcs: they work while the server is overloaded, and while it drains. Health answers there
+    too; its watches count among those of the models' address, its checks do not. All are idempotent.
     Where access is controlled, each may end with UNAUTHENTICATED (no valid credential; retry with another one) and
     PERMISSION_DENIED (the credential is not for this service; never retry) besides its own statuses.
     """
@@ -62,7 +63,8 @@ class AdminServiceStub(object):
 
 class AdminServiceServicer(object):
     """For operators, on an address of its own (--admin-address); the address of the models answers UNIMPLEMENTED. No limit
-    of the models' counts these rpcs: they work while the server is overloaded, and while it drains. All are idempotent.
+    of the models' counts these rpcs: they work while the server is overloaded, and while it drains. Health answers there
+    too; its watches count among those of the models' address, its checks do not. All are idempotent.
     Where access is controlled, each may end with UNAUTHENTICATED (no valid credential; retry with another one) and
     PERMISSION_DENIED (the credential is not for this service; never retry) besides its own statuses.
     """
@@ -132,7 +134,8 @@ def add_AdminServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class AdminService(object):
     """For operators, on an address of its own (--admin-address); the address of the models answers UNIMPLEMENTED. No limit
-    of the models' counts these rpcs: they work while the server is overloaded, and while it drains. All are idempotent.
+    of the models' counts these rpcs: they work while the server is overloaded, and while it drains. Health answers there
+    too; its watches count among those of the models' address, its checks do not. All are idempotent.
     Where access is controlled, each may end with UNAUTHENTICATED (no valid credential; retry with another one) and
     PERMISSION_DENIED (the credential is not for this service; never retry) besides its own statuses.
     """

@@ -28,7 +28,8 @@ GRPC_VERSION: str
 
 class AdminServiceStub:
     """For operators, on an address of its own (--admin-address); the address of the models answers UNIMPLEMENTED. No limit
-    of the models' counts these rpcs: they work while the server is overloaded, and while it drains. All are idempotent.
+    of the models' counts these rpcs: they work while the server is overloaded, and while it drains. Health answers there
+    too; its watches count among those of the models' address, its checks do not. All are idempotent.
     Where access is controlled, each may end with UNAUTHENTICATED (no valid credential; retry with another one) and
     PERMISSION_DENIED (the credential is not for this service; never retry) besides its own statuses.
     """
@@ -56,7 +57,8 @@ class AdminServiceStub:
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
     """For operators, on an address of its own (--admin-address); the address of the models answers UNIMPLEMENTED. No limit
-    of the models' counts these rpcs: they work while the server is overloaded, and while it drains. All are idempotent.
+    of the models' counts these rpcs: they work while the server is overloaded, and while it drains. Health answers there
+    too; its watches count among those of the models' address, its checks do not. All are idempotent.
     Where access is controlled, each may end with UNAUTHENTICATED (no valid credential; retry with another one) and
     PERMISSION_DENIED (the credential is not for this service; never retry) besides its own statuses.
     """
@@ -80,7 +82,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """For operators, on an address of its own (--admin-address); the address of the models answers UNIMPLEMENTED. No limit
-    of the models' counts these rpcs: they work while the server is overloaded, and while it drains. All are idempotent.
+    of the models' counts these rpcs: they work while the server is overloaded, and while it drains. Health answers there
+    too; its watches count among those of the models' address, its checks do not. All are idempotent.
     Where access is controlled, each may end with UNAUTHENTICATED (no valid credential; retry with another one) and
     PERMISSION_DENIED (the credential is not for this service; never retry) besides its own statuses.
     """

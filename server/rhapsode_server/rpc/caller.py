@@ -3,7 +3,9 @@
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-ADMINISTRATION = "rhapsode.v1.AdminService"
+from rhapsode_server.rpc.methods import ADMINISTRATION
+
+ALL = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +18,9 @@ class Caller:
     name: str
     """Of the entry in the access file; where there is none, of the certificate or the host that calls."""
     methods: frozenset[str] | None = None
-    """Full names of services ("rhapsode.v1.TextService") and of methods ("rhapsode.v1.TextService/StreamText")."""
+    """Full names of services ("rhapsode.v1.TextService") and of methods ("rhapsode.v1.TextService/StreamText"); "*" is
+    for all.
+    """
     models: frozenset[str] | None = None
     """Names of models, without versions."""
     concurrency: int = 0
@@ -28,9 +32,9 @@ class Caller:
 
     def may_call(self, service: str, method: str) -> bool:
         """Whether the client may call this method of this service."""
-        if self.methods is None:
-            return service != ADMINISTRATION
-        return not self.methods.isdisjoint((service, f"{service}/{method}"))
+        if service != ADMINISTRATION and (self.methods is None or ALL in self.methods):
+            return True
+        return self.methods is not None and not self.methods.isdisjoint((service, f"{service}/{method}"))
 
     def may_use(self, model: str) -> bool:
         """Whether the client may use the model of this name."""

@@ -1,24 +1,27 @@
 """Lets rpcs in: those of known clients, where there are rules, each within its client's share.
 
-A token is checked when an rpc comes, before anything of its request is read. A certificate and the shares are checked
-by the handler, which alone knows the connection: when the bytes of the request are there, before they are parsed.
+A token is checked when an rpc comes, and counts from then on, before anything of its request is read. A certificate, or
+the host of a stranger, is looked at by the handler, which alone knows the connection: when the bytes of the request are
+there, before they are parsed.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import grpc
 
-from rhapsode_server.errors import AccessError, PermissionDenied, Unauthenticated
+from rhapsode_server.errors import AccessError, PermissionDenied, QuotaError, Unauthenticated
 from rhapsode_server.observe.logs import note
 from rhapsode_server.observe.traces import Metadata
 from rhapsode_server.rpc.access import NOBODY, NotRecognised, Rules
-from rhapsode_server.rpc.caller import ADMINISTRATION, CALLER, Caller
-from rhapsode_server.rpc.methods import HEALTH
+from rhapsode_server.rpc.caller import CALLER, Caller
+from rhapsode_server.rpc.methods import ADMINISTRATION, HEALTH
 from rhapsode_server.rpc.peers import certificate_names, stranger
 from rhapsode_server.rpc.quotas import Quotas, Share
 
@@ -34,7 +37,25 @@ Context = grpc.aio.ServicerContext
 class Refused:
     """Stands for a request that nobody will read."""
 
-    error: AccessError
+    error: AccessError | QuotaError
+
+
+class _Place:
+    """A request among those of its client that are under way, until it leaves; it may do so again."""
+
+    def __init__(self, leave: Callable[[], object]) -> None:
+        self._leave = leave
+        self._left = False
+
+    def leave(self, *_: object) -> None:
+        """Be under way no more."""
+        if not self._left:
+            self._left = True
+            self._leave()
+
+
+_PLACE: ContextVar[_Place | None] = ContextVar("place", default=None)
+"""That of the rpc whose task this is, where it was counted as it came."""
 
 
 def _utc() -> datetime:
@@ -62,10 +83,11 @@ class Gate:
         """Whether there are rules."""
         return self.rules is not None
 
-    def objection(self, path: str, metadata: Metadata) -> AccessError | None:
+    def objection(self, path: str, metadata: Metadata) -> AccessError | QuotaError | None:
         """Why an rpc is refused as it comes; else its client becomes its CALLER, unless only a certificate can tell.
 
-        `path` is its full name as the client sent it, "package.Service/Method".
+        `path` is its full name as the client sent it, "package.Service/Method". To be called in the rpc's own task, in
+        which it then counts until `admitted` has ended or, where its request never comes, the task has.
         """
         rules, health = self.rules, path.startswith(f"{HEALTH}/")
         if rules is None:
@@ -76,11 +98,27 @@ class Gate:
                 raise NotRecognised("none")
             if caller is not None:
                 _enter(caller, path)
+                self._hold(caller, path)
         except NotRecognised as error:
             return None if health else _unauthenticated(error)
-        except PermissionDenied as error:
+        except (PermissionDenied, QuotaError) as error:
             return error
         return None
+
+    def _hold(self, caller: Caller, path: str) -> None:
+        """Have the rpc of this task count. Raises QuotaError."""
+        place, task = self._place(caller, path), asyncio.current_task()
+        _PLACE.set(place)
+        if place and task:
+            task.add_done_callback(place.leave)
+
+    def _place(self, caller: Caller, path: str) -> _Place | None:
+        """A place among the client's requests; None where they are not counted. Raises QuotaError."""
+        share = Share(caller.concurrency, caller.rate, caller.burst)
+        if not share.limited or path.partition("/")[0] in UNCOUNTED:
+            return None
+        self.quotas.begin(caller.name, share, self._clock())
+        return _Place(lambda: self.quotas.end(caller.name, self._clock()))
 
     @contextmanager
     def admitted(self, path: str, request: object, context: "Context[Any, Any]") -> Iterator[None]:
@@ -91,17 +129,20 @@ class Gate:
         if isinstance(request, Refused):
             raise request.error
         del request  # which may be of megabytes, and is not needed for as long as this lasts
-        service = path.partition("/")[0]
-        caller = self._stranger(context) if self.rules is None else self._client(self.rules, path, context)
-        share = Share(caller.concurrency, caller.rate, caller.burst) if caller else self._share
-        if caller is None or not share.limited or service in UNCOUNTED:
-            yield
-            return
-        self.quotas.begin(caller.name, share, self._clock())
+        # At the end of the handler, not of the task: its client may have the answer, and ask again, before that.
+        place = self._place_of(path, context)
         try:
             yield
         finally:
-            self.quotas.end(caller.name, self._clock())
+            if place:
+                place.leave()
+
+    def _place_of(self, path: str, context: "Context[Any, Any]") -> _Place | None:
+        """The place of an rpc whose request is there. Raises AccessError or QuotaError."""
+        if CALLER.get() is not None:
+            return _PLACE.get()
+        caller = self._stranger(context) if self.rules is None else self._by_certificate(self.rules, path, context)
+        return self._place(caller, path) if caller else None
 
     def _stranger(self, context: "Context[Any, Any]") -> Caller | None:
         """Whoever calls where there are no rules; None where nothing hangs on it."""
@@ -110,11 +151,8 @@ class Gate:
             return None
         return Caller(stranger(context), concurrency=share.concurrency, rate=share.rate, burst=share.burst)
 
-    def _client(self, rules: Rules, path: str, context: "Context[Any, Any]") -> Caller:
-        """The client by its token, which was checked, or by its certificate. Raises AccessError."""
-        caller = CALLER.get()
-        if caller is not None:
-            return caller
+    def _by_certificate(self, rules: Rules, path: str, context: "Context[Any, Any]") -> Caller:
+        """The client by its certificate. Raises AccessError."""
         try:
             caller = rules.by_certificate(certificate_names(context))
             _enter(caller, path)

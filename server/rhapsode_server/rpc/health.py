@@ -1,7 +1,8 @@
 """grpc.health.v1, with a Watch that cannot be made to hang the server.
 
 A watcher reads the state and then writes outside of any lock, so a client that does not read holds up nobody but
-itself; grpcio's own servicer writes while it holds the lock that a change of state needs.
+itself; grpcio's own servicer writes while it holds the lock that a change of state needs. Watches last, and need no
+credential, so there are only so many.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from typing import cast
 from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1.health_pb2 import DESCRIPTOR, HealthCheckRequest, HealthCheckResponse
 
-from rhapsode_server.errors import ModelNotFound
+from rhapsode_server.errors import ModelNotFound, TooManyWatches
 from rhapsode_server.rpc.call import Call
 from rhapsode_server.rpc.caller import CALLER
 from rhapsode_server.rpc.routes import Service, service
@@ -20,15 +21,19 @@ SERVING = HealthCheckResponse.SERVING
 NOT_SERVING = HealthCheckResponse.NOT_SERVING
 LIVENESS = "liveness"
 READINESS = "readiness"
+MOST_WATCHES = 1024  # 24 KiB each
 
 
 class Health:
     """The health of named services: "liveness" serves while the event loop turns, others while requests are wanted.
 
-    A model ceases to serve by itself where it fails; everything does where only a restart helps.
+    A model ceases to serve by itself where it fails; everything does where only a restart helps. Of `most_watches` at
+    a time, one more is refused; checks never are.
     """
 
-    def __init__(self, names: Iterable[str], models: Iterable[str] = ()) -> None:
+    def __init__(self, names: Iterable[str], models: Iterable[str] = (), *, most_watches: int = MOST_WATCHES) -> None:
+        self._most_watches = most_watches
+        self._watches = 0
         self._models = frozenset(models)
         self._names = frozenset(("", LIVENESS, READINESS, *names, *self._models))
         self._ill: set[str] = set()
@@ -90,7 +95,17 @@ class Health:
         return HealthCheckResponse(status=state)
 
     async def Watch(self, request: HealthCheckRequest, call: Call) -> None:
-        """Write the state of one service now and whenever it changes."""
+        """Write the state of one service now and whenever it changes. Raises TooManyWatches."""
+        if self._watches >= self._most_watches:
+            message = f"{self._most_watches} watches of health are open, as many as may be; a check is answered"
+            raise TooManyWatches(message, {"limit": str(self._most_watches)})
+        self._watches += 1
+        try:
+            await self._tell(request, call)
+        finally:
+            self._watches -= 1
+
+    async def _tell(self, request: HealthCheckRequest, call: Call) -> None:
         told: int | None = -1  # no state
         while True:
             changed, closed = self._changed, self._closed

@@ -1,13 +1,11 @@
 """The outermost layer around every rpc: requests are checked, rpcs counted and logged, errors made statuses."""
 
 import asyncio
-import secrets
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
-from itertools import count
 from typing import Any, NoReturn
 
 import grpc
@@ -19,22 +17,23 @@ from rhapsode_server.errors import (
     QuotaError,
     RequestError,
     ShuttingDown,
+    TooManyWatches,
     UnknownMethod,
 )
 from rhapsode_server.observe.logs import Log, note, notes
 from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.observe.rpcs import OTHER, RpcMetrics
 from rhapsode_server.observe.trace_context import CURRENT
-from rhapsode_server.observe.traces import NO_TRACES, Metadata, RpcSpan, Traces, sent
+from rhapsode_server.observe.traces import NO_TRACES, RpcSpan, Traces
 from rhapsode_server.rpc.bounds import BoundsChecker
 from rhapsode_server.rpc.call import REQUEST_ID, Call, ClientGone
 from rhapsode_server.rpc.catalog import Catalog
 from rhapsode_server.rpc.gate import Gate, Refused
 from rhapsode_server.rpc.guarded import CODES, Read, Rpc, guarded, refuse_malformed, rpc_of, rpc_unknown, unread
+from rhapsode_server.rpc.request_ids import RequestIds
 from rhapsode_server.rpc.routes import Behaviour, Service
 from rhapsode_server.rpc.status import code_of, mask, status_of
 
-LONGEST_REQUEST_ID = 128
 FLUSH = 0.05  # seconds that the line of an rpc may wait, so that those of many are written at once
 
 
@@ -62,8 +61,7 @@ class Guard(grpc.aio.ServerInterceptor):
         self._bounds = BoundsChecker()
         self._stopping = False
         self._flushing: asyncio.TimerHandle | None = None
-        self._server_id = secrets.token_hex(10)
-        self._count = count()
+        self._ids = RequestIds()
         # Made once: an rpc that comes only looks its handler up.
         self._rpcs = {
             f"/{each.name}/{method.name}": rpc_of(each.name, method, rpc_metrics)
@@ -108,7 +106,7 @@ class Guard(grpc.aio.ServerInterceptor):
 
     async def _refuse(
         self,
-        objection: AccessError,
+        objection: AccessError | QuotaError,
         rpc: Rpc,
         read: Read,
         behaviour: Behaviour,
@@ -124,7 +122,7 @@ class Guard(grpc.aio.ServerInterceptor):
         metadata = tuple(context.invocation_metadata() or ())
         traces = self._traces if rpc.ours else NO_TRACES  # a probe each second is no news
         span = traces.rpc(rpc.path, metadata, context.peer())
-        call = Call(context, self._request_id(metadata), rpc.unary, span, self._stall_timeout)
+        call = Call(context, self._ids.of(metadata), rpc.unary, span, self._stall_timeout)
         _enter(span, call.request_id)
         rpc.metrics.began(deadline=call.time_remaining() is not None)
         code = grpc.StatusCode.OK
@@ -157,22 +155,18 @@ class Guard(grpc.aio.ServerInterceptor):
         """Count and log why an rpc failed."""
         seen = mask(error)
         note(reason=seen.reason)
-        if isinstance(error, RequestError | AccessError | QuotaError):
+        if isinstance(error, RequestError | AccessError | QuotaError | TooManyWatches):
             self._count_refusal(request, error.reason)
         elif isinstance(error, ClientTooSlow):
             self._metrics.given_up.labels(self._catalog.label(request)).inc()
         elif code_of(seen) is grpc.StatusCode.INTERNAL:
             self._log.error("failed", exc_info=error)
 
-    def _request_id(self, metadata: Metadata) -> str:
-        """The client's id, or one that no other request has, here or at another server; asking the system is slow."""
-        return sent(metadata, REQUEST_ID)[:LONGEST_REQUEST_ID] or f"{self._server_id}{next(self._count):012x}"
-
     def _tell_unknown(self, details: "grpc.HandlerCallDetails") -> None:
         """Tell of an rpc that gRPC is about to refuse, under one name for all that clients make up."""
         metadata = tuple(details.invocation_metadata or ())
         span = self._traces.unknown(details.method, metadata)
-        _enter(span, self._request_id(metadata))
+        _enter(span, self._ids.of(metadata))
         code = grpc.StatusCode.UNIMPLEMENTED
         self._rpc_metrics.refused_unknown()
         span.end(code.name, notes())

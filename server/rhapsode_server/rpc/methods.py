@@ -10,29 +10,31 @@ from grpc_reflection.v1alpha import reflection_pb2
 
 from rhapsode.v1 import admin_pb2, image_pb2, model_pb2, text_pb2
 
-HEALTH = "grpc.health.v1.Health"
-REFLECTION = "grpc.reflection.v1.ServerReflection"
+REFLECTION = "grpc.reflection.v1.ServerReflection"  # of which there is no descriptor
 
 
 def _service(file: object, name: str) -> ServiceDescriptor:
     return cast("ServiceDescriptor", file.DESCRIPTOR.services_by_name[name])  # type: ignore[attr-defined]
 
 
+_ADMIN = _service(admin_pb2, "AdminService")
+_ALPHA = _service(reflection_pb2, "ServerReflection")
+_HEALTH = _service(health_pb2, "Health")
+ADMINISTRATION = _ADMIN.full_name
+HEALTH = _HEALTH.full_name
+
 _SERVICES = (
     _service(text_pb2, "TextService"),
     _service(image_pb2, "ImageService"),
     _service(model_pb2, "ModelService"),
-    _service(health_pb2, "Health"),
-    _service(reflection_pb2, "ServerReflection"),
+    _HEALTH,
+    _ALPHA,
 )
 _NAMES = {service.full_name: frozenset(method.name for method in service.methods) for service in _SERVICES}
 
-SERVED: Mapping[str, frozenset[str]] = MappingProxyType(
-    _NAMES | {REFLECTION: _NAMES["grpc.reflection.v1alpha.ServerReflection"]}
-)
+SERVED: Mapping[str, frozenset[str]] = MappingProxyType(_NAMES | {REFLECTION: _NAMES[_ALPHA.full_name]})
 """By the full name of each service for clients: the names of its methods."""
-_ADMIN = _service(admin_pb2, "AdminService")
-_KNOWN = {**SERVED, _ADMIN.full_name: frozenset(method.name for method in _ADMIN.methods)}
+_KNOWN = {**SERVED, ADMINISTRATION: frozenset(method.name for method in _ADMIN.methods)}
 
 
 def is_served(name: str) -> bool:

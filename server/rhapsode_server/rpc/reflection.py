@@ -11,10 +11,10 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from rhapsode_server.rpc.call import Call
 from rhapsode_server.rpc.guarded import refuse_malformed
+from rhapsode_server.rpc.methods import REFLECTION
 from rhapsode_server.rpc.routes import Service
 
 _ALPHA = cast("ServiceDescriptor", reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"])
-_V1 = "grpc.reflection.v1.ServerReflection"
 
 Request = reflection_pb2.ServerReflectionRequest
 Response = reflection_pb2.ServerReflectionResponse
@@ -24,12 +24,12 @@ class Reflection:
     """Tells which services there are, and their descriptors."""
 
     def __init__(self, services: Sequence[Service]) -> None:
-        names = [*(each.name for each in services), _ALPHA.full_name, _V1]
+        names = [*(each.name for each in services), _ALPHA.full_name, REFLECTION]
         self._inner = reflection.aio.ReflectionServicer(names, _pool(services))
 
     def services(self) -> Sequence[Service]:
         """What to register."""
-        return [Service(_ALPHA, self, _ALPHA.full_name), Service(_ALPHA, self, _V1)]
+        return [Service(_ALPHA, self, _ALPHA.full_name), Service(_ALPHA, self, REFLECTION)]
 
     async def ServerReflectionInfo(self, requests: "AsyncIterator[Request]", call: Call) -> None:
         """Answer each question."""

@@ -9,9 +9,9 @@ from threading import Lock
 from rhapsode_server.config import Config, is_loopback
 from rhapsode_server.errors import ConfigError
 from rhapsode_server.rpc.access import Rules, Token
-from rhapsode_server.rpc.caller import Caller
+from rhapsode_server.rpc.caller import ALL, Caller
 from rhapsode_server.rpc.quotas import Share
-from rhapsode_server.serve.access_file import ALL, AccessEntries, ClientEntry, problems
+from rhapsode_server.serve.access_file import AccessEntries, ClientEntry, problems
 
 LARGEST = 4 << 20  # bytes of a file: about 20,000 clients
 
@@ -56,9 +56,10 @@ class AccessRotation:
 
 def plain_text(config: Config) -> Iterator[str]:
     """Say where tokens can be read on the way."""
-    host = config.address.rpartition(":")[0]
-    if not config.address.startswith("unix:") and not config.tls_certificate and not is_loopback(host):
-        yield "tokens come in plain text: set --tls-certificate, unless a proxy before this server speaks TLS"
+    for name, address in (("--address", config.address), ("--admin-address", config.admin_address)):
+        on_net = address and not address.startswith("unix:") and not is_loopback(address.rpartition(":")[0])
+        if on_net and not config.tls_certificate:
+            yield f"tokens come to {name} in plain text: set --tls-certificate, unless a proxy before it speaks TLS"
 
 
 def share_of(config: Config) -> Share:
@@ -110,7 +111,7 @@ def _rules(clients: Sequence[ClientEntry], share: Share) -> Rules:
 def _caller(client: ClientEntry, share: Share) -> Caller:
     return Caller(
         name=client.name,
-        methods=None if ALL in client.methods else frozenset(client.methods),
+        methods=frozenset(client.methods),
         models=None if ALL in client.models else frozenset(client.models),
         concurrency=share.concurrency if client.concurrency is None else client.concurrency,
         rate=share.rate if client.rate is None else client.rate,

@@ -8,9 +8,9 @@ from typing import Annotated, TypeAlias
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import PydanticCustomError
 
+from rhapsode_server.rpc.caller import ALL
 from rhapsode_server.rpc.methods import is_served
 
-ALL = "*"
 DIGEST = 64  # hexadecimal digits of a SHA-256
 _EMPTY = sha256(b"").hexdigest()
 _SHORT_WORDS: Mapping[str, str] = {"missing": "is missing", "extra_forbidden": "is no key that is known"}

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 
 from rhapsode_server.config import Config
@@ -10,6 +9,7 @@ from rhapsode_server.observe.logs import Log
 from rhapsode_server.rpc.access import Rules
 from rhapsode_server.rpc.gate import Gate
 from rhapsode_server.serve.access import AccessRotation, Told, plain_text
+from rhapsode_server.serve.threads import tell
 from rhapsode_server.serve.watching import Watch
 
 
@@ -35,8 +35,8 @@ class AccessWatch:
         self._tell_doubts(rules)
         loop = asyncio.get_running_loop()
         told = Told(
-            fresh=lambda rules: _in(loop, lambda: self._take(rules)),
-            failed=lambda why: _in(loop, lambda: self._keep(why)),
+            fresh=lambda rules: tell(loop, lambda: self._take(rules)),
+            failed=lambda why: tell(loop, lambda: self._keep(why)),
         )
         self.rotation = AccessRotation(self._config, rules, told)
         self._watch = Watch(self.rotation.paths, self.rotation.reload)
@@ -59,8 +59,3 @@ class AccessWatch:
     def _tell_doubts(self, rules: Rules) -> None:
         for doubt in (*rules.doubts(datetime.now(UTC), self._models), *plain_text(self._config)):
             self._log.warning("access", reason=doubt)
-
-
-def _in(loop: asyncio.AbstractEventLoop, what: Callable[[], object]) -> None:
-    with suppress(RuntimeError):  # the loop is closed: the server has stopped while the file was read
-        loop.call_soon_threadsafe(what)

@@ -25,7 +25,7 @@ from rhapsode_server.rpc.catalog import AnyDriver, Catalog
 from rhapsode_server.rpc.convert_models import Ground
 from rhapsode_server.rpc.darkroom import Darkroom
 from rhapsode_server.rpc.gate import Gate
-from rhapsode_server.rpc.health import Health
+from rhapsode_server.rpc.health import MOST_WATCHES, Health
 from rhapsode_server.rpc.image import ImageService
 from rhapsode_server.rpc.interceptors import Guard
 from rhapsode_server.rpc.models import ModelService
@@ -169,7 +169,9 @@ class Server:
             ImageService(self.catalog, self._config, self._darkroom).service(),
             ModelService(self.catalog, self._config, self._ground).service(),
         ]
-        self._health = Health((each.name for each in ours), self._names)
+        # Clients that balance have a watch on each of their connections.
+        watches = max(MOST_WATCHES, self._config.max_connections)
+        self._health = Health((each.name for each in ours), self._names, most_watches=watches)
         told = [*ours, self._health.service()]
         return [*told, *Reflection(told).services()]
 

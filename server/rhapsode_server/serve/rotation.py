@@ -1,8 +1,7 @@
 """The server's certificate while it serves: the newest good one that its files have held."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from threading import Lock
@@ -13,6 +12,7 @@ from rhapsode_server.config import Config
 from rhapsode_server.errors import ConfigError
 from rhapsode_server.observe.logs import Log
 from rhapsode_server.observe.metrics import Metrics
+from rhapsode_server.serve.threads import tell
 from rhapsode_server.serve.tls import Tls, read_tls
 
 
@@ -26,7 +26,7 @@ class Rotation:
         self._tls = tls
         self._metrics = metrics
         self._log = log
-        self._call = asyncio.get_running_loop().call_soon_threadsafe  # the log is not for several threads
+        self._loop = asyncio.get_running_loop()  # the log is not for several threads
         self._newest = _for_grpc(tls)
         self._reading = Lock()
         self._describe()
@@ -67,7 +67,7 @@ class Rotation:
                 self._take(read_tls(self._config))
             except ConfigError as error:
                 self._metrics.reload_failures.inc()
-                self._say(partial(self._log.warning, "certificate not reloaded", reason=error.message))
+                tell(self._loop, partial(self._log.warning, "certificate not reloaded", reason=error.message))
                 return error.message
             return ""
 
@@ -76,17 +76,13 @@ class Rotation:
             return
         self._tls = tls
         self._newest = _for_grpc(tls)
-        self._say(partial(self._log.info, "certificate reloaded", expires=tls.expires.isoformat()))
-        self._say(self._describe)
+        tell(self._loop, partial(self._log.info, "certificate reloaded", expires=tls.expires.isoformat()))
+        tell(self._loop, self._describe)
 
     def _describe(self) -> None:
         self._metrics.certificate_expiry.set(self._tls.expires.timestamp())
         for doubt in self._tls.doubts(datetime.now(UTC)):
             self._log.warning("certificate", reason=doubt)
-
-    def _say(self, what: Callable[[], object]) -> None:
-        with suppress(RuntimeError):  # the event loop has ended
-            self._call(what)
 
 
 def _for_grpc(tls: Tls) -> grpc.ServerCertificateConfiguration:

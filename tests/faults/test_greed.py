@@ -4,7 +4,7 @@ import asyncio
 import time
 from pathlib import Path
 
-from benchmarks.abuse.flooding import Asked, Asking
+from benchmarks.abuse.greed import Asked, Asking
 
 from support import bundles
 from support.access import entry, write
