@@ -100,6 +100,21 @@ async def test_its_line_and_its_rpc_end_with_the_call(hasty: Running) -> None:
     assert [line["grpc_code"] for line in lines] == ["Unavailable"]
 
 
+async def test_it_counts_among_its_clients_requests_until_its_call_is_over(some_models: Loaded) -> None:
+    async with running(some_models, stall_timeout=0.2, client_concurrency=1) as server:
+        call = stalled_stream(server)
+        await call.read()
+        await until_given_up(server)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await generate_text(server, text(1))
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        call.cancel()
+        async with asyncio.timeout(PATIENCE):
+            while len(server.server._gate.quotas):
+                await asyncio.sleep(0)
+        assert (await generate_text(server, text(1))).candidates
+
+
 async def test_a_client_of_ours_goes_on_exactly_where_it_stood(hasty: Running) -> None:
     loop = asyncio.get_running_loop()
 

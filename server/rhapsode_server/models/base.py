@@ -98,8 +98,8 @@ class Model(Protocol[RowT_contra, EventT]):
     def advance(self, rows: Sequence[RowT_contra]) -> Sequence[Outcome[EventT]]:
         """Advance every row by one run: one outcome for each row, in order.
 
-        Raises RunFailed or DeviceLost where the run failed as a whole; every row then stands where it stood, and may be
-        advanced again, by itself or with others.
+        Raises RunFailed or DeviceLost where the run failed as a whole, OutOfMemory (a RunFailed) where fewer rows might
+        do; every row then stands where it stood, and may be advanced again, by itself or with others.
         """
         ...
 

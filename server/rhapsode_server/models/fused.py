@@ -65,7 +65,9 @@ class FusedSteps:
         self._last: Mapping[str, Tensor] = {}
 
     def run(self, rows: Sequence[TextRow], steps: int) -> Made:
-        """One run of the graph, of at most `steps` steps. Raises RunFailed; every row then stands where it stood."""
+        """One run of the graph, of at most `steps` steps. Every row stands where it stood if it raises RunFailed,
+        OutOfMemory or DeviceLost.
+        """
         before, batch = self._batch, self._assembled(rows)
         steps, runs = self._forms.choose(steps)
         places = batch.feeds if batch is before else self._places(rows, before)

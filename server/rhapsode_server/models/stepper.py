@@ -29,7 +29,7 @@ class Stepper:
         self._clock = clock
 
     def advance(self, rows: Sequence[TextRow]) -> Sequence[Outcome[TextEvent]]:
-        """Step every row, and tell what it has made."""
+        """Step every row, and tell what it has made. Raises RunFailed, OutOfMemory or DeviceLost."""
         ended = {row: end for row in rows if (end := row.already_ended(self._alphabet))}
         if not ended:
             return self._outcomes(rows, self._run(rows))

@@ -50,5 +50,7 @@ class Steps(Protocol):
     """A way to take steps: each row's state stays where the way keeps it."""
 
     def run(self, rows: Sequence[TextRow], steps: int) -> Made:
-        """Take at most `steps` steps with every row, from its next token on. Raises RunFailed."""
+        """Take at most `steps` steps with every row, from its next token on. Raises RunFailed, OutOfMemory or
+        DeviceLost.
+        """
         ...

@@ -26,7 +26,9 @@ class UnfusedSteps:
         self._alphabet = alphabet
 
     def run(self, rows: Sequence[TextRow], steps: int) -> Made:
-        """One run of the graph for each step. Raises RunFailed; every row then stands where it stood."""
+        """One run of the graph for each step. Every row stands where it stood if it raises RunFailed, OutOfMemory
+        or DeviceLost.
+        """
         before = [row.state for row in rows]
         try:
             return self._steps(rows, steps)

@@ -35,20 +35,22 @@ class Pool(ThreadPoolExecutor):
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Have it done. Raises RuntimeError once the pool is closed."""
         self._queued.inc()
+        work: list[Callable[[], T]] = [partial(fn, *args, **kwargs)]
         try:
-            future = super().submit(self._do, partial(fn, *args, **kwargs))
+            future = super().submit(self._do, work)
         except RuntimeError:
             self._queued.dec()
             raise
-        future.add_done_callback(self._settle)
+        future.add_done_callback(partial(self._settle, work))
         return future
 
-    def _do(self, work: Callable[[], T]) -> T:
+    def _do(self, work: list[Callable[[], T]]) -> T:
         self._queued.dec()
         with self._busy.track_inprogress():
-            return work()
+            return work.pop()()
 
-    def _settle(self, future: Future[T]) -> None:
-        """What is cancelled was never begun."""
+    def _settle(self, work: list[Callable[[], T]], future: Future[T]) -> None:
+        """What is cancelled was never begun. It stays in the queue until a thread comes to it, but keeps nothing."""
         if future.cancelled():
             self._queued.dec()
+            work.clear()

@@ -38,6 +38,11 @@ class Call:
         self._span = span
         self.request_id = request_id
 
+    @property
+    def begun(self) -> bool:
+        """Whether anything was sent: what is sent next comes after it, and may have to wait for its reader."""
+        return self._begun
+
     def time_remaining(self) -> float | None:
         """Seconds until the client's deadline; None where it named none."""
         remaining: float | None = self._context.time_remaining()

@@ -17,6 +17,7 @@ from rhapsode_server.observe.logs import note
 from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.observe.trace_context import CURRENT
 from rhapsode_server.observe.traces import NO_TRACES, Traces
+from rhapsode_server.rpc.aside import aside
 from rhapsode_server.rpc.catalog import EncodeDriver, Served, TransformDriver
 from rhapsode_server.rpc.convert_images import ImageJob
 from rhapsode_server.rpc.image_reply import Developed, News
@@ -158,7 +159,7 @@ class Darkroom:
             if time.monotonic() >= until:
                 raise DeadlineExpired("the deadline passed before the request was read")
             rest = given[len(done) :]
-            done += await asyncio.get_running_loop().run_in_executor(self._readers, _do_some, work, rest)
+            done += await aside(self._readers, _do_some, work, rest)
         return done
 
     async def outside(self, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:

@@ -128,6 +128,7 @@ class Gate:
         """
         if isinstance(request, Refused):
             raise request.error
+        del request  # which may be of megabytes, and is not needed for as long as this lasts
         # At the end of the handler, not of the task: its client may have the answer, and ask again, before that.
         place = self._place_of(path, context)
         try:

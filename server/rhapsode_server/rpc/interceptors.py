@@ -4,8 +4,9 @@ import asyncio
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 from google.protobuf.message import Message
@@ -125,38 +126,41 @@ class Guard(grpc.aio.ServerInterceptor):
         _enter(span, call.request_id)
         rpc.metrics.began(deadline=call.time_remaining() is not None)
         code = grpc.StatusCode.OK
+        share = ExitStack()  # the client's
         try:
-            with self._gate.admitted(rpc.path, request, context):
-                request = read(request)
-                self._admit(rpc, request)
-                return await _answer(behaviour, request, call)
+            share.enter_context(self._gate.admitted(rpc.path, request, context))
+            request = read(request)
+            self._admit(rpc, request)
+            return await _answer(behaviour, request, call)
         except (asyncio.CancelledError, ClientGone) as end:
             code = grpc.StatusCode.CANCELLED if call.time_remaining() != 0 else grpc.StatusCode.DEADLINE_EXCEEDED
             raise asyncio.CancelledError from end
         except Exception as error:  # whatever it is, it becomes a status here and nowhere else
             code = code_of(mask(error))
-            note(reason=mask(error).reason)
-            if isinstance(error, RequestError | AccessError | QuotaError | TooManyWatches):
-                self._count_refusal(request, error.reason)
-            elif isinstance(error, ClientTooSlow):  # abort waits until the client reads, or the call is over otherwise
-                self._metrics.given_up.labels(self._catalog.label(request)).inc()
-            elif code is grpc.StatusCode.INTERNAL:
-                self._log.error("failed", exc_info=error)
-            status, trailing = status_of(mask(error))
+            self._report(error, request)
             # gRPC keeps the exception that abort raises for a while, and with it what the frames below it hold: a
             # request of megabytes would stay.
             del request
             _clear_frames(error)
-            try:
-                await context.abort(code, status.message, (*trailing, (REQUEST_ID, call.request_id)))
-            except (
-                grpc.aio.InternalError
-            ) as gone:  # the client left while its status waited behind what it did not read
-                raise asyncio.CancelledError from gone
+            if not call.begun:  # else the status may wait until the client reads, with what was sent before: it counts
+                share.close()
+            await _abort(context, error, call.request_id)
         finally:
+            share.close()
             call.close()
             span.end(code.name, notes())
             self._end(rpc, CODES[code], time.perf_counter() - began, context.peer())
+
+    def _report(self, error: Exception, request: object) -> None:
+        """Count and log why an rpc failed."""
+        seen = mask(error)
+        note(reason=seen.reason)
+        if isinstance(error, RequestError | AccessError | QuotaError | TooManyWatches):
+            self._count_refusal(request, error.reason)
+        elif isinstance(error, ClientTooSlow):
+            self._metrics.given_up.labels(self._catalog.label(request)).inc()
+        elif code_of(seen) is grpc.StatusCode.INTERNAL:
+            self._log.error("failed", exc_info=error)
 
     def _tell_unknown(self, details: "grpc.HandlerCallDetails") -> None:
         """Tell of an rpc that gRPC is about to refuse, under one name for all that clients make up."""
@@ -203,6 +207,15 @@ class Guard(grpc.aio.ServerInterceptor):
     def _flush(self) -> None:
         self._flushing = None
         self._log.flush()
+
+
+async def _abort(context: "grpc.aio.ServicerContext[Any, Any]", error: Exception, request_id: str) -> NoReturn:
+    """End a call with an error's status, once the client has read what was sent before, or the call is over."""
+    status, trailing = status_of(mask(error))
+    try:
+        await context.abort(code_of(mask(error)), status.message, (*trailing, (REQUEST_ID, request_id)))
+    except grpc.aio.InternalError as gone:  # the client left while its status waited behind what it did not read
+        raise asyncio.CancelledError from gone
 
 
 def _clear_frames(error: BaseException | None) -> None:

@@ -1,10 +1,10 @@
 """Reading long texts aside, so that the event loop goes on meanwhile."""
 
-import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
 from rhapsode_server.observe.metrics import Metrics
+from rhapsode_server.rpc.aside import aside
 from rhapsode_server.rpc.room import MOST_BYTES, Room
 
 ResultT = TypeVar("ResultT")
@@ -28,4 +28,4 @@ class Reading:
         if characters <= AT_ONCE:
             return reading()
         with self._room.place(model, characters):
-            return await asyncio.get_running_loop().run_in_executor(self._readers, reading)
+            return await aside(self._readers, reading)

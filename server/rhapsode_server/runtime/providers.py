@@ -84,7 +84,7 @@ class Runtime:
         return Placement(CPU, reason)
 
     def _problem(self, provider: str) -> str:
-        """Why no session runs on this provider; empty where one does.
+        """Why no session runs on this provider, OutOfMemory (a RunFailed) included; empty where one does.
 
         The list of available providers names those that the wheel was built with, GPU or no GPU: only a session that
         was made, asked where it runs and run once can tell.
