@@ -29,7 +29,7 @@ LIMIT_SECONDS = 5.0  # keepalive and its timeout, and a second
 _LONG = 1_000_000  # tokens
 _WAITS = (0.02, 0.06)  # seconds that the next one has been waiting when the client vanishes
 _PATIENCE = 60.0
-ONE_SLOT = ("--slots=1", "--queue=8", "--queue-wait=3600", f"--max-tokens={_LONG}")
+ONE_SLOT = ("--slots=1", "--queue=8", "--queue-wait=3600", "--long-after=0", f"--max-tokens={_LONG}")
 _PINGED = ("--keepalive-time=2", "--keepalive-timeout=2")
 
 

@@ -18,13 +18,12 @@ from rhapsode.v1 import image_pb2, text_pb2
 from rhapsode.v1.image_pb2_grpc import ImageServiceStub
 from support import bundles
 from support.refusals import refusal
-from support.requests import ENDLESS, PATIENT, generate_text, images, text
+from support.requests import ENDLESS, PATIENT, beside_a_text, generate_text, images, text
 from support.server import LogLine, Process, Running, load, process, running
 
 LONG = 500  # tokens: what a tiny model needs to be busy for a moment
 AT_ONCE_MS = 100.0  # of its median, though the machine be busy
 SOON = 5.0  # seconds, likewise
-MAY_STOP = text_pb2.Stopping(max_tokens=ENDLESS, stop_sequences=["never said"])
 
 
 @pytest.fixture(scope="module")
@@ -86,20 +85,20 @@ async def test_a_model_that_is_flooded_costs_no_other_model_a_request(busy: Proc
 
 
 async def test_what_expires_in_the_queue_is_never_run(folder: Path) -> None:
-    async with running(load(folder), slots=1, max_tokens=ENDLESS, default_deadline=0.05) as server:
-        # Whoever may stop at any moment is waited for.
-        endless = text_pb2.StreamTextRequest(generation=text(stopping=MAY_STOP))
-        active = server.text.StreamText(endless, timeout=60)
-        await active.read()
+    async with (
+        running(load(folder), slots=1, max_tokens=ENDLESS, default_deadline=1) as server,
+        beside_a_text(server),
+    ):
         waiting = (
             generate_text(server, text(3)) for _ in range(100)
         )  # they name no deadline, so they get the server's
         late = await asyncio.gather(*waiting, return_exceptions=True)
         reasons = [refusal(error).info.reason for error in late if isinstance(error, grpc.RpcError)]
-        assert reasons == ["DEADLINE_EXPIRED"] * 100
-        assert await total(server, "rhapsode_expired_in_queue_total") == 100
+        assert set(reasons) <= {"DEADLINE_EXPIRED", "DEADLINE_TOO_SHORT"}  # the latter where they come late
+        expired = reasons.count("DEADLINE_EXPIRED")
+        assert (len(reasons), expired > 0) == (100, True)
+        assert await total(server, "rhapsode_expired_in_queue_total") == expired
         assert await total(server, "rhapsode_queue_wait_seconds_count") == 1  # none of them had a first run
-        active.cancel()
 
 
 async def test_what_cannot_be_done_by_its_deadline_is_refused_at_once(single: Running) -> None:
