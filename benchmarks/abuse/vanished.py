@@ -33,6 +33,7 @@ _DEADLINE = 3600.0  # of the one that waits: with less the server refuses to wai
 ONE_SLOT = (
     "--slots=1",
     "--queue=8",
+    "--long-after=0",
     f"--queue-wait={_DEADLINE:g}",
     f"--maximum-deadline={_DEADLINE:g}",
     f"--max-tokens={_LONG}",

@@ -126,12 +126,20 @@ class Config(BaseModel):
     ] = 1
     slots: Annotated[
         int,
-        Field(ge=0, le=1_000_000, description="requests on one graph that are stepped at a time; 0 for max_batch"),
+        Field(
+            ge=0,
+            le=1_000_000,
+            description="requests on one graph that are stepped at a time, long ones apart; 0 for max_batch",
+        ),
     ] = 0
     queue: Annotated[Count, Field(description="requests on one graph that may wait for a slot")] = 1024
     queue_wait: Annotated[
         Seconds, Field(gt=0, description="most seconds that a request may have to expect to wait for a slot")
     ] = 0.1
+    long_after: Annotated[
+        Seconds,
+        Field(description="seconds of a slot from which on a request is long, with slots apart; 0 for none"),
+    ] = 5
     client_concurrency: Annotated[
         int, Field(ge=0, le=1_000_000, description="requests of one client at a time; 0 for no limit of its own")
     ] = 0

@@ -4,9 +4,7 @@ The machine speaks to it as the driver does, through its public methods; one run
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import Literal
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -24,20 +22,20 @@ from rhapsode_server.engine.job import Job, Stage
 from rhapsode_server.engine.scheduler import SPARE_DEADLINES, Limits, Place, Plan, Report, Scheduler
 from rhapsode_server.errors import ClientTooSlow, DeadlineExpired, Refusal, RhapsodeError, RunFailed, ShuttingDown
 from rhapsode_server.models.base import Outcome
+from support.broken_schedulers import (
+    CountsTwice,
+    ForgetsJobs,
+    Jobs,
+    KnowsNoDeadlines,
+    LeaksSlots,
+    Row,
+    RunsTwice,
+    TellsTwice,
+)
 
 STEPS = settings(max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
 QUICKLY = settings(STEPS, phases=[Phase.generate], database=None, print_blob=False, max_examples=300)
 UNFAIR = 400  # runs in which any job that is left comes to its end
-
-
-class Row:
-    """A row that wants so many steps."""
-
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-
-Jobs = Scheduler[Row, str]
 
 
 class Machine(RuleBasedStateMachine):
@@ -51,13 +49,30 @@ class Machine(RuleBasedStateMachine):
         queue=st.integers(0, 4),
         turn=st.integers(1, 3),
         in_order=st.booleans(),
-        delay=st.sampled_from([0.0, 0.0, 0.5]),
+        times=st.tuples(
+            st.sampled_from([0.0, 0.0, 0.5]),
+            st.sampled_from([float("inf"), 4.0, 0.5]),
+            st.sampled_from([1e9, 5.0, 0.5]),
+        ),
+        parked=st.integers(1, 3),
     )
-    def begin(self, max_batch: int, slots: int, queue: int, turn: int, in_order: bool, delay: float) -> None:
+    def begin(
+        self,
+        max_batch: int,
+        slots: int,
+        queue: int,
+        turn: int,
+        in_order: bool,
+        times: tuple[float, float, float],
+        parked: int,
+    ) -> None:
+        delay, wait, long = times
         self.now = 0.0
         self.max_batch = max_batch
-        self.limits = Limits(slots=slots, queue=queue, turn=turn, in_order=in_order, delay=delay)
-        self.jobs = self.make(max_batch, self.limits)
+        self.limits = Limits(
+            slots=slots, queue=queue, turn=turn, in_order=in_order, delay=delay, wait=wait, long=long, parked=parked
+        )
+        self.jobs = self.make(max_batch, self.limits, lambda row: row.wanted)
         self.open: list[Job[Row]] = []
         self.all: list[Job[Row]] = []
         self.batch: Sequence[Place[Row]] = ()
@@ -65,11 +80,16 @@ class Machine(RuleBasedStateMachine):
         self.left: set[int] = set()
         self.rows: dict[int, list[Row]] = {}
 
-    @rule(steps=st.lists(st.integers(1, 4), min_size=1, max_size=4), patience=st.none() | st.floats(-0.5, 8.0))
-    def add(self, steps: list[int], patience: float | None) -> None:
+    @rule(
+        steps=st.lists(st.integers(1, 4), min_size=1, max_size=4),
+        more=st.sampled_from([0, 0, 3]),
+        patience=st.none() | st.floats(-0.5, 8.0),
+        whole=st.booleans(),
+    )
+    def add(self, steps: list[int], more: int, patience: float | None, whole: bool) -> None:
         deadline = None if patience is None else self.now + patience
-        rows = [Row(count) for count in steps]
-        job = Job(rows, self.now, deadline)
+        rows = [Row(count, more) for count in steps]
+        job = Job(rows, self.now, deadline, whole=whole)
         before = (self.jobs.active, self.jobs.queued)
         try:
             self.jobs.add(job, self.now)
@@ -82,7 +102,7 @@ class Machine(RuleBasedStateMachine):
             assert (self.jobs.active, self.jobs.queued) == before
         else:
             assert deadline is None or deadline > self.now
-            assert before[0] < self.limits.slots or before[1] < self.limits.queue
+            assert before[0] < 2 * self.limits.slots or before[1] < self.limits.queue
             self.open.append(job)
             self.all.append(job)
             self.rows[id(job)] = rows
@@ -138,10 +158,17 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def counts_hold(self) -> None:
-        assert self.jobs.active <= self.limits.slots
-        assert self.jobs.queued <= self.limits.queue + self.limits.slots  # parked jobs may wait for a slot again
+        assert self.jobs.active <= 2 * self.limits.slots  # brief and long ones
+        assert self.jobs.parked <= self.limits.parked
+        assert self.jobs.queued <= self.limits.queue + 2 * self.limits.parked  # who may wait for a slot again
         assert self.jobs.active + self.jobs.queued <= len(self.open)
         assert all((job.stage is Stage.CLOSED) == (job not in self.open) for job in self.all)
+
+    @invariant()
+    def work_is_what_its_rows_want(self) -> None:
+        for job in self.open:
+            wanted = [row.wanted.most for row in self.rows[id(job)] if row.left]
+            assert (job.work.rows, job.work.left) == (len(wanted), sum(wanted))
 
     @invariant()
     def deadlines_are_bounded(self) -> None:
@@ -217,53 +244,11 @@ def _step(row: Row) -> Outcome[str]:
     return Outcome(("event",), done=row.left == 0, made=1)
 
 
-class LeaksSlots(Jobs):
-    """A job that is cancelled is closed and keeps its slot."""
-
-    def cancel(self, job: Job[Row], now: float) -> Literal["queued", "running"] | None:
-        if job.stage is Stage.CLOSED:
-            return None
-        job.stage, job.ended = Stage.CLOSED, now
-        return "queued" if job.started is None else "running"
-
-
-class KnowsNoDeadlines(Jobs):
-    """Rows run whether or not anybody waits for them."""
-
-    def _expire(self, now: float) -> Iterator[Report[Row, str]]:
-        return iter(())
-
-
-class RunsTwice(Jobs):
-    """A row has two places in a batch."""
-
-    def plan(self, now: float) -> Plan[Row, str]:
-        plan = super().plan(now)
-        return replace(plan, batch=[*plan.batch[: self._max_batch - 1], *plan.batch[:1]])
-
-
-class ForgetsJobs(Jobs):
-    """A job that was parked never runs again."""
-
-    def unpark(self, job: Job[Row]) -> None:
-        """Do nothing."""
-
-
-class TellsTwice(Jobs):
-    """The end of a job is told again."""
-
-    def complete(
-        self, batch: Sequence[Place[Row]], outcomes: Sequence[Outcome[str]], now: float
-    ) -> list[Report[Row, str]]:
-        reports = super().complete(batch, outcomes, now)
-        return [*reports, *(report for report in reports if report.closed)]
-
-
 def test_the_scheduler_keeps_its_rules() -> None:
     run_state_machine_as_test(Machine, settings=STEPS)
 
 
-@pytest.mark.parametrize("broken", [LeaksSlots, KnowsNoDeadlines, RunsTwice, ForgetsJobs, TellsTwice])
+@pytest.mark.parametrize("broken", [LeaksSlots, KnowsNoDeadlines, RunsTwice, ForgetsJobs, TellsTwice, CountsTwice])
 def test_a_scheduler_that_breaks_a_rule_is_found(broken: type[Jobs]) -> None:
     machine = type("Broken", (Machine,), {"make": broken})
     with pytest.raises((AssertionError, ExceptionGroup)):

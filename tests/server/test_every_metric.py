@@ -12,9 +12,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from rhapsode.v1 import image_pb2, text_pb2
-from rhapsode.v1.text_pb2 import LogitBias, Sampling, Stopping
+from rhapsode.v1.text_pb2 import LogitBias, Sampling
 from rhapsode_server.rpc.darkroom import WORKERS
-from support.requests import ENDLESS, PATIENT, generate_images, generate_text, images, stream_text, text
+from support.requests import ENDLESS, PATIENT, beside_a_text, generate_images, generate_text, images, stream_text, text
 from support.server import Loaded, Running, running
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "observability.md"
@@ -132,12 +132,9 @@ async def full_pool(seen: Watched) -> None:
 
 async def late(seen: Watched) -> None:
     """One whose deadline passes while another is served."""
-    stopping = Stopping(max_tokens=ENDLESS, stop_sequences=["never said"])  # it may stop at any moment
-    served = seen.server.text.StreamText(text_pb2.StreamTextRequest(generation=text(stopping=stopping)), timeout=60)
-    await served.read()
-    with pytest.raises(grpc.aio.AioRpcError):
-        await generate_text(seen.server, text(3))  # names no deadline, so it gets the server's
-    served.cancel()
+    async with beside_a_text(seen.server):
+        with pytest.raises(grpc.aio.AioRpcError):
+            await generate_text(seen.server, text(3))  # names no deadline, so it gets the server's
 
 
 async def test_every_metric_in_the_documents_moves(loaded: Loaded) -> None:
@@ -145,7 +142,7 @@ async def test_every_metric_in_the_documents_moves(loaded: Loaded) -> None:
         for cause in (work, crowd, slow_reader, full_pool):
             await cause(busy)
         await busy.until("rhapsode_event_loop_lag_seconds")
-    async with watched(loaded, default_deadline=0.05) as hurried:
+    async with watched(loaded, default_deadline=1) as hurried:
         await late(hurried)
         await hurried.until("rhapsode_expired_in_queue_total")
     documented = set(ROW.findall(DOCUMENT.read_text("utf-8")))

@@ -9,9 +9,9 @@ from rhapsode_server.engine.forecast import SURE, Forecast, Work
 WORKS = st.builds(Work, rows=st.integers(1, 9), left=st.integers(1, 500), least=st.integers(1, 500))
 
 
-def forecast(*runs: tuple[int, int, float], slots: int = 4, max_batch: int = 4) -> Forecast:
+def forecast(*runs: tuple[int, int, float], max_batch: int = 4) -> Forecast:
     """One that has seen runs of so many rows, steps, and seconds."""
-    made = Forecast(slots, max_batch)
+    made = Forecast(max_batch)
     for run in runs:
         made.ran(*run)
     return made
@@ -42,21 +42,21 @@ def test_a_run_that_was_held_up_is_soon_forgotten() -> None:
 
 
 def test_slots_come_free_in_the_order_of_what_is_left() -> None:
-    seen = forecast((4, 1, 1.0), slots=2)
+    seen = forecast((4, 1, 1.0))
     assert seen.ends([work(30), work(10)], [], room=2)[0] == 10
     assert seen.ends([work(30), work(10)], [work(5)], room=2)[0] == 15  # who waits is served first, for 5
     assert seen.ends([work(30), work(10)], [work(25), work(9)], room=2)[0] == 35
 
 
 def test_jobs_that_are_too_many_leave_before_anybody_gets_a_slot() -> None:
-    seen = forecast((4, 1, 1.0), slots=4)
+    seen = forecast((4, 1, 1.0))
     assert seen.ends([work(10), work(20), work(30), work(40)], [], room=2)[0] == 30
 
 
 def test_rows_that_do_not_fit_a_batch_take_turns() -> None:
-    assert forecast(slots=8, max_batch=4).runs(work(10)) == 20
-    assert forecast(slots=4, max_batch=4).runs(work(40, rows=4)) == 40
-    assert forecast(slots=1, max_batch=4).runs(work(40, rows=4)) == 10
+    assert forecast(max_batch=4).runs(work(10), jobs=8) == 20
+    assert forecast(max_batch=4).runs(work(40, rows=4), jobs=4) == 40
+    assert forecast(max_batch=4).runs(work(40, rows=4), jobs=1) == 10
 
 
 def test_a_text_that_may_end_by_itself_is_expected_to_be_as_long_as_others_were() -> None:
@@ -68,9 +68,42 @@ def test_a_text_that_may_end_by_itself_is_expected_to_be_as_long_as_others_were(
     open_ended.took(rows=0, left=60, steps=60)
     assert seen.steps(open_ended) == 40
     open_ended.took(rows=0, left=60, steps=60)
-    assert seen.steps(open_ended) == 0
+    assert seen.steps(open_ended) == 120  # it is longer than most: nobody knows how long
+    open_ended.took(rows=0, left=7850, steps=7850)
+    assert seen.steps(open_ended) == 30  # all that it may take
     seen.ended(work(0, taken=7000))  # says nothing: it could not have ended by itself
     assert seen.steps(work(8000, certain=False)) == 100
+
+
+def test_what_is_learnt_of_texts_is_learnt_by_the_row() -> None:
+    seen = forecast()
+    many = work(64 * 8000, rows=64, certain=False)
+    many.took(rows=64, left=64 * 8000, steps=64 * 48)
+    seen.ended(many)
+    assert seen.steps(work(8000, certain=False)) == 48
+    assert seen.steps(work(3 * 8000, rows=3, certain=False)) == 3 * 48
+    last = work(3 * 8000, rows=3, certain=False)
+    last.took(rows=2, left=2 * 8000, steps=150)
+    assert seen.steps(last) == 50  # overdue, and one row is left of it
+
+
+def test_company_takes_turns_by_jobs_whatever_their_rows() -> None:
+    seen = forecast((1, 1, 0.001), (64, 1, 0.001), max_batch=64)
+    candidates = work(64 * 1000, rows=64)
+    assert seen.needs(work(256), [candidates] * 16) == pytest.approx(SURE * 256 * 0.001)
+    assert seen.needs(work(1), [work(100_000, rows=100_000)]) == pytest.approx(SURE * 0.001)
+    assert seen.needs(candidates, [candidates] * 15) == pytest.approx(SURE * 1000 * 0.001 * 16)
+
+
+def test_the_rows_of_company_fill_the_runs() -> None:
+    seen = forecast((1, 1, 0.001), (64, 1, 0.01), max_batch=64)
+    assert seen.needs(work(256), [work(64 * 1000, rows=64)]) == pytest.approx(SURE * 256 * 0.01)
+
+
+def test_slots_of_others_slow_the_runs() -> None:
+    assert forecast().ends([work(30)] * 4, [], room=4)[0] == 30
+    assert forecast().ends([work(30)] * 4, [], room=4, beside=4)[0] == 60
+    assert forecast(max_batch=64).ends([work(16 * 50, rows=16)] * 16, [], room=16)[0] == 200  # not 800: few are active
 
 
 def test_only_company_that_surely_stays_counts_against_a_deadline() -> None:
@@ -92,7 +125,7 @@ def test_fewer_rows_are_enough_where_the_rows_are_what_costs() -> None:
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 64), st.integers(1, 32), st.floats(1e-6, 10.0)), max_size=30))
 def test_what_is_learnt_lies_within_what_was_seen(runs: list[tuple[int, int, float]]) -> None:
-    seen = forecast(*runs, slots=64, max_batch=64)
+    seen = forecast(*runs, max_batch=64)
     paces = [seconds / steps for _, steps, seconds in runs]
     for rows in (1, 7, 64):
         pace = seen.pace(rows)
@@ -106,7 +139,7 @@ def test_more_work_is_never_done_sooner(active: list[Work], queued: list[Work], 
     seen = forecast((4, 1, 0.1))
     before, after = seen.ends(active, queued, room=4), seen.ends(active, [*queued, more], room=4)
     assert after[0] >= before[0]
-    assert sum(after) == pytest.approx(sum(before) + seen.runs(more))
+    assert sum(after) == pytest.approx(sum(before) + seen.runs(more, jobs=4))
 
 
 @settings(deadline=None)

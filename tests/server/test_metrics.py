@@ -13,9 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from rhapsode.v1 import image_pb2, text_pb2
 from rhapsode.v1.image_pb2 import InputImage, KeepBest, ScoreImagesRequest
 from rhapsode.v1.model_pb2 import GetModelRequest
-from rhapsode.v1.text_pb2 import LogitBias, Sampling, Stopping
+from rhapsode.v1.text_pb2 import LogitBias, Sampling
 from support.refusals import refusal
-from support.requests import ENDLESS, PATIENT, generate_images, generate_text, images, stream_text, text
+from support.requests import ENDLESS, PATIENT, beside_a_text, generate_images, generate_text, images, stream_text, text
 from support.server import Loaded, Running, running
 
 Samples = Mapping[str, float]
@@ -139,19 +139,14 @@ async def test_a_full_queue_shows_and_refuses(server: Running) -> None:
 
 async def test_a_deadline_that_passes_in_the_queue_costs_no_run(loaded: Loaded) -> None:
     async with running(
-        loaded, metrics_address="127.0.0.1:0", slots=1, max_tokens=ENDLESS, default_deadline=0.05
+        loaded, metrics_address="127.0.0.1:0", slots=1, max_tokens=ENDLESS, default_deadline=1
     ) as server:
-        # Whoever may stop at any moment may be waited for.
-        stopping = Stopping(max_tokens=ENDLESS, stop_sequences=["never said"])
-        endless = text_pb2.StreamTextRequest(generation=text(stopping=stopping))
-        active = server.text.StreamText(endless, timeout=60)
-        await active.read()
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await generate_text(server, text(3))  # names no deadline, so it gets the server's
+        async with beside_a_text(server):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await generate_text(server, text(3))  # names no deadline, so it gets the server's
+            after = await samples(server)
         assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         assert refusal(caught.value).info.reason == "DEADLINE_EXPIRED"
-        after = await samples(server)
-        active.cancel()
     assert after[f"rhapsode_expired_in_queue_total{{{LANE}}}"] == 1
     assert after[f"rhapsode_queue_wait_seconds_count{{{LANE}}}"] == 1
 

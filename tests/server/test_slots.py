@@ -19,7 +19,7 @@ def wants(row: Row) -> Wanted:
 
 
 def lane(slots: int = 2, **limits: float) -> Jobs:
-    given = {"turn": 1, "wait": 5.0} | limits
+    given = {"turn": 1, "wait": 5.0, "long": 1e9} | limits
     return Scheduler(slots, Limits(slots, **given), wants)  # type: ignore[arg-type]
 
 
@@ -202,11 +202,41 @@ def test_a_crowd_gets_as_many_slots_as_are_enough_until_it_has_gone() -> None:
     assert (jobs.active, jobs.queued) == (16, 1)
 
 
+def test_a_short_job_that_finds_no_slot_tells_of_the_crowd_too() -> None:
+    jobs = lane(slots=16, wait=1e9)
+    add(jobs, [1])
+    now = run(jobs)
+    for _ in range(16):
+        add(jobs, [30], now=now)
+    now = run(jobs, 10, now, each=1.0)
+    for _ in range(6):
+        add(jobs, [1], now=now)
+    run(jobs, 20, now, each=1.0)
+    assert (jobs.active, jobs.queued) == (4, 2)
+
+
+def test_a_job_that_is_longer_than_others_were_is_not_expected_to_end_at_once() -> None:
+    jobs = lane(slots=2)
+    add(jobs, [10, 1], deadline=None)
+    now = run(jobs, 10)
+    for _ in range(2):
+        add(jobs, [1000, 1], now=now)
+    now = run(jobs, 5, now)
+    assert jobs.expected_wait(now) == pytest.approx(0.5)
+    now = run(jobs, 55, now)
+    assert jobs.expected_wait(now) == pytest.approx(6.0)
+    with pytest.raises(QueueFull):
+        add(jobs, [1], now=now)
+
+
 def test_a_job_of_many_rows_does_not_take_the_slots_of_others() -> None:
     jobs = lane(slots=16, wait=1e9)
     add(jobs, [1])
     now = run(jobs)
-    for _ in range(17):
-        add(jobs, *([30] for _ in range(500)), now=now)
+    many = [add(jobs, *([30] for _ in range(500)), now=now) for _ in range(17)]
     now = run(jobs, 1, now, each=1.0)
-    assert (jobs.active, jobs.room) == (16, 4)
+    assert (jobs.active, jobs.queued) == (16, 1)
+    for job in many[:13]:
+        jobs.cancel(job, now)
+    assert (jobs.active, jobs.queued) == (4, 0)
+    assert jobs.room == 4

@@ -9,29 +9,23 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from rhapsode.v1 import text_pb2
 from support.refusals import refusal
-from support.requests import ENDLESS, generate_text, text
+from support.requests import beside_a_text, generate_text, text
 from support.server import Running
 
 EXPIRED = "DEADLINE_EXPIRED"
 PAST = 1.0  # seconds, in which the server's default deadline has to pass
-HOLDS_A_SLOT = text_pb2.StreamTextRequest(
-    # Whoever may stop at any moment is waited for.
-    generation=text(stopping=text_pb2.Stopping(max_tokens=ENDLESS, stop_sequences=["never said"]))
-)
 
 
 async def done_in_vain(server: Running, count: int = 100) -> list[str]:
     """Have so many requests wait for a server's only slot until their deadlines, and free it: what is wrong then."""
-    active = server.text.StreamText(HOLDS_A_SLOT, timeout=60)
-    await active.read()
-    # They name no deadline, so they get the server's.
-    waiting = {asyncio.ensure_future(generate_text(server, text(3))) for _ in range(count)}
-    left = set(waiting)
-    while left and await _counted(server, "rhapsode_queue_depth") < len(left):
-        left = {each for each in left if not each.done()}
-    if left:
-        await asyncio.wait(left, timeout=PAST)
-    active.cancel()
+    async with beside_a_text(server):
+        # They name no deadline, so they get the server's.
+        waiting = {asyncio.ensure_future(generate_text(server, text(3))) for _ in range(count)}
+        left = set(waiting)
+        while left and await _counted(server, "rhapsode_queue_depth") < len(left):
+            left = {each for each in left if not each.done()}
+        if left:
+            await asyncio.wait(left, timeout=PAST)
     ended = await asyncio.gather(*waiting, return_exceptions=True)
     return list(_wrong(Counter(map(_outcome, ended)), await _runs(server), await _expired(server)))
 

@@ -1,6 +1,11 @@
 """Requests that the tiny bundles answer, to be changed field by field."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
+
+import grpc
 
 from rhapsode.v1 import image_pb2, text_pb2
 from support.server import Running
@@ -27,6 +32,25 @@ def images(count: int | None = 3, **fields: Any) -> image_pb2.ImageGeneration:
     if not {"seed", "seeds", "latents"} & fields.keys():
         given["seed"] = 7
     return image_pb2.ImageGeneration(**(given | fields))
+
+
+@asynccontextmanager
+async def beside_a_text(server: Running) -> AsyncIterator[None]:
+    """Have an endless text served, and read; as far as the server knows it may stop at any moment."""
+    stopping = text_pb2.Stopping(max_tokens=ENDLESS, stop_sequences=["never said"])
+    call = server.text.StreamText(text_pb2.StreamTextRequest(generation=text(stopping=stopping)), timeout=60)
+    await call.read()
+
+    async def read_on() -> None:
+        while await call.read() is not grpc.aio.EOF:
+            pass
+
+    reading = asyncio.create_task(read_on())
+    try:
+        yield
+    finally:
+        call.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
 
 
 async def generate_text(server: Running, asked: text_pb2.TextGeneration) -> text_pb2.GenerateTextResponse:

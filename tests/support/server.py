@@ -96,6 +96,7 @@ async def running(
             "metrics_address": "",
             "max_batch": 16,
             "queue_wait": 86_400,  # crowds of the tests are slow on a slow machine
+            "long_after": 0,  # and it would take chance to say what is long
             "drain_delay": 0,
             "grace": 5,
         }
@@ -163,4 +164,4 @@ def ready(words: list[str], environ: dict[str, str]) -> Iterator[Process]:
 def command(*flags: str) -> list[str]:
     """The words that start a small server, quick to stop."""
     quick = ("--provider", "cpu", "--threads", "1", "--max-batch", "16", "--drain-delay", "0", "--grace", "10")
-    return [sys.executable, *MODULE, *quick, "--queue-wait", "86400", *flags]
+    return [sys.executable, *MODULE, *quick, "--queue-wait", "86400", "--long-after", "0", *flags]

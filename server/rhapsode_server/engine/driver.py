@@ -64,6 +64,7 @@ class Driver(Generic[RowT, EventT]):
         self._stopping = False
         self._thread = threading.Thread(target=self._drive, name=f"drive-{name}", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
+        metrics.foretell(lambda: self.expected_wait)
 
     def start(self) -> None:
         """Begin; called in the event loop that will read the outboxes."""
@@ -99,9 +100,7 @@ class Driver(Generic[RowT, EventT]):
         job = Job(rows, now, deadline, CURRENT.get(), pace.whole)
         try:
             with self._changed:
-                if self._stopping:
-                    raise ShuttingDown("the server is shutting down")
-                self._breaker.check(now)
+                self._check_open(now)
                 self._scheduler.add(job, now)
                 self._breaker.accepted(now)
                 self._count_jobs()
@@ -113,11 +112,16 @@ class Driver(Generic[RowT, EventT]):
         self._outboxes[job] = outbox
         return outbox
 
-    def check_room(self) -> None:
-        """Raise QueueFull where `submit` would, whatever the rows: to ask is cheaper than to make them in vain."""
+    def check_room(self, rows: int, steps: int) -> None:
+        """Raise what `submit` would for want of room, for so many rows of at most so many steps.
+
+        To ask is cheaper than to make them in vain.
+        """
+        now = self._clock()
         try:
             with self._changed:
-                self._scheduler.check_room(self._clock())
+                self._check_open(now)
+                self._scheduler.check_room(rows, steps, now)
         except RhapsodeError as error:
             self._metrics.rejected(error.reason)
             raise
@@ -132,6 +136,12 @@ class Driver(Generic[RowT, EventT]):
         """Where its jobs stand now."""
         with self._changed:
             return self._stand()
+
+    @property
+    def expected_wait(self) -> float:
+        """Seconds that a job which comes now has to expect to wait for a slot."""
+        with self._changed:
+            return self._scheduler.expected_wait(self._clock())
 
     def park(self, job: Job[RowT]) -> None:
         """The job's reader is slow: keep its rows, spend nothing on them."""
@@ -171,6 +181,12 @@ class Driver(Generic[RowT, EventT]):
             self._metrics.first_event(self._clock() - job.arrived, job.trace)
         else:
             self._metrics.gap(gap)
+
+    def _check_open(self, now: float) -> None:
+        """Raise ShuttingDown or ModelUnhealthy, or what the model is condemned for."""
+        if self._stopping:
+            raise ShuttingDown("the server is shutting down")
+        self._breaker.check(now)
 
     def _drive(self) -> None:
         try:
@@ -288,7 +304,7 @@ class Driver(Generic[RowT, EventT]):
 
     def _stand(self) -> Jobs:
         held = self._scheduler
-        return Jobs(held.queued, held.active, held.parked, held.room, held.expected_wait(self._clock()))
+        return Jobs(held.queued, held.active, held.parked, held.room)
 
 
 def _sampled(batch: Sequence[Place[RowT]]) -> TraceContext | None:

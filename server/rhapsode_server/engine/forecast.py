@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 SURE = 0.5
 """The share of a forecast that counts against a deadline: what could be done in half of the time is not refused."""
@@ -22,6 +22,11 @@ class Work:
     """Steps that were taken since then."""
     certain: bool = True
     """Whether only a cancellation can end it early."""
+    all_rows: int = field(init=False)
+    """Rows that it came with."""
+
+    def __post_init__(self) -> None:
+        self.all_rows = max(1, self.rows)
 
     def took(self, rows: int, left: int, steps: int) -> None:
         """Note that so many rows are done, that so many steps are wanted no more, and that so many were taken."""
@@ -53,8 +58,9 @@ _NONE = _Mean(0.0, 0.0)
 class Forecast:
     """Learns from runs and from jobs that have ended; knows nothing at first, and then foretells nothing.
 
-    Times are means at each size of batch, sizes taken together by powers of two. Jobs that may end by themselves are
-    expected to take as many steps as others of them took in the mean; the first ones none.
+    Times are means at each size of batch, sizes taken together by powers of two. A row that may end by itself is
+    expected to take as many steps as others of its kind took in the mean, the first ones none; one that has taken them
+    and goes on as many again as it has had.
     """
 
     WEIGHT = 0.2  # of the newest in a mean
@@ -62,10 +68,10 @@ class Forecast:
     ENOUGH = 0.95  # of the speed of a full batch
     FEWEST = 0.25  # of a full batch that can be enough
 
-    def __init__(self, slots: int, max_batch: int) -> None:
-        self._slots = slots
+    def __init__(self, max_batch: int) -> None:
         self._max_batch = max_batch
         self._runs: dict[int, _Mean] = {}
+        self._full = 0.0
         self._typical = 0.0
 
     def ran(self, rows: int, steps: int, seconds: float) -> None:
@@ -75,11 +81,12 @@ class Forecast:
         size, seen = rows.bit_length(), _Mean(rows, seconds / steps)
         known = self._runs.get(size, seen)
         self._runs[size] = known.towards(seen, self.BETTER if seen.pace < known.pace else self.WEIGHT)
+        self._full = self.pace(self._max_batch) or 0.0
 
     def ended(self, work: Work) -> None:
         """Learn from a job that has come to its end."""
         if not work.certain:
-            self._typical += (work.taken - self._typical) * (self.WEIGHT if self._typical else 1.0)
+            self._typical += (work.taken / work.all_rows - self._typical) * (self.WEIGHT if self._typical else 1.0)
 
     def pace(self, rows: int) -> float | None:
         """Seconds a step in a run of about so many rows, or else of the most below that; None where none is known."""
@@ -106,29 +113,43 @@ class Forecast:
 
     def steps(self, work: Work) -> float:
         """Steps that a job is expected to take still, of all its rows."""
-        return work.left if work.certain else min(work.left, max(0.0, self._typical - work.taken))
+        if work.certain:
+            return work.left
+        coming = self._typical * work.all_rows - work.taken
+        return min(work.left, coming if coming > 0 else work.rows * work.taken / work.all_rows)
 
-    def runs(self, work: Work) -> float:
-        """Steps of runs until a job has left, while all slots are taken: rows that do not fit a batch take turns."""
-        return self.steps(work) * max(1 / max(1, work.rows), self._slots / self._max_batch)
+    def runs(self, work: Work, jobs: int) -> float:
+        """Steps of runs until one of so many active jobs has left: rows that do not fit a batch take turns."""
+        return self.steps(work) * self._share(work, jobs)
 
-    def ends(self, active: Iterable[Work], queued: Iterable[Work], room: int) -> list[float]:
+    def lasts(self, work: Work, jobs: int) -> float:
+        """Seconds that one of so many active jobs takes at most; 0 where nothing is known."""
+        return work.left * self._share(work, jobs) * self._full
+
+    def ends(self, active: Iterable[Work], queued: Iterable[Work], room: int, beside: int = 0) -> list[float]:
         """When each slot has done all that is accepted, in steps of runs from now: a heap, the soonest first.
 
-        Where more jobs are active than there is room for, as many may leave before anybody gets a slot.
+        Where more jobs are active than there is room for, as many may leave before anybody gets a slot. So many jobs
+        beside them have slots of their own.
         """
-        ends = sorted(self.runs(work) for work in active)
+        ends = sorted(self.runs(work, room + beside) for work in active)
         ends = ends[max(0, len(ends) - room) :]
         for work in queued:
-            heapq.heapreplace(ends, ends[0] + self.runs(work))
+            heapq.heapreplace(ends, ends[0] + self.runs(work, room + beside))
         return ends
 
     def needs(self, work: Work, others: Iterable[Work]) -> float:
         """Seconds that a job surely needs once it begins, among others; 0 where nothing is known.
 
-        Only the share SURE of its steps counts, in the company of those rows only that surely stay as long.
+        Only the share SURE of its steps counts, in the company of those rows only that surely stay as long. All of them
+        may fill the runs, but each row of the job waits for one of every other job: they take turns by jobs.
         """
         half = SURE * work.least / max(1, work.rows)
-        company = work.rows + sum(other.rows for other in others if other.certain and other.longest >= half)
-        pace = self.pace(min(company, self._max_batch)) or 0.0
-        return half * pace * max(1.0, company / self._max_batch)
+        company = [other.rows for other in others if other.certain and other.longest >= half]
+        pace = self.pace(min(work.rows + sum(company), self._max_batch)) or 0.0
+        turns = (work.rows + sum(min(rows, work.rows) for rows in company)) / self._max_batch
+        return half * pace * max(1.0, turns)
+
+    def _share(self, work: Work, jobs: int) -> float:
+        """Runs that a step of the job takes, where a run is shared by so many jobs."""
+        return max(1 / max(1, work.rows), jobs / self._max_batch)

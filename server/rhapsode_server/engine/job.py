@@ -46,6 +46,8 @@ class Job(Generic[RowT]):
         """Rows that have a place in the run under way or in the next one."""
         self.stage = Stage.QUEUED
         self.work = Work(len(self.ready), len(self.ready), len(self.ready))
+        self.long = False
+        """Whether it stands with those that hold a slot for long."""
         self.listed = False
         """Whether the job stands in the scheduler's ring of jobs with ready rows."""
         self.deadline = deadline

@@ -29,6 +29,8 @@ class Limits:
     """Most seconds that a job may have to expect to wait for a slot."""
     parked: int = 128
     """Jobs that may be parked at a time."""
+    long: float = 5.0
+    """Seconds in a slot, while all are taken, above which a job is long: long ones have slots of their own."""
 
 
 class Place(NamedTuple, Generic[RowT]):

@@ -2,7 +2,8 @@
 
 Rules, each with a test of its own:
 
-1. A job is queued until a slot is free, then active until its last row is done; then closed, for good.
+1. A job is queued until a slot is free, then active until its last row is done; then closed, for good. Those that
+   would hold their slots for long have slots of their own, so that brief ones wait for brief ones only.
 2. A batch takes one row from each active job in turn, again and again, until it is full or no row is ready: no job
    starves, however many rows another one has. Rows of one job go in their order.
 3. A row is in at most one batch at a time. It keeps its place for a turn of a few runs, so that its reader gets fewer,
@@ -49,11 +50,11 @@ class Scheduler(Generic[RowT, EventT]):
         self._max_batch = max_batch
         self._limits = limits
         self._wants = wants
-        self._forecast = Forecast(limits.slots, max_batch)
+        self._forecast = Forecast(max_batch)
         self._slots: Slots[RowT] = Slots(limits, self._forecast)
         self._ring: deque[Job[RowT]] = deque()
         self._staying: list[Place[RowT]] = []
-        self._crowded = False
+        self._many_came = False
         self._deadlines: list[tuple[float, int, Job[RowT]]] = []
         self._order = count()
         self._began = 0.0
@@ -61,12 +62,12 @@ class Scheduler(Generic[RowT, EventT]):
     @property
     def queued(self) -> int:
         """Jobs that wait for a slot."""
-        return len(self._slots.queue)
+        return self._slots.queued
 
     @property
     def active(self) -> int:
         """Jobs that hold a slot."""
-        return len(self._slots.active)
+        return self._slots.active
 
     @property
     def parked(self) -> int:
@@ -80,7 +81,7 @@ class Scheduler(Generic[RowT, EventT]):
 
     def expected_wait(self, now: float) -> float:
         """Seconds that a job which comes now has to expect to wait for a slot; 0 while the speed is not known."""
-        return self._slots.wait(now) or 0.0
+        return self._slots.wait(now)
 
     @property
     def next_event(self) -> float | None:
@@ -88,9 +89,9 @@ class Scheduler(Generic[RowT, EventT]):
         deadline = self._deadlines[0][0] if self._deadlines else None
         return min((moment for moment in (deadline, self._held_until()) if moment is not None), default=None)
 
-    def check_room(self, now: float) -> None:
-        """Raises QueueFull where `add` would, whatever the job."""
-        self._slots.check_room(now)
+    def check_room(self, rows: int, steps: int, now: float) -> None:
+        """Raises QueueFull where `add` would for a job of so many rows of at most so many steps."""
+        self._slots.check_room(Work(rows, rows * steps, rows), now)
 
     def add(self, job: Job[RowT], now: float) -> None:
         """Accept a job. Raises DeadlineExpired, QueueFull or DeadlineTooShort."""
@@ -151,8 +152,8 @@ class Scheduler(Generic[RowT, EventT]):
             self._list(job)
         if batch:
             self._began = now
-            self._slots.ran(now)
-            self._crowded = len({place.job for place in batch}) >= self._limits.crowd
+            self._slots.run_begins(now)
+            self._many_came = len({place.job for place in batch}) >= self._limits.crowd
         return Plan(batch, started, expired)
 
     def complete(
@@ -168,7 +169,7 @@ class Scheduler(Generic[RowT, EventT]):
             if place.job.stage is not Stage.CLOSED:
                 grouped.setdefault(place.job, []).append(result)
         self._forecast.ran(len(batch), steps, now - self._began)
-        self._slots.ran(now)
+        self._slots.run_ended(now)
         reports = [self._settle(job, results, now) for job, results in grouped.items()]
         self._fill_slots()
         return [report for report in reports if report.deliveries or report.closed]
@@ -242,7 +243,7 @@ class Scheduler(Generic[RowT, EventT]):
 
     def _held_until(self) -> float | None:
         """Until when the rows that are ready wait for more; None where they do not."""
-        delay = max(self._limits.delay, self._limits.crowd_delay if self._crowded else 0.0)
+        delay = max(self._limits.delay, self._limits.crowd_delay if self._many_came else 0.0)
         if not delay or any(place.job.stage is Stage.ACTIVE for place in self._staying):
             return None
         jobs = [job for job in self._ring if job.stage is Stage.ACTIVE]

@@ -1,106 +1,102 @@
-"""Who holds one of a model's slots, who waits for one, who has given his up."""
+"""Who gets one of a model's slots, who has to wait for one, who has given his up."""
 
-import heapq
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from itertools import chain
 from typing import Generic, TypeVar
 
-from rhapsode_server.engine.forecast import SURE, Forecast
+from rhapsode_server.engine.forecast import SURE, Forecast, Work
 from rhapsode_server.engine.job import Job, Stage
+from rhapsode_server.engine.line import Line
 from rhapsode_server.engine.plan import Limits
 from rhapsode_server.errors import DeadlineExpired, DeadlineTooShort, QueueFull
 
 RowT = TypeVar("RowT")
 PUSHBACK = 0.3  # seconds until a refused client may come back, at least
 LONGEST_PUSHBACK = 5.0
-CALM = 0.125  # of the slots: where fewer are taken, and nobody waits, a crowd has gone
 GOLDEN = 0.618034  # the fraction whose multiples spread most evenly
 
 
-@dataclass(frozen=True, slots=True)
-class _Outlook:
-    """What is foretold at a moment: the jobs that may be active, seconds a step, and when slots come free."""
-
-    room: int
-    pace: float | None
-    ends: list[float]
-    """In steps of runs, a heap."""
-
-
 class Slots(Generic[RowT]):
-    """The jobs of one model by where they stand. Refuses at once what would wait too long."""
+    """The jobs of one model by where they stand. Refuses at once what would wait too long.
+
+    Long jobs stand in a line of their own with as many slots: streams of 100,000 pictures keep no single picture
+    waiting, and take at most half of the runs from it.
+    """
 
     def __init__(self, limits: Limits, forecast: Forecast) -> None:
         self._limits = limits
         self._forecast = forecast
-        self.queue: deque[Job[RowT]] = deque()
-        self.active: set[Job[RowT]] = set()
+        self._brief: Line[RowT] = Line(limits.slots, forecast, self._present)
+        self._long: Line[RowT] = Line(limits.slots, forecast, self._present)
+        self._lines = (self._brief, self._long)
         self.parked: dict[Job[RowT], None] = {}  # the longest parked first
-        self._seen: _Outlook | None = None
         self._ran = 0.0
         self._refused = 0
-        self._crowded = False
-        self._long = False  # whether jobs take several runs: what is done in one is not slowed by company
 
     def __iter__(self) -> Iterator[Job[RowT]]:
-        return iter((*self.active, *self.queue, *self.parked))
+        queued = chain(*(line.queue for line in self._lines))
+        return iter((*self._present(), *queued, *self.parked))
 
     def __len__(self) -> int:
-        return len(self.active) + len(self.queue) + len(self.parked)
+        return self.active + self.queued + len(self.parked)
+
+    @property
+    def active(self) -> int:
+        """Jobs that hold a slot."""
+        return sum(len(line.active) for line in self._lines)
+
+    @property
+    def queued(self) -> int:
+        """Jobs that wait for one."""
+        return sum(len(line.queue) for line in self._lines)
 
     @property
     def room(self) -> int:
-        """Jobs that may be active: as many as there are slots; in a crowd of long ones as keep the runs busy."""
-        return self._outlook.room
+        """Jobs that may be active: below that another one gets a slot, be it brief or long."""
+        return self.active + min(line.spare for line in self._lines)
 
-    def wait(self, now: float) -> float | None:
-        """Seconds that a job which comes now has to expect to wait for a slot; None where the speed is not known."""
-        seen = self._outlook
-        if len(self.active) < seen.room and not self.queue:
-            return 0.0
-        return None if seen.pace is None else max(0.0, seen.ends[0] * seen.pace - (now - self._ran))
+    def wait(self, now: float) -> float:
+        """Seconds that a job which comes now has to expect to wait, in the line that is slower; 0 while not known."""
+        return max(line.wait(now - self._ran) or 0.0 for line in self._lines)
 
-    def check_room(self, now: float) -> float | None:
-        """As `wait`. Raises QueueFull where that is too long for whatever comes."""
-        wait = self.wait(now)
-        if wait != 0.0 and self._long:
-            self._crowd(True)
-        self._check_queue(wait)
-        return wait
+    def check_room(self, work: Work, now: float) -> None:
+        """Raises QueueFull where `admit` would for a job of so much work."""
+        self._check_line(self._long if self._lasts(work) else self._brief, now)
 
     def admit(self, job: Job[RowT], now: float) -> None:
         """Put a job into the queue. Raises DeadlineExpired, QueueFull or DeadlineTooShort."""
         if job.deadline is not None and job.deadline <= now:
             raise DeadlineExpired("the deadline had passed when the request arrived")
-        self._long = job.work.longest > 1
-        wait = self.check_room(now)
-        self._check_deadline(job, now, wait or 0.0)
-        self.queue.append(job)
-        if self._seen is not None and self._seen.ends:
-            heapq.heapreplace(self._seen.ends, self._seen.ends[0] + self._forecast.runs(job.work))
+        job.long = self._lasts(job.work)
+        line = self._line(job)
+        self._check_deadline(job, now, self._check_line(line, now))
+        line.append(job)
 
     def fill(self) -> list[Job[RowT]]:
         """Give free slots to those who wait: who got one."""
         lucky: list[Job[RowT]] = []
-        if not self.queue and len(self.active) < self._limits.slots * CALM:
-            self._crowd(False)
-        room = self.room
-        while self.queue and len(self.active) < room:
-            job = self.queue.popleft()
-            job.stage = Stage.ACTIVE
-            self.active.add(job)
-            lucky.append(job)
-            self._seen = None
+        for line in self._lines:
+            line.calm()
+            while line.queue and line.spare:
+                job = line.queue.popleft()
+                if not job.long and self._lasts(job.work):
+                    job.long = True
+                    self._long.append(job)  # whose turn is next
+                    continue
+                job.stage = Stage.ACTIVE
+                line.active.add(job)
+                lucky.append(job)
+                self._forget()
         return lucky
 
     def leave(self, job: Job[RowT]) -> None:
         """Forget a job, wherever it stands."""
+        line = self._line(job)
         if job.stage is Stage.QUEUED:
-            self.queue.remove(job)
-        self.active.discard(job)
+            line.queue.remove(job)
+        line.active.discard(job)
         self.parked.pop(job, None)
-        self._seen = None
+        self._forget()
 
     def park(self, job: Job[RowT]) -> Job[RowT] | None:
         """Take a job's slot, or its place in the queue: which job has to end, where too many are parked."""
@@ -110,47 +106,64 @@ class Slots(Generic[RowT]):
         return next(iter(self.parked)) if len(self.parked) > self._limits.parked else None
 
     def unpark(self, job: Job[RowT]) -> None:
-        """Have a job wait for a slot before all who have not begun."""
+        """Have a job wait for a slot before all of its line who have not begun."""
         del self.parked[job]
         job.stage = Stage.QUEUED
-        self.queue.appendleft(job)
-        self._seen = None
+        self._line(job).queue.appendleft(job)
+        self._forget()
 
-    def ran(self, now: float) -> None:
-        """A run begins or has ended: what was foretold before is out of date."""
-        self._seen, self._ran = None, now
+    def run_begins(self, now: float) -> None:
+        """What was foretold is out of date."""
+        self._ran = now
+        self._forget()
 
-    @property
-    def _outlook(self) -> "_Outlook":
-        """What is foretold, made anew after every change but the arrival of one who waits."""
-        if self._seen is None:
-            active, queued = ([job.work for job in jobs] for jobs in (self.active, self.queue))
-            rows = sum(work.rows for work in active)
-            room = self._limits.slots
-            if self._crowded:  # by jobs: one of many rows may fill the runs, and must not keep the others waiting
-                room = max(1, min(room, round(self._forecast.enough())))
-            ends = self._forecast.ends(active, queued, room) if len(active) >= room else []
-            self._seen = _Outlook(room, self._forecast.pace(rows), ends or [0.0])
-        return self._seen
+    def run_ended(self, now: float) -> None:
+        """Likewise; and more may be known of who is long."""
+        self.run_begins(now)
+        if not self._brief.free:
+            self._part()
 
-    def _crowd(self, here: bool) -> None:
-        if here is not self._crowded:
-            self._crowded, self._seen = here, None
+    def _part(self) -> None:
+        """Have jobs go to the other line that are long, as could not be told when they came."""
+        for job in [job for job in self._brief.active if self._lasts(job.work)][: self._long.spare]:
+            job.long = True
+            self._brief.active.discard(job)
+            self._long.active.add(job)
 
-    def _check_queue(self, wait: float | None) -> None:
-        if len(self.active) >= self.room and len(self.queue) >= self._limits.queue:
+    def _lasts(self, work: Work) -> bool:
+        """Whether it may hold a slot for long, as far as is known."""
+        return self._forecast.lasts(work, self._limits.slots) > self._limits.long
+
+    def _line(self, job: Job[RowT]) -> Line[RowT]:
+        return self._long if job.long else self._brief
+
+    def _present(self) -> list[Job[RowT]]:
+        """The jobs that hold a slot."""
+        return [job for line in self._lines for job in line.active]
+
+    def _forget(self) -> None:
+        for line in self._lines:
+            line.forget()
+
+    def _check_line(self, line: Line[RowT], now: float) -> float:
+        """Seconds that a job which comes now has to expect to wait. Raises QueueFull where that is too long."""
+        if not line.free:
+            line.throng()
+        wait = line.wait(now - self._ran) or 0.0
+        if not line.spare and self.queued >= self._limits.queue:
             raise QueueFull(
-                f"the model already holds {len(self.active)} requests, and {len(self.queue)} wait",
-                {"slots": str(len(self.active)), "queue": str(len(self.queue))},
-                self._pushback(wait or 0.0),
+                f"the model already holds {self.active} requests, and {self.queued} wait",
+                {"slots": str(self.active), "queue": str(self.queued)},
+                self._pushback(wait),
             )
-        if wait is not None and wait > self._limits.wait:
+        if wait > self._limits.wait:
             expected, most = f"{wait:.1f}", f"{self._limits.wait:g}"
             raise QueueFull(
                 f"the request would have to wait for some {expected} seconds, longer than {most}",
                 {"expected_wait": expected, "queue_wait": most},
                 self._pushback(wait),
             )
+        return wait
 
     def _check_deadline(self, job: Job[RowT], now: float, wait: float) -> None:
         """A job that nobody else would suffer from is never refused: a wrong forecast would never be put right."""
@@ -158,7 +171,7 @@ class Slots(Generic[RowT]):
             return
         needs = SURE * wait
         if job.whole:
-            needs += self._forecast.needs(job.work, (other.work for other in self.active))
+            needs += self._forecast.needs(job.work, (other.work for other in self._present()))
         if needs > job.deadline - now:
             seconds, left = f"{needs:.3f}", f"{job.deadline - now:.3f}"
             raise DeadlineTooShort(

@@ -1,6 +1,6 @@
 """Prometheus metrics of the engine, for each graph of each model: its lane."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
@@ -50,7 +50,6 @@ class Jobs(NamedTuple):
     parked: int
     room: int
     """Jobs that may hold a slot now."""
-    expected_wait: float
 
 
 class Lanes:
@@ -123,12 +122,15 @@ class LaneMetrics:
         self._nonfinite = lanes.nonfinite.labels(*lane)
 
     def jobs_changed(self, jobs: Jobs) -> None:
-        """Report how many jobs wait, hold a slot or gave theirs up, and what has to be expected."""
+        """Report how many jobs wait, hold a slot or gave theirs up."""
         self._queue_depth.set(jobs.queued)
         self._active_slots.set(jobs.active)
         self._parked.set(jobs.parked)
         self._slots.set(jobs.room)
-        self._expected_wait.set(jobs.expected_wait)
+
+    def foretell(self, wait: Callable[[], float]) -> None:
+        """Have what a job that comes has to expect told when somebody reads it: it takes too long for every change."""
+        self._expected_wait.set_function(wait)
 
     def waited(self, seconds: float, trace: TraceContext | None = None) -> None:
         """Report a job's wait for its first run."""

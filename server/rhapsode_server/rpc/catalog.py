@@ -1,6 +1,7 @@
 """The models as the rpcs see them: each with the drivers that step its graphs."""
 
 import asyncio
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -160,6 +161,7 @@ def _limits(config: Config) -> Limits:
         delay=config.batch_delay_ms / 1000,
         crowd_delay=config.crowd_delay_ms / 1000,
         wait=config.queue_wait,
+        long=config.long_after or math.inf,
     )
 
 

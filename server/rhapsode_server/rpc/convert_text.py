@@ -45,13 +45,19 @@ class TextJob:
         return [TextRow(self.spec, candidate) for candidate in range(self.candidates)]
 
 
+def check_room(asked: text_pb2.TextGeneration, served: Served, config: Config) -> None:
+    """Raise what the model's driver would for want of room, before anything is read."""
+    driver, _ = text_parts(served)
+    driver.check_room(_candidates(asked), _max_tokens(asked, config))
+
+
 def text_job(asked: text_pb2.TextGeneration, served: Served, config: Config) -> TextJob:
     """Read a request that is within its bounds. Raises RequestError where it does not fit the model or itself."""
     driver, _ = text_parts(served)
     given = asked.token_ids if asked.WhichOneof("prompt") == "token_ids" else asked.text
     prefix = class_prefix(asked.class_name, "generation.class_name", served)
     prompt = tokens_of(given, "generation", served, longest_prompt(served, config) - len(prefix))
-    candidates = asked.candidate_count if asked.HasField("candidate_count") else 1
+    candidates = _candidates(asked)
     max_tokens = _max_tokens(asked, config)
     spec = TextSpec(
         prompt=(*prefix, *prompt) or _start(served),
@@ -146,6 +152,10 @@ def check_known(ids: Sequence[int], served: Served, field: str) -> None:
     size = len(served.loaded.bundle.sequence.vocabulary.tokens)
     if ids and max(ids) >= size:
         raise UnknownToken(field, next(index for index, token in enumerate(ids) if token >= size))
+
+
+def _candidates(asked: text_pb2.TextGeneration) -> int:
+    return asked.candidate_count if asked.HasField("candidate_count") else 1
 
 
 def _max_tokens(asked: text_pb2.TextGeneration, config: Config) -> int:

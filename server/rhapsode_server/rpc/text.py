@@ -15,7 +15,7 @@ from rhapsode_server.rpc import classification, convert_score
 from rhapsode_server.rpc.call import Call
 from rhapsode_server.rpc.catalog import Catalog, Served
 from rhapsode_server.rpc.convert_score import Scored, ScoreJob
-from rhapsode_server.rpc.convert_text import TextJob, check_fits, text_job, text_parts
+from rhapsode_server.rpc.convert_text import TextJob, check_fits, check_room, text_job
 from rhapsode_server.rpc.convert_tokens import TokenizeReply
 from rhapsode_server.rpc.deadlines import deadline
 from rhapsode_server.rpc.gathering import GATHERING, gathered
@@ -106,7 +106,7 @@ class TextService:
         return reply.message
 
     async def _job(self, asked: text_pb2.TextGeneration, served: Served) -> TextJob:
-        text_parts(served)[0].check_room()
+        check_room(asked, served, self._config)
         return await self._reading.read(
             len(asked.text), served.loaded.name, partial(text_job, asked, served, self._config)
         )
