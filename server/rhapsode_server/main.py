@@ -62,10 +62,10 @@ def _serve(settings: Config, environ: Mapping[str, str], log: Log, check_only: b
             return 0
         from rhapsode_server.serve import life, loading  # only here: a supervisor has no use for gRPC and ONNX Runtime
 
-        runtime, models = loading.load(settings, log)
         if check_only:
-            log.info("checked", models=len(models.models))
+            log.info("checked", models=loading.check(settings, log))
             return 0
+        runtime, models = loading.load(settings, log)
         return run_alone(life.serve(settings, runtime, models, log, tracing))
 
 

@@ -18,7 +18,7 @@ from support.server import Running, load, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-ROUNDS = 25
+ROUNDS = 10
 BAD = 4  # beside each sound one
 NAN = float("nan")
 BREAKING = Sampling(logit_bias=[LogitBias(token_id=27, bias=100)])  # "z", after which the logits are NaN

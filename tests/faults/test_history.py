@@ -17,7 +17,7 @@ from benchmarks.soak.history import (
     References,
     reference,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 ORIGIN = Origin("tiny", 1, "f0")
@@ -32,6 +32,7 @@ WHOLE: References = {
     )
 }
 Break = Callable[[Record], Record]
+FEW = settings(max_examples=25)
 
 
 @st.composite
@@ -73,6 +74,7 @@ def _last(record: Record) -> float:
     return record.messages[-1].at if record.messages else record.started
 
 
+@FEW
 @given(histories())
 def test_right_histories_pass(history: list[Record]) -> None:
     # A lane's end may come in the message of another lane's later items: only its own must come before it.
@@ -155,23 +157,27 @@ def _expire_without_a_deadline(record: Record) -> Record:
         (_expire_without_a_deadline, 7),
     ],
 )
+@FEW
 @given(record=records(whole=True))
 def test_a_broken_promise_is_found(record: Record, broken: Break, promise: int) -> None:
     assert promise in {offence.promise for offence in check([broken(record)], WHOLE)}
 
 
+@FEW
 @given(record=records(whole=True))
 def test_a_message_behind_the_end_is_found(record: Record) -> None:
     late = Message(record.endings[0].at + 1, ())
     assert check([replace(record, messages=(*record.messages, late))], WHOLE)[0].promise == 1
 
 
+@FEW
 @given(record=records(whole=True))
 def test_equal_requests_are_held_to_equal_bytes_without_a_reference(record: Record) -> None:
     assert check([record, replace(record, number=1)]) == []
     assert [offence.promise for offence in check([record, replace(_another_token(record), number=1)])] == [8]
 
 
+@FEW
 @given(record=records(whole=True))
 def test_a_request_that_is_recorded_twice_is_found(record: Record) -> None:
     assert [offence.promise for offence in check([record, record])] == [1]

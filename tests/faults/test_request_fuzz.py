@@ -28,7 +28,7 @@ from rhapsode_server.rpc.status import code_of, status_of
 from support.fuzzed import write_fuzzed
 from support.server import Process, process
 
-NUMBERS = range(1, 601)
+NUMBERS = range(1, 301)
 PATIENCE = 60.0
 
 

@@ -1,5 +1,6 @@
 """The access file: what it may say, and that all that is wrong with it is told, without a word of what stands there."""
 
+import os
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -163,6 +164,12 @@ def test_a_broken_file_is_refused(tmp_path: Path, text: str, said: str) -> None:
 def test_a_file_that_is_not_there_is_a_wrong_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--models", str(tmp_path), "--access", f"{tmp_path}/none.toml", "--check"], {}) == 2
     assert "--access" in capsys.readouterr().err
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match=r"--access: .*/pipe is no regular file"):
+        read_access(Config(access=str(tmp_path / "pipe")))
 
 
 def test_certificates_need_an_authority(tmp_path: Path) -> None:

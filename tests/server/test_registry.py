@@ -1,5 +1,8 @@
 """Every bundle below a folder, loaded or refused together, and found by name."""
 
+import errno
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +166,23 @@ def test_a_place_that_is_no_folder_has_no_model(tmp_path: Path, runtime: Runtime
     (tmp_path / "file").touch()
     with pytest.raises(StartupError, match="no model in the folder"):
         registry.load(tmp_path / name, runtime, Batching(max_batch=1))
+
+
+@pytest.mark.parametrize("closed", ["models", "tiny-text"])
+def test_a_folder_that_cannot_be_looked_into_is_named(
+    tmp_path: Path, runtime: Runtime, monkeypatch: pytest.MonkeyPatch, closed: str
+) -> None:
+    stepper().write(tmp_path / "models")
+    look = Path.iterdir
+
+    def refuse(folder: Path) -> Iterator[Path]:
+        if folder.name == closed:  # the mode of a folder is nothing to root, as whom tests may run
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+        return look(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(StartupError, match=rf"the folder '.*/{closed}' cannot be read: Permission denied"):
+        registry.load(tmp_path / "models", runtime, Batching(max_batch=1))
 
 
 def test_a_link_in_place_of_a_name_is_refused(tmp_path: Path, runtime: Runtime) -> None:

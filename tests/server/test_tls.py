@@ -1,6 +1,7 @@
 """The server's certificate: shown to clients, asked of clients, and refused at the start where it is of no use."""
 
 import datetime
+import os
 import subprocess
 from codecs import BOM_UTF8
 from pathlib import Path
@@ -152,6 +153,15 @@ def refused(**files: Path | str) -> str:
     return caught.value.message
 
 
+def test_a_pipe_is_refused_and_not_waited_for(ours: Authority, tmp_path: Path) -> None:
+    """Each worker reads the files anew, and would find nothing in it."""
+    chain, _ = ours.certificate("localhost")
+    os.mkfifo(tmp_path / "pipe")
+    assert refused(tls_certificate=chain, tls_key=tmp_path / "pipe") == (
+        f"--tls-key: {tmp_path}/pipe is no regular file, and it is read more than once"
+    )
+
+
 def test_what_is_of_no_use_alone_is_refused(ours: Authority) -> None:
     chain, key = ours.certificate("localhost")
     assert refused(tls_certificate=chain).endswith("one is of no use without the other")
@@ -172,7 +182,7 @@ def test_files_that_are_not_what_they_should_be_are_refused(ours: Authority, tmp
         assert refused(tls_certificate=chain, tls_key=bad).startswith(f"--tls-key: {bad} holds no private key")
     missing = tmp_path / "missing.pem"
     assert refused(tls_certificate=missing, tls_key=key).endswith("cannot be read: No such file or directory")
-    assert refused(tls_certificate=tmp_path, tls_key=key).endswith("cannot be read: Is a directory")
+    assert refused(tls_certificate=tmp_path, tls_key=key).endswith("is no regular file, and it is read more than once")
     large = tmp_path / "large.pem"
     with large.open("wb") as file:
         file.truncate(1 << 30)

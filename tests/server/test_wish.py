@@ -9,26 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from support.certificates import authority
 from support.server import clean_environment, command
 
 SHIPPED = Path(__file__).parents[2] / "models"
 
 
 @contextmanager
-def loading(models: Path, folder: Path, *flags: str) -> Iterator["subprocess.Popen[str]"]:
-    """A server that loads and never comes further: its certificate is a pipe that nobody writes to."""
-    chain, key = authority(folder / "authority").certificate("localhost")
-    chain.unlink()
-    os.mkfifo(chain)
-    tls = ("--tls-certificate", str(chain), "--tls-key", str(key))
-    words = command("--models", str(models), "--address", "127.0.0.1:0", "--metrics-address", "", *tls, *flags)
+def loading(*flags: str) -> Iterator["subprocess.Popen[str]"]:
+    """A server that loads the first of many models."""
+    words = command("--models", str(SHIPPED), "--address", "127.0.0.1:0", "--metrics-address", "", *flags)
     with subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=clean_environment()
     ) as server:
         try:
-            with chain.open("wb"):  # opens when it is opened for reading
-                yield server
+            next(line for line in server.stdout or () if "model loading" in line)
+            yield server
         finally:
             server.kill()
 
@@ -48,10 +43,8 @@ def ended(server: "subprocess.Popen[str]", pid: int, number: signal.Signals) -> 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("flags", [(), ("--workers", "2")])
-def test_a_stop_while_it_loads_is_a_good_end(
-    one_model: Path, tmp_path: Path, number: signal.Signals, flags: tuple[str, ...]
-) -> None:
-    with loading(one_model, tmp_path, *flags) as server:
+def test_a_stop_while_it_loads_is_a_good_end(number: signal.Signals, flags: tuple[str, ...]) -> None:
+    with loading(*flags) as server:
         said = ended(server, server.pid, number)
         assert server.returncode == 0
     assert "ready" not in said
@@ -59,24 +52,17 @@ def test_a_stop_while_it_loads_is_a_good_end(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_check_that_is_cut_off_did_not_find_all_well(one_model: Path, tmp_path: Path, number: signal.Signals) -> None:
-    with loading(one_model, tmp_path, "--check") as server:
+def test_a_check_that_is_cut_off_did_not_find_all_well(number: signal.Signals) -> None:
+    with loading("--check") as server:
         ended(server, server.pid, number)
         assert server.returncode == 128 + number
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_a_worker_that_loads_means_the_server(number: signal.Signals) -> None:
-    words = command("--models", str(SHIPPED), "--address", "127.0.0.1:0", "--metrics-address", "", "--workers", "2")
-    with subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=clean_environment()
-    ) as server:
-        try:
-            next(line for line in server.stdout or () if "model loading" in line)  # the first of many models
-            children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
-            said = ended(server, int(children[0]), number)  # as systemd does, which tells all processes of a service
-        finally:
-            server.kill()
+    with loading("--workers", "2") as server:
+        children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+        said = ended(server, int(children[0]), number)  # as systemd does, which tells all processes of a service
         assert server.returncode == 0
     assert "worker ended" in said
     assert "ready" not in said

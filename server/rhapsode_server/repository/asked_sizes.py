@@ -1,6 +1,6 @@
 """Sizes that would follow from the numbers of a row: what a client sends must not say how much memory a run takes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from onnx import ModelProto, NodeProto
@@ -35,25 +35,28 @@ _SHAPES = frozenset({"Shape", "Size"})  # what these give follows from sizes, wh
 
 def check(model: ModelProto, file: str) -> Iterator[Problem]:
     """Nodes whose output is as large as a row asks for. The graph is in order, as the checker wants it."""
-    told: dict[Scope, frozenset[str]] = {}
+    moving: dict[Scope, set[str]] = {}
     for scope in scopes(model.graph):  # outer ones come first
-        around = told[scope.outer] if scope.outer else frozenset[str]()
-        told[scope] = _moving(scope, around)
+        _look(scope, moving)
         for node in scope.graph.node:
-            if any(name in told[scope] for name in _sizes(node)):
+            if _moves(_sizes(node), scope, moving):
                 text = f"{node.op_type} makes something as large as the numbers of a row say"
                 yield Problem("G10", f"{file}: node {node.name!r}", text)
 
 
-def _moving(scope: Scope, around: frozenset[str]) -> frozenset[str]:
-    """The values in sight whose numbers follow from those of a row, or change from step to step of a loop."""
+def _look(scope: Scope, moving: dict[Scope, set[str]]) -> None:
+    """Add the values of a scope whose numbers follow from those of a row, or change from step to step of a loop."""
     stored = {tensor.name for tensor in scope.graph.initializer}
-    moving = set(around) | {value.name for value in scope.graph.input if value.name not in stored}
+    own = moving[scope] = {value.name for value in scope.graph.input if value.name not in stored}
     for node in scope.graph.node:
         inside = any(attribute.HasField("g") for attribute in node.attribute)
-        if node.op_type not in _SHAPES and (inside or not moving.isdisjoint(node.input)):
-            moving.update(node.output)
-    return frozenset(moving - {""})
+        if node.op_type not in _SHAPES and (inside or _moves(node.input, scope, moving)):
+            own.update(node.output)
+
+
+def _moves(names: Iterable[str], scope: Scope, moving: Mapping[Scope, Collection[str]]) -> bool:
+    """Whether any of them is among those in sight; the values of the scopes around are many, so nobody copies them."""
+    return any(name and name in moving[place] for name in names for place in scope.sight())
 
 
 def _sizes(node: NodeProto) -> Iterator[str]:

@@ -7,7 +7,7 @@ from rhapsode_server.errors import StartupError
 
 
 def bundle_folders(models: Path) -> Sequence[Path]:
-    """Every folder that should hold a bundle; StartupError where there is none.
+    """Every folder that should hold a bundle; StartupError where there is none, or where one cannot be looked into.
 
     Plain files and names that begin with a dot are passed over, at both levels.
     """
@@ -25,3 +25,5 @@ def _visible(folder: Path) -> list[Path]:
         return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:
+        raise StartupError(f"the folder {str(folder)!r} cannot be read: {error.strerror}") from error

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, TensorProto, numpy_helper
 
 from rhapsode.v1.bundle_pb2 import Graph
-from rhapsode_server.repository import asked_sizes, axes, limits, operators, sizes, stored
+from rhapsode_server.repository import asked_sizes, axes, limits, operators, shape_work, sizes, stored
 from rhapsode_server.repository.onnx_parts import names, tensors
 from rhapsode_server.repository.problems import Problem
 from rhapsode_server.repository.tensors import Comparison, actual, declared
@@ -36,7 +36,8 @@ def _problems(model: ModelProto, graph: Graph) -> Iterator[Problem]:
     broken = [*_safety_problems(model, graph.file)]
     yield from broken
     if not broken:  # the checker and the comparisons only make sense of what is sound so far
-        invalid = [*_checker_problems(model, graph.file)] or [
+        invalid = [*_checker_problems(model, graph.file)] or [*shape_work.check(model, graph.file)]
+        invalid = invalid or [
             *sizes.check(model, graph.file),
             *asked_sizes.check(model, graph.file),
         ]

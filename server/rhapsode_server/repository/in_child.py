@@ -1,12 +1,13 @@
-"""A bundle loaded in a process of its own first, so that what would end or stop a server ends that process alone."""
+"""A bundle loaded in a child process, to which it may do what no server would survive."""
 
+import ctypes
 import json
 import resource
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +19,34 @@ from rhapsode_server.runtime.providers import Runtime, RuntimeOptions
 
 PROGRAM = ("-m", "rhapsode_server.repository.in_child")
 _REFUSED = 1
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """What one load may take: seconds of wall time, and bytes of address space beyond those of a fresh process."""
 
-    seconds: float = 300.0
+    seconds: float = 600.0
     memory: int | None = None
     """None for no bound. CUDA reserves more address space than there is memory, so it can have none."""
 
 
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """What is told of a bundle that could be loaded, in the words of LoadedModel."""
+
+    name: str
+    version: int
+    fingerprint: str
+    batch_invariant: bool
+    form: str
+    unfused_reason: str
+    load_seconds: float
+
+
 def rehearse_in_child(
     folder: Path, options: RuntimeOptions, batching: Batching, bounds: Bounds, program: Sequence[str] = PROGRAM
-) -> None:
+) -> Rehearsed:
     """Load models/<name>/<version>/ as it would be served, elsewhere.
 
     Raises StartupError with the words of the refusal, BundleError where the load was cut off or ended its process.
@@ -56,10 +71,12 @@ def rehearse_in_child(
     if code := ended.returncode:
         how = signal.Signals(-code).name if code < 0 else f"status {code}"
         raise refusal(files.label(folder), Problem("V4", "the model", f"ends the process that loads it, with {how}"))
+    return Rehearsed(**json.loads(ended.stdout))
 
 
 def main() -> int:
-    """Load what standard input asks for; 1, with the refusal on standard output, where it is refused."""
+    """Load what standard input asks for, and tell of it on standard output: 0, or 1 and the refusal."""
+    _leave_nobody_behind()
     asked: Mapping[str, Any] = json.load(sys.stdin)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     batching = Batching(**(asked["batching"] | {"buckets": tuple(asked["batching"]["buckets"])}))
@@ -68,11 +85,20 @@ def main() -> int:
         if asked["memory"] is not None:
             most = _address_space() + int(asked["memory"])
             resource.setrlimit(resource.RLIMIT_AS, (most, most))
-        loading.load(Path(asked["folder"]), runtime, batching)
+        model = loading.load(Path(asked["folder"]), runtime, batching)
     except StartupError as error:
         print(error.message, end="")
         return _REFUSED
+    told = Rehearsed(**{field.name: getattr(model, field.name) for field in fields(Rehearsed)})
+    print(json.dumps(asdict(told)), end="")
     return 0
+
+
+def _leave_nobody_behind() -> None:
+    """End when the parent does: a signal may end it while it waits (Linux only)."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:
+        prctl(_DIE_WITH_PARENT, signal.SIGKILL)
 
 
 def _address_space() -> int:

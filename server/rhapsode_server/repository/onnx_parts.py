@@ -17,7 +17,14 @@ class Scope:
     @property
     def depth(self) -> int:
         """How many graphs are around it."""
-        return 0 if self.outer is None else self.outer.depth + 1
+        return sum(1 for _ in self.sight()) - 1
+
+    def sight(self) -> "Iterator[Scope]":
+        """Itself, and every scope whose values it sees, from the inside out."""
+        scope: Scope | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.outer
 
 
 REPEATERS = frozenset({"Loop", "Scan", "SequenceMap"})
@@ -35,9 +42,14 @@ def scopes(graph: GraphProto) -> Iterator[Scope]:
         yield scope
         for node in scope.graph.node:
             repeated = scope.repeated or node.op_type in REPEATERS
-            for attribute in node.attribute:
-                inner = [attribute.g] if attribute.HasField("g") else []
-                waiting += [Scope(part, scope, repeated) for part in (*inner, *attribute.graphs)]
+            waiting += [Scope(part, scope, repeated) for part in graphs(node)]
+
+
+def graphs(node: NodeProto) -> Iterator[GraphProto]:
+    """The graphs that stand inside a node, themselves."""
+    for attribute in node.attribute:
+        yield from [attribute.g] if attribute.HasField("g") else []
+        yield from attribute.graphs
 
 
 def names(model: ModelProto) -> Iterator[str]:

@@ -69,15 +69,24 @@ def check(model: ModelProto, file: str) -> Iterator[Problem]:
     if model.functions:
         yield Problem("G3", file, f"defines the function {model.functions[0].name!r}; inline it")
     yield from _domain_problems(model, file)
-    found = {scope.depth for scope in scopes(model.graph)}
-    if max(found) > limits.GRAPH_DEPTH:
-        yield Problem("G10", file, f"has graphs inside graphs {max(found)} deep, the most is {limits.GRAPH_DEPTH}")
-    if (count := sum(1 for _ in nodes(model.graph))) > limits.NODES:
-        yield Problem("G10", file, f"has {count} nodes, the most is {limits.NODES}")
+    beyond = [*_count_problems(model, file)]
+    yield from beyond
+    if beyond:  # what is without end is not gone through
+        return
     for node in nodes(model.graph):
         if _moves(node):
             yield Problem("G4", f"{file}: node {node.name!r}", f"{node.op_type} draws noise or batch statistics")
     yield from _loop_problems(model, file)
+
+
+def _count_problems(model: ModelProto, file: str) -> Iterator[Problem]:
+    depths = [scope.depth for scope in scopes(model.graph)]
+    if max(depths) > limits.GRAPH_DEPTH:
+        yield Problem("G10", file, f"has graphs inside graphs {max(depths)} deep, the most is {limits.GRAPH_DEPTH}")
+    if (inside := len(depths) - 1) > limits.BODIES:
+        yield Problem("G10", file, f"has {inside} graphs inside its nodes, the most is {limits.BODIES}")
+    if (count := sum(1 for _ in nodes(model.graph))) > limits.NODES:
+        yield Problem("G10", file, f"has {count} nodes, the most is {limits.NODES}")
 
 
 def _domain_problems(model: ModelProto, file: str) -> Iterator[Problem]:
@@ -90,25 +99,24 @@ def _domain_problems(model: ModelProto, file: str) -> Iterator[Problem]:
 
 
 def _loop_problems(model: ModelProto, file: str) -> Iterator[Problem]:
-    for scope in scopes(model.graph):
+    stored: dict[Scope, Mapping[str, TensorProto]] = {}
+    for scope in scopes(model.graph):  # outer ones come first
+        stored[scope] = _stored(scope)
         for node in scope.graph.node:
             where = f"{file}: node {node.name!r}"
             if node.op_type in REPEATERS and scope.repeated:
                 yield Problem("G11", where, f"{node.op_type} stands inside a loop; loops are not nested")
-            if node.op_type == "Loop" and not 0 <= _steps(node, scope) <= limits.LOOP_STEPS:
+            if node.op_type == "Loop" and not 0 <= _steps(node, scope, stored) <= limits.LOOP_STEPS:
                 text = f"Loop needs a stored number of steps, at most {limits.LOOP_STEPS}"
                 yield Problem("G11", where, text)
 
 
-def _steps(node: NodeProto, scope: Scope) -> int:
+def _steps(node: NodeProto, scope: Scope, stored: Mapping[Scope, Mapping[str, TensorProto]]) -> int:
     """What a Loop counts to where that is stored in sight of it; -1 where it is not."""
-    here: Scope | None = scope
     name = node.input[0] if node.input else ""
-    while here is not None:
-        stored = _stored(here).get(name)
-        if stored is not None:
-            return _number(stored)
-        here = here.outer
+    for place in scope.sight():
+        if (number := stored[place].get(name)) is not None:
+            return _number(number)
     return -1
 
 

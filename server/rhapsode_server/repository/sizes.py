@@ -9,9 +9,8 @@ from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto
 from rhapsode_server.repository import limits
 from rhapsode_server.repository.onnx_parts import scopes
 from rhapsode_server.repository.problems import Problem
+from rhapsode_server.repository.shape_work import SMALL
 from rhapsode_server.repository.stored import bits
-
-_SMALL = 1024  # numbers: shapes and counts have no more, and nothing larger decides a size
 
 
 def check(model: ModelProto, file: str) -> Iterator[Problem]:
@@ -47,7 +46,7 @@ def _skeleton(model: ModelProto) -> ModelProto:
     graph.output.extend(model.graph.output)
     given = {value.name for value in model.graph.input}
     for tensor in model.graph.initializer:
-        if prod(tensor.dims) <= _SMALL:
+        if prod(tensor.dims) <= SMALL:
             graph.initializer.append(tensor)
         elif tensor.name not in given:
             graph.input.append(_declared(tensor))

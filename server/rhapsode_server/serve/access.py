@@ -3,7 +3,6 @@
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Lock
 
 from rhapsode_server.config import Config, is_loopback
@@ -11,6 +10,7 @@ from rhapsode_server.errors import ConfigError
 from rhapsode_server.rpc.access import Rules, Token
 from rhapsode_server.rpc.caller import ALL, Caller
 from rhapsode_server.rpc.quotas import Share
+from rhapsode_server.serve import setting_file
 from rhapsode_server.serve.access_file import AccessEntries, ClientEntry, problems
 
 LARGEST = 4 << 20  # bytes of a file: about 20,000 clients
@@ -84,13 +84,7 @@ def read_access(config: Config) -> Rules | None:
 def _content(path: str) -> dict[str, object]:
     """The tables of a file. Raises ConfigError."""
     try:
-        with Path(path).open("rb") as file:
-            data = file.read(LARGEST + 1)
-        if len(data) > LARGEST:
-            raise ConfigError(f"--access: {path} has more than {LARGEST >> 20} MiB")
-        return tomllib.loads(data.decode())
-    except OSError as error:
-        raise ConfigError(f"--access: {path} cannot be read: {error.strerror}") from error
+        return tomllib.loads(setting_file.read("--access", path, LARGEST).decode())
     except UnicodeDecodeError as error:
         raise ConfigError(f"--access: {path} is not UTF-8") from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:

@@ -1,38 +1,57 @@
 """What a server needs before it can serve: where to run, and every model, checked."""
 
 from rhapsode_server.config import Config
+from rhapsode_server.errors import StartupError
 from rhapsode_server.observe.logs import Log
 from rhapsode_server.repository import registry
+from rhapsode_server.repository.files import label
+from rhapsode_server.repository.folders import bundle_folders
+from rhapsode_server.repository.in_child import Bounds, Rehearsed, rehearse_in_child
 from rhapsode_server.repository.registry import Batching, LoadedModel, Registry
 from rhapsode_server.runtime.providers import CPU, Runtime, RuntimeOptions
-from rhapsode_server.serve.access import read_access
 from rhapsode_server.serve.preflight import check_sizes
 from rhapsode_server.serve.processors import share
-from rhapsode_server.serve.tls import read_tls
 
 
 def load(config: Config, log: Log) -> tuple[Runtime, Registry]:
     """Choose where to run; read, verify and warm up every model. Raises StartupError."""
-    read_access(config)
-    read_tls(config)  # what is wrong with it should not be said after a minute of loading
-    options = RuntimeOptions(
-        provider=config.provider,
-        device=config.device,
-        gpu_memory_limit=config.gpu_memory_limit or None,
-        threads=config.threads or share(),
-        require_gpu=config.require_gpu,
-    )
-    runtime = Runtime(options)
-    log.info(
-        "runtime",
-        provider=runtime.placement.provider,
-        fallback_reason=runtime.placement.fallback_reason,
-        onnxruntime=runtime.version,
-        threads=options.threads,
-    )
+    runtime = _runtime(config, log)
+    heard = _Heard(log)
+    return runtime, registry.load(config.models, runtime, _batching(config, runtime), heard.loaded, heard.begins)
 
-    def tell(model: LoadedModel) -> None:
-        log.info(
+
+def check(config: Config, log: Log) -> int:
+    """Do as much, each model in a process of its own, and keep none: how many there are.
+
+    A bundle that ends its process, or takes longer than any should, is refused like others. Raises StartupError.
+    """
+    batching = _batching(config, _runtime(config, log))
+    heard = _Heard(log)
+    problems: list[str] = []
+    folders = bundle_folders(config.models)
+    for folder in folders:
+        heard.begins(label(folder))
+        try:
+            heard.loaded(rehearse_in_child(folder, _options(config), batching, Bounds()))
+        except StartupError as error:
+            problems.append(error.message)
+    if problems:
+        raise StartupError("\n".join(problems))
+    return len(folders)
+
+
+class _Heard:
+    """Logs how far the loading is."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    def begins(self, bundle: str) -> None:
+        # The last words of a process that ONNX Runtime, or the kernel for want of memory, ends without any of its own.
+        self._log.info("model loading", bundle=bundle)
+
+    def loaded(self, model: LoadedModel | Rehearsed) -> None:
+        self._log.info(
             "model loaded",
             model=model.name,
             model_version=model.version,
@@ -41,14 +60,31 @@ def load(config: Config, log: Log) -> tuple[Runtime, Registry]:
             form=model.form,
             duration_ms=round(model.load_seconds * 1000, 3),
         )
-        if model.unfused_reason:
-            log.warning("steps not fused", model=model.name, model_version=model.version, reason=model.unfused_reason)
+        if reason := model.unfused_reason:
+            self._log.warning("steps not fused", model=model.name, model_version=model.version, reason=reason)
 
-    def announce(bundle: str) -> None:
-        # The last words of a process that ONNX Runtime, or the kernel for want of memory, ends without any of its own.
-        log.info("model loading", bundle=bundle)
 
-    return runtime, registry.load(config.models, runtime, _batching(config, runtime), tell, announce)
+def _runtime(config: Config, log: Log) -> Runtime:
+    options = _options(config)
+    runtime = Runtime(options)
+    log.info(
+        "runtime",
+        provider=runtime.placement.provider,
+        fallback_reason=runtime.placement.fallback_reason,
+        onnxruntime=runtime.version,
+        threads=options.threads,
+    )
+    return runtime
+
+
+def _options(config: Config) -> RuntimeOptions:
+    return RuntimeOptions(
+        provider=config.provider,
+        device=config.device,
+        gpu_memory_limit=config.gpu_memory_limit or None,
+        threads=config.threads or share(),
+        require_gpu=config.require_gpu,
+    )
 
 
 def _batching(config: Config, runtime: Runtime) -> Batching:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
-from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from rhapsode_server.config import Config
 from rhapsode_server.errors import ConfigError
+from rhapsode_server.serve import setting_file
 
 ReadT = TypeVar("ReadT")
 LARGEST = 1 << 20  # bytes of a file
@@ -91,25 +91,13 @@ def _try(flag: str, path: str, parse: Callable[[bytes], ReadT], wrong: list[str]
 
 def _read(flag: str, path: str, parse: Callable[[bytes], ReadT]) -> tuple[bytes, ReadT]:
     """A file's bytes and what they mean; never a word of what is in it, since it may be a key."""
-    data = _contents(flag, path)
+    data = setting_file.read(flag, path, LARGEST)
+    if data.startswith(BOM_UTF8):
+        raise ConfigError(f"{flag}: {path} begins with a byte order mark, with which gRPC cannot read it")
     try:
         return data, parse(data)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise ConfigError(f"{flag}: {path} {_WANTED[flag]}") from error
-
-
-def _contents(flag: str, path: str) -> bytes:
-    """The bytes of a file, which may be a pipe, of a size within reason."""
-    try:
-        with Path(path).open("rb") as file:
-            data = file.read(LARGEST + 1)
-    except OSError as error:
-        raise ConfigError(f"{flag}: {path} cannot be read: {error.strerror}") from error
-    if len(data) > LARGEST:
-        raise ConfigError(f"{flag}: {path} has more than {LARGEST >> 20} MiB")
-    if data.startswith(BOM_UTF8):
-        raise ConfigError(f"{flag}: {path} begins with a byte order mark, with which gRPC cannot read it")
-    return data
 
 
 def _private_key(data: bytes) -> PrivateKeyTypes:
