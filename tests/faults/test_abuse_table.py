@@ -14,7 +14,7 @@ from rich.console import Console
 
 PAGE = "before\n<!-- abuse: begin -->\nold\n<!-- abuse: end -->\nafter\n"
 
-PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def test_a_page_gets_the_table_and_keeps_the_rest(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["abuse", "soak"])
 def test_the_page_of_promises_has_a_place_for_each_table(tmp_path: Path, name: str) -> None:
     page = tmp_path / "page.md"
-    page.write_text(PAGE.read_text("utf-8"), encoding="utf-8")
+    page.write_text(DOCUMENT.read_text("utf-8"), encoding="utf-8")
     results.replace_table(page, "the table\n", name)
     assert f"<!-- {name}: begin -->\nthe table\n<!-- {name}: end -->\n" in page.read_text("utf-8")
 

@@ -247,6 +247,21 @@ def test_a_loop_may_count_to_what_is_stored_around_it() -> None:
     assert [scope.depth for scope in onnx_parts.scopes(model.graph)] == [0, 1]
 
 
+@pytest.mark.parametrize("operator", ["Optional", "RegexFullMatch", "CenterCropPad", "SequenceEmpty", "ImageDecoder"])
+def test_operators_of_the_standard_that_compute_no_layer_are_refused(folder: Path, operator: str) -> None:
+    """ONNX's shape inference ended the process by SIGSEGV where the first three stood in a wrong place."""
+    bad = helper.make_node(operator, ["latent"], ["made"], name="bad")
+    edit_graph(folder, FILE, lambda model: model.graph.node.append(bad))
+    check_line(refusal(folder), folder, "G3", f"{operator}, which computes no layer")
+
+
+def test_a_node_gives_as_many_parts_as_it_says(folder: Path) -> None:
+    """Split into 2³¹ parts took all memory in ONNX's shape inference."""
+    bad = helper.make_node("Split", ["latent"], ["made"], name="bad", num_outputs=2**31)
+    edit_graph(folder, FILE, lambda model: model.graph.node.append(bad))
+    check_line(refusal(folder), folder, "G12", "num_outputs must be the number")
+
+
 AXES: list[tuple[str, str, object]] = [
     ("GatherND", "batch_dims", -1_000_000),  # ended the process: SIGSEGV in onnx.shape_inference
     ("GatherND", "batch_dims", -1),

@@ -13,6 +13,7 @@ from support.requests import beside_a_text, generate_text, text
 from support.server import Running
 
 EXPIRED = "DEADLINE_EXPIRED"
+LATE = "DEADLINE_TOO_SHORT"  # of those that a slow machine lets come when little of their time is left
 PAST = 1.0  # seconds, in which the server's default deadline has to pass
 
 
@@ -32,11 +33,11 @@ async def done_in_vain(server: Running, count: int = 100) -> list[str]:
 
 def _wrong(outcomes: "Counter[str]", runs: int, expired: int) -> Iterator[str]:
     for outcome, count in outcomes.items():
-        if outcome != EXPIRED:
+        if outcome not in (EXPIRED, LATE):
             yield f"{count} ended with {outcome}"
     if runs != 1:
         yield f"{runs - 1} were run"
-    if expired != outcomes.total():
+    if expired != outcomes.total() - outcomes[LATE]:
         yield f"{expired} were counted as expired in the queue"
 
 
