@@ -3,6 +3,7 @@
 from benchmarks.abuse import (
     attacks,
     cancelled,
+    crowding,
     given_up,
     greed,
     idle,
@@ -30,6 +31,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("given-up", "the same, until they are given up", given_up.run),
     Scenario("idle", "idle streams", idle.run),
     Scenario("silent", "silent connections", silent.run),
+    Scenario("crowding", "more connections than there may be", crowding.run),
     Scenario("greed", "a client that asks as fast as it can, beside others", greed.run),
     Scenario("strangers", "other protocols, broken frames, broken requests", strangers.run),
     Scenario("reset", "rapid reset of streams", flood(attacks.rapid_reset, 20_000)),
