@@ -69,7 +69,7 @@ def be_silent(server: Victim, connections: int, model: str = TEXT) -> Silent:
     def attack() -> tuple[float, Closed]:
         with begun(say_nothing, server.address, connections) as future:
             time.sleep(1.0)
-            return _newcomer(server.address, model), future.result().value
+            return newcomer(server.address, model), future.result().value
 
     found = beside(server, attack, model=model)
     newcomer, closed = found.value
@@ -129,7 +129,7 @@ def _drip(selector: selectors.BaseSelector) -> None:
             key.data.said += 1
 
 
-def _newcomer(address: str, model: str) -> float:
+def newcomer(address: str, model: str) -> float:
     """A client that comes now, and again until it is served: the seconds until then."""
     began = time.monotonic()
     while time.monotonic() < began + _PATIENCE:
