@@ -29,6 +29,7 @@ LIMIT_SECONDS = 5.0  # keepalive and its timeout, and a second
 _LONG = 1_000_000  # tokens
 _WAITS = (0.02, 0.06)  # seconds that the next one has been waiting when the client vanishes
 _PATIENCE = 60.0
+_DEADLINE = 3600.0  # of who waits: he would be refused if an endless text were to take longer
 _DEADLINE = 3600.0  # of the one that waits: with less the server refuses to wait for the end of so many tokens
 ONE_SLOT = (
     "--slots=1",
@@ -120,7 +121,7 @@ def _round(
     waiting = ask.future(request, timeout=_DEADLINE)
     time.sleep(wait)
     if waiting.done():
-        waiting.result()
+        waiting.result(timeout=_PATIENCE)
         raise RuntimeError("a second request was served beside the one that holds the only slot")
     os.kill(client, how)
     vanished = time.perf_counter()
