@@ -53,7 +53,7 @@ def ailing(server: Running) -> Ailing:
     """The generator's driver, with a breaker that opens soon and stays so."""
     driver = server.server.catalog.find("tiny-digits").decode
     assert driver is not None
-    driver._breaker = Breaker(FAILURES, PAUSE)
+    driver._condition.breaker = Breaker(FAILURES, PAUSE)
     made: Any = Ailing(driver._model)
     driver._model = made
     return made  # type: ignore[no-any-return]
@@ -111,7 +111,7 @@ async def test_it_refuses_at_once_while_it_is_open(server: Running, ailing: Aili
 async def test_a_model_that_can_be_run_again_serves_again(server: Running, ailing: Ailing) -> None:
     driver = server.server.catalog.find("tiny-digits").decode
     assert driver is not None
-    driver._breaker = Breaker(FAILURES, pause=0.2)
+    driver._condition.breaker = Breaker(FAILURES, pause=0.2)
     ailing.fault = RunFailed("the graph could not be run")
     for _ in range(FAILURES):
         await reason(server)

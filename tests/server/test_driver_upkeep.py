@@ -22,8 +22,8 @@ async def test_a_job_that_ended_before_it_could_be_parked_has_not_stalled() -> N
 
 def test_a_refused_job_is_no_try_of_a_model_that_failed() -> None:
     b = Bench(Limits())
-    b.driver._breaker = Breaker(failures=1, pause=5.0)
-    b.driver._breaker.failed(now=0.0)
+    b.driver._condition.breaker = Breaker(failures=1, pause=5.0)
+    b.driver._condition.breaker.failed(now=0.0)
     b.driver._clock = lambda: 10.0
     with pytest.raises(DeadlineExpired):
         b.submit(1, deadline=9.0)
@@ -49,7 +49,7 @@ async def test_each_part_of_a_batch_that_is_halved_is_a_run_of_its_own() -> None
 
 async def test_a_driver_that_has_stopped_expects_nothing_and_holds_nothing() -> None:
     async with bench(slots=1) as b:
-        b.driver._breaker = Breaker(failures=1, pause=600)
+        b.driver._condition.breaker = Breaker(failures=1, pause=600)
         b.model.go.clear()
         b.model.fault = ZeroDivisionError()
         b.submit(1), b.submit(1)
@@ -59,6 +59,6 @@ async def test_a_driver_that_has_stopped_expects_nothing_and_holds_nothing() -> 
         assert b.metric("rhapsode_active_slots") == b.metric("rhapsode_queue_depth") == 0
         b.model.go.set()  # the run that fails is the last
         await stopping
-        await until(lambda: b.driver._breaker.open)
+        await until(lambda: b.driver._condition.breaker.open)
         await asyncio.sleep(0)
-        assert b.driver._well_again is None
+        assert b.driver._condition._well_again is None

@@ -8,17 +8,11 @@ from typing import Generic, TypeVar
 
 from rhapsode_server.engine.attempt import Run, attempt, failure_of
 from rhapsode_server.engine.breaker import Breaker
+from rhapsode_server.engine.condition import Condition, Mood
 from rhapsode_server.engine.job import Job
 from rhapsode_server.engine.outbox import Outbox, Pace
 from rhapsode_server.engine.scheduler import Limits, Place, Plan, Report, Scheduler
-from rhapsode_server.errors import (
-    DeadlineExpired,
-    DeviceLost,
-    DriverDied,
-    NonFiniteOutput,
-    RhapsodeError,
-    ShuttingDown,
-)
+from rhapsode_server.errors import DeadlineExpired, DriverDied, NonFiniteOutput, RhapsodeError, ShuttingDown
 from rhapsode_server.models.base import Model
 from rhapsode_server.observe.lanes import Jobs, LaneMetrics
 from rhapsode_server.observe.trace_context import CURRENT, TraceContext
@@ -28,8 +22,6 @@ T = TypeVar("T")
 RowT = TypeVar("RowT")
 EventT = TypeVar("EventT")
 LET_GO = 2.0  # seconds that a stop waits for the run under way
-Mood = Callable[[RhapsodeError | None], None]
-"""Told, in the event loop, why a model cannot serve now; None where it can again."""
 
 
 class Driver(Generic[RowT, EventT]):
@@ -51,9 +43,7 @@ class Driver(Generic[RowT, EventT]):
         self.run: Run | None = None
         """The run under way, None between two; set by the thread."""
         self._runs = 0
-        self._mood = mood
-        self._breaker = breaker or Breaker()
-        self._well_again: asyncio.TimerHandle | None = None
+        self._condition = Condition(breaker or Breaker(), mood, metrics.failed, self._in_loop)
         self._model = model
         self._metrics = metrics
         self._clock = clock
@@ -79,14 +69,14 @@ class Driver(Generic[RowT, EventT]):
             self._count_jobs()
             self._changed.notify()
         self._publish(reports)
-        self._expect_nothing()
+        self._condition.close()
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join, LET_GO)
 
     def give_up(self, error: RhapsodeError) -> None:
         """End every job with the error, and refuse all that come: the thread hangs, or the device is lost."""
         with self._changed:
-            self._breaker.condemn(error)
+            self._condition.breaker.condemn(error)
             reports = self._scheduler.clear(error, self._clock())
             self._count_jobs()
         self._publish(reports)
@@ -102,7 +92,7 @@ class Driver(Generic[RowT, EventT]):
             with self._changed:
                 self._check_open(now)
                 self._scheduler.add(job, now)
-                self._breaker.accepted(now)
+                self._condition.breaker.accepted(now)
                 self._count_jobs()
                 self._changed.notify()
         except RhapsodeError as error:
@@ -186,7 +176,7 @@ class Driver(Generic[RowT, EventT]):
         """Raise ShuttingDown or ModelUnhealthy, or what the model is condemned for."""
         if self._stopping:
             raise ShuttingDown("the server is shutting down")
-        self._breaker.check(now)
+        self._condition.breaker.check(now)
 
     def _drive(self) -> None:
         try:
@@ -198,7 +188,7 @@ class Driver(Generic[RowT, EventT]):
 
     def _die(self, error: DriverDied) -> None:
         """Nobody steps the jobs any more: end them all, those too whose end was lost on its way to their readers."""
-        self._mood(error)
+        self._condition.tell(error)
         self.give_up(error)
         self._publish([Report(job, closed=True, error=error) for job in self._outboxes])
 
@@ -238,7 +228,7 @@ class Driver(Generic[RowT, EventT]):
             reason = error.reason if error else None
             self._spans.ran((place.job.trace for place in batch), ended - began, len(batch), max(1, steps), reason)
         with self._changed:
-            self._judge(error, ended)
+            self._condition.judge(error, ended)
             self._metrics.items(sum(outcome.made for outcome in outcomes))
             reports = self._scheduler.complete(batch, outcomes, ended)
             self._count_jobs()
@@ -247,31 +237,6 @@ class Driver(Generic[RowT, EventT]):
     def _begin(self, rows: int) -> None:
         self._runs += 1
         self.run = Run(self._runs, rows)
-
-    def _judge(self, error: RhapsodeError | None, now: float) -> None:
-        """Draw the consequences of a run for those to come."""
-        if error is None:
-            if self._breaker.succeeded():
-                self._in_loop(self._feel, None)
-            return
-        self._metrics.failed(error.reason)
-        if isinstance(error, DeviceLost):
-            self._breaker.condemn(error)
-            self._in_loop(self._feel, error)
-        elif self._breaker.failed(now):
-            self._in_loop(self._feel, self._breaker.verdict())
-
-    def _feel(self, error: RhapsodeError | None) -> None:
-        """Tell how the model is; one that has failed is worth a try after a pause, so it is then told to be well."""
-        self._expect_nothing()
-        self._mood(error)
-        if error is not None and not isinstance(error, DeviceLost) and not self._stopping:
-            self._well_again = asyncio.get_running_loop().call_later(self._breaker.pause, self._feel, None)
-
-    def _expect_nothing(self) -> None:
-        if self._well_again is not None:
-            self._well_again.cancel()
-            self._well_again = None
 
     def _tell(self, reports: Sequence[Report[RowT, EventT]]) -> None:
         """Hand all of a run's news to the event loop in one wake-up."""
