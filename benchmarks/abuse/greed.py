@@ -25,7 +25,7 @@ from benchmarks.spread import percentile
 
 from rhapsode.v1.text_pb2 import GenerateTextRequest, Stopping, TextGeneration
 
-SECONDS = 30.0  # of each part
+SECONDS = 20.0  # of each part
 STARTS = 5.0  # seconds until all have begun
 SHARE = 16
 GREEDY, POLITE = 200, 1  # requests under way

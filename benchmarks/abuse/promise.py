@@ -1,5 +1,6 @@
 """What a server promises under abuse, and whether it was held."""
 
+import math
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -53,5 +54,7 @@ def told(text: str, value: float, unit: str = "") -> Promise:
 
 
 def _number(value: float, unit: str) -> str:
+    if not math.isfinite(value):
+        return "never" if value > 0 else "none"
     digits = 0 if value == int(value) or abs(value) >= 100 else 1 if abs(value) >= 10 else 2
     return f"{value:,.{digits}f} {unit}".rstrip()

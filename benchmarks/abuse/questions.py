@@ -18,7 +18,7 @@ from benchmarks.abuse.victim import TEXT, Victim, victim
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
 
-SECONDS = 5.0  # for each kind
+SECONDS = 3.0  # for each kind
 UNDER_WAY = 50
 _DEADLINE = 10.0
 _HEALTH = "/grpc.health.v1.Health/Check"

@@ -72,8 +72,8 @@ def be_silent(server: Victim, connections: int, model: str = TEXT) -> Silent:
             return newcomer(server.address, model), future.result().value
 
     found = beside(server, attack, model=model)
-    newcomer, closed = found.value
-    return Silent(connections, closed, newcomer, found.left, found.good)
+    waited, closed = found.value
+    return Silent(connections, closed, waited, found.left, found.good)
 
 
 def say_nothing(address: str, connections: int) -> Closed:

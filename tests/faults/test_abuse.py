@@ -9,11 +9,14 @@ import pytest
 from benchmarks.abuse import asked, attacks, stop, vanished
 from benchmarks.abuse.beside import beside
 from benchmarks.abuse.cancelled import cancel, cancel_streams
+from benchmarks.abuse.crowding import crowd
 from benchmarks.abuse.given_up import give_up
 from benchmarks.abuse.good import GoodClient, Served
+from benchmarks.abuse.hold import holding
 from benchmarks.abuse.idle import idle
 from benchmarks.abuse.leftover import Leftover
 from benchmarks.abuse.scrapers import ask
+from benchmarks.abuse.silent import be_silent
 from benchmarks.abuse.stalled import stand_still
 from benchmarks.abuse.victim import Victim, serving
 from benchmarks.abuse.wire import PICTURE_STREAM, TEXT_STREAM
@@ -145,3 +148,21 @@ def test_a_stop_loses_nothing_though_some_wait_for_a_slot(models: Path) -> None:
         found = stop.stop(server, requests=8, tokens=20_000, model=TEXT)
     assert found.queued == 2
     assert (found.finished, found.failures, found.hung, found.exit_code) == (8, (), 0, 0)
+
+
+def test_watchers_without_a_window_do_not_keep_a_server_from_stopping(models: Path) -> None:
+    """D9. Their calls cannot be ended; the grace, and what comes behind it, bound the stop all the same."""
+    with serving(models, "--grace=1") as server, holding(stop.watch_blindly, server.address, 3):
+        assert server.stop() == 0
+
+
+def test_too_many_connections_hurt_nobody_who_is_there(models: Path) -> None:
+    """Those that speak HTTP/2 are held up to the cap, those that say nothing are closed in time."""
+    with serving(models, "--max-connections=20") as server:
+        spoken = crowd(server, connections=40, most=20, seconds=0.0, model=TEXT)
+        silent = be_silent(server, 40, TEXT)
+    assert 0 < spoken.held < 20
+    assert (silent.closed.open_still, silent.closed.at_once + silent.closed.later) == (0, 40)
+    for found in (spoken, silent):
+        assert_nothing_left(found.left)
+        assert_served(found.good)

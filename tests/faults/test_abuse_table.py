@@ -38,6 +38,8 @@ def test_promises_know_whether_they_are_held() -> None:
     assert at_least("served", 10_000, 10_000) == Promise("served", "10,000", "≥ 10,000", held=True)
     assert not at_least("served", 9, 10).held
     assert not exactly("leaked", 1, 0).held
+    assert at_most("health", float("inf"), 50, "ms") == Promise("health", "never", "≤ 50 ms", held=False)
+    assert at_most("refusal", float("nan"), 10, "ms") == Promise("refusal", "none", "≤ 10 ms", held=False)
     assert told("sent", 0.126, "MB") == Promise("sent", "0.13 MB", "", held=True)
 
 
