@@ -22,7 +22,7 @@ from benchmarks.abuse.flood import Fate
 from benchmarks.abuse.flood import scenario as flood
 from benchmarks.abuse.promise import Scenario
 
-_REFUSED = Fate("RESOURCE_EXHAUSTED", each=True, most_mb=50.0)
+_REFUSED = Fate("RESOURCE_EXHAUSTED", each=True, most_mb=100.0)  # no more than one message of them
 
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario("cancelled", "streams cancelled at random moments", cancelled.run),

@@ -75,7 +75,7 @@ def scenario(attack: Attack, count: int, fate: Fate = BORNE) -> Callable[[float]
 
 
 def _run(attack: Attack, count: int, fate: Fate, scale: float) -> Flooded:
-    with victim() as server:
+    with victim("--queue-wait=10") as server:  # want of room is another scenario
         return flood(server, attack, max(1, round(count * scale)), fate)
 
 

@@ -1,6 +1,5 @@
 """HTTP/2 frame by frame, for clients that break its rules: nothing that was sent is kept in mind."""
 
-import select
 import socket
 import struct
 import time
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from benchmarks.abuse.wire import PATIENCE, Header, frame, headers, status_name
+from benchmarks.abuse.wire import PATIENCE, Header, frame, headers, readable, status_name
 from h2.errors import ErrorCodes
 from hpack import Decoder, Encoder, HPACKError
 
@@ -62,7 +61,7 @@ class Raw:
 
     def frames(self, wait: float) -> list[Frame]:
         """What has come, or comes in so many seconds."""
-        if self.ended or not select.select([self._socket], [], [], wait)[0]:
+        if self.ended or not readable(self._socket, wait):
             return []
         data = b""
         with suppress(OSError):

@@ -99,7 +99,7 @@ class Wire:
 
     def receive(self, wait: float) -> list[Event]:
         """What has come, or comes in so many seconds; what was taken is told to the server."""
-        if self.ended or not select.select([self.socket], [], [], wait)[0]:
+        if self.ended or not readable(self.socket, wait):
             return []
         try:
             data = self.socket.recv(1 << 18)
@@ -152,6 +152,13 @@ class Wire:
             self._statuses[event.stream_id] = name
         if isinstance(event, DataReceived) and event.flow_controlled_length:
             self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+
+
+def readable(connection: socket.socket, wait: float) -> bool:
+    """Whether something has come, or comes in so many seconds; select itself knows no descriptor beyond 1,023."""
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return bool(poll.poll(1000 * wait))
 
 
 def headers(path: str) -> list[Header]:

@@ -21,8 +21,10 @@ from rhapsode_server.engine.outbox import Outbox, Pace
 from rhapsode_server.engine.scheduler import Delivery, Report
 from rhapsode_server.errors import RunFailed, ShuttingDown
 
-STEPS = settings(max_examples=80, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
-QUICKLY = settings(STEPS, phases=[Phase.generate], database=None, print_blob=False, max_examples=200)
+STEPS = settings(
+    max_examples=80, derandomize=True, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
+QUICKLY = settings(STEPS, phases=[Phase.generate], print_blob=False, max_examples=200)
 ROWS = ("a", "b")
 Box = Outbox[str, int]
 

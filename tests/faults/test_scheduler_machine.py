@@ -33,8 +33,10 @@ from support.broken_schedulers import (
     TellsTwice,
 )
 
-STEPS = settings(max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
-QUICKLY = settings(STEPS, phases=[Phase.generate], database=None, print_blob=False, max_examples=300)
+STEPS = settings(
+    max_examples=60, derandomize=True, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
+QUICKLY = settings(STEPS, phases=[Phase.generate], print_blob=False, max_examples=300)
 UNFAIR = 400  # runs in which any job that is left comes to its end
 
 

@@ -66,7 +66,7 @@ class Forecast:
     WEIGHT = 0.2  # of the newest in a mean
     BETTER = 0.5  # of a faster one: what is slow once may have been held up, as the first ones are
     ENOUGH = 0.95  # of the speed of a full batch
-    FEWEST = 0.25  # of a full batch that can be enough
+    FEWEST = 0.5  # of a full batch that can be enough
 
     def __init__(self, max_batch: int) -> None:
         self._max_batch = max_batch
