@@ -27,13 +27,17 @@ def beside(
     warm_up: Callable[[], object] = lambda: None,
     model: str = TEXT,
     patience: float = PATIENCE,
+    retries: bool = False,
 ) -> Beside[ResultT]:
-    """Attack a server that was warmed up before it was looked at; it then has so many seconds to get over it."""
+    """Attack a server that was warmed up before it was looked at; it then has so many seconds to get over it.
+
+    The client beside it may have the retry policy of our library.
+    """
     with good_client(server.address, model):
         warm_up()
     before = server.patient.until(lambda vitals: vitals.idle, PATIENCE)
     _forget_peak(server.pid)
-    with good_client(server.address, model) as good:
+    with good_client(server.address, model, retries) as good:
         value = attack()
     peak = _peak(server.pid)
     return Beside(value, good.served(), leftover(server.patient, before, peak, patience))

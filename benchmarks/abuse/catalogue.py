@@ -36,7 +36,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("crowding", "more connections than there may be", crowding.run),
     Scenario("greed", "a client that asks as fast as it can, beside others", greed.run),
     Scenario("strangers", "other protocols, broken frames, broken requests", strangers.run),
-    Scenario("reset", "rapid reset of streams", flood(attacks.rapid_reset, 20_000)),
+    Scenario("reset", "rapid reset of streams", flood(attacks.rapid_reset, 20_000, Fate(retries=True))),
     Scenario("pings", "pings", flood(attacks.pings, 20_000, Fate("GOAWAY ENHANCE_YOUR_CALM"))),
     Scenario("settings", "changes of settings", flood(attacks.settings, 20_000)),
     Scenario("packed", "headers of 17 KB that unpack to 40 MB", flood(attacks.packed_headers, 50, _REFUSED)),

@@ -28,6 +28,8 @@ class Fate:
     """Whether there is such an end at all; it may also bear what it has never told the limits of."""
     most_mb: float | None = None
     """Memory that it may take meanwhile."""
+    retries: bool = False
+    """Whether the client beside it has our library's retry policy: gRPC's core cancels some of a crowd of calls."""
 
     def told(self) -> str:
         """In words."""
@@ -86,6 +88,7 @@ def flood(server: Victim, attack: Attack, count: int, fate: Fate = BORNE, model:
         attack=lambda: elsewhere(attack, server.address, count),
         warm_up=lambda: elsewhere(attack, server.address, max(1, count // 10)),
         model=model,
+        retries=fate.retries,
     )
     sent = found.value.value
     return Flooded(

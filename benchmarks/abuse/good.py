@@ -16,6 +16,7 @@ from benchmarks.spread import percentile
 
 from rhapsode.v1.text_pb2 import GenerateTextRequest, Stopping, TextGeneration
 from rhapsode.v1.text_pb2_grpc import TextServiceStub
+from rhapsode_client.channel import ChannelSettings, channel_options
 
 PAUSE = 0.02  # seconds between two requests
 LEAST = 1.0  # requests a second that succeed, whatever happens beside them
@@ -62,10 +63,11 @@ class Served:
 class GoodClient:
     """Asks in a thread of its own."""
 
-    def __init__(self, address: str, model: str) -> None:
+    def __init__(self, address: str, model: str, retries: bool) -> None:
         stopping = Stopping(max_tokens=8)
         self._request = GenerateTextRequest(generation=TextGeneration(model=model, seed=1, stopping=stopping))
-        self._channel = grpc.insecure_channel(address, PLAIN)
+        options = channel_options(ChannelSettings()) if retries else PLAIN
+        self._channel = grpc.insecure_channel(address, options)
         self._stub = TextServiceStub(self._channel)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._ask_on)
@@ -124,9 +126,12 @@ def asking(channel: grpc.Channel) -> "grpc.UnaryUnaryMultiCallable[bytes, bytes]
 
 
 @contextmanager
-def good_client(address: str, model: str = TEXT) -> Iterator[GoodClient]:
-    """A client that asks while the block lasts; `served` says afterwards how it fared."""
-    client = GoodClient(address, model)
+def good_client(address: str, model: str = TEXT, retries: bool = False) -> Iterator[GoodClient]:
+    """A client that asks while the block lasts; `served` says afterwards how it fared.
+
+    With `retries` it has the retry policy of our library, without it has none.
+    """
+    client = GoodClient(address, model, retries)
     client.start()
     try:
         yield client
