@@ -63,7 +63,7 @@ class Served:
 class GoodClient:
     """Asks in a thread of its own."""
 
-    def __init__(self, address: str, model: str, retries: bool) -> None:
+    def __init__(self, address: str, model: str, retries: bool = False) -> None:
         stopping = Stopping(max_tokens=8)
         self._request = GenerateTextRequest(generation=TextGeneration(model=model, seed=1, stopping=stopping))
         options = channel_options(ChannelSettings()) if retries else PLAIN

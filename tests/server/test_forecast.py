@@ -118,8 +118,8 @@ def test_only_company_that_surely_stays_counts_against_a_deadline() -> None:
 
 def test_fewer_rows_are_enough_where_the_rows_are_what_costs() -> None:
     assert forecast((1, 1, 1.0), (64, 1, 1.0), max_batch=64).enough() == 64  # the rest of a batch is free
-    assert forecast((1, 1, 1.0), (64, 1, 64.0), max_batch=64).enough() == 16
-    assert 16 < forecast((1, 1, 0.2), (64, 1, 2.0), max_batch=64).enough() < 48
+    assert forecast((1, 1, 1.0), (64, 1, 64.0), max_batch=64).enough() == 32
+    assert 32 <= forecast((1, 1, 0.2), (64, 1, 2.0), max_batch=64).enough() < 48
 
 
 @settings(deadline=None)
@@ -130,7 +130,7 @@ def test_what_is_learnt_lies_within_what_was_seen(runs: list[tuple[int, int, flo
     for rows in (1, 7, 64):
         pace = seen.pace(rows)
         assert pace is None or min(paces) * 0.999 <= pace <= max(paces) * 1.001
-    assert 16 <= seen.enough() <= 64
+    assert 32 <= seen.enough() <= 64
 
 
 @settings(deadline=None)

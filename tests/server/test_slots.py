@@ -187,13 +187,13 @@ def test_a_crowd_gets_as_many_slots_as_are_enough_until_it_has_gone() -> None:
     now = run(jobs)
     for _ in range(16):
         add(jobs, [30], now=now)
-    # A run of sixteen rows takes sixteen times as long as one of a single row: a quarter is enough.
+    # A run of sixteen rows takes sixteen times as long as one of a single row: half is enough.
     now = run(jobs, 10, now, each=1.0)
     assert jobs.active == 16  # nobody loses his slot
-    for _ in range(6):
+    for _ in range(10):
         add(jobs, [30], now=now)
     now = run(jobs, 20, now, each=1.0)
-    assert (jobs.active, jobs.queued) == (4, 2)
+    assert (jobs.active, jobs.queued) == (8, 2)
     now = run(jobs, 30, now, each=1.0)
     assert (jobs.active, jobs.queued) == (2, 0)
     run(jobs, 30, now, each=1.0)
@@ -209,10 +209,10 @@ def test_a_short_job_that_finds_no_slot_tells_of_the_crowd_too() -> None:
     for _ in range(16):
         add(jobs, [30], now=now)
     now = run(jobs, 10, now, each=1.0)
-    for _ in range(6):
+    for _ in range(10):
         add(jobs, [1], now=now)
     run(jobs, 20, now, each=1.0)
-    assert (jobs.active, jobs.queued) == (4, 2)
+    assert (jobs.active, jobs.queued) == (8, 2)
 
 
 def test_a_job_that_is_longer_than_others_were_is_not_expected_to_end_at_once() -> None:
@@ -236,7 +236,7 @@ def test_a_job_of_many_rows_does_not_take_the_slots_of_others() -> None:
     many = [add(jobs, *([30] for _ in range(500)), now=now) for _ in range(17)]
     now = run(jobs, 1, now, each=1.0)
     assert (jobs.active, jobs.queued) == (16, 1)
-    for job in many[:13]:
+    for job in many[:9]:
         jobs.cancel(job, now)
-    assert (jobs.active, jobs.queued) == (4, 0)
-    assert jobs.room == 4
+    assert (jobs.active, jobs.queued) == (8, 0)
+    assert jobs.room == 8
