@@ -23,7 +23,7 @@ SLOTS = 40  # so that ten of them wait for one
 GRACE = 20.0
 LAST_WORDS = 4.0  # seconds beyond it: two for what is cut off to get its status, and two to end
 WATCHED, WATCHERS = 10, 20  # requests, and clients without a window, which can be told nothing
-WAITING = "--queue-wait=3600"  # what waits for a slot is work that was accepted
+WAITING = ("--queue-wait=3600", "--long-after=0")  # what waits for a slot is work that was accepted
 TOKENS, WARM_UP = 4000, 256
 _PATIENCE = 60.0
 _DEADLINE = 600.0  # far off: what the server expects not to be in time it refuses at once
@@ -58,7 +58,7 @@ class Stopped:
 def run(scale: float) -> Stopped:
     """Stop a busy server."""
     requests, slots = max(10, round(REQUESTS * scale)), max(8, round(SLOTS * scale))
-    with victim(f"--slots={slots}", WAITING, f"--grace={GRACE:g}") as server:
+    with victim(f"--slots={slots}", *WAITING, f"--grace={GRACE:g}") as server:
         return stop(server, requests, TOKENS)
 
 
