@@ -23,7 +23,7 @@ from rhapsode_server.errors import ConfigError
 from support.bundles import grey_generator, stepper
 from support.certificates import authority
 from support.refusals import refusal
-from support.requests import ENDLESS, generate_text, images, text
+from support.requests import ENDLESS, PATIENT, generate_text, images, text
 from support.server import Loaded, Running, load, process, running
 
 if TYPE_CHECKING:
@@ -69,19 +69,23 @@ async def code(call: Any) -> grpc.StatusCode:
     return caught.value.code()
 
 
+async def read_on(stream: "grpc.aio.UnaryStreamCall[Any, Any]") -> None:
+    while await stream.read() is not grpc.aio.EOF:
+        pass
+
+
 async def test_it_tells_what_the_server_does(models: Loaded, tmp_path: Path) -> None:
-    async with administered(models, tmp_path, slots=1, queue=2, max_tokens=ENDLESS) as (server, admin, _):
+    async with administered(models, tmp_path, slots=1, queue=2, max_tokens=ENDLESS, **PATIENT) as (server, admin, _):
         assert not (await admin.GetServerState(NOW)).server.lanes[0].active
         request = text_pb2.StreamTextRequest(generation=text(ENDLESS))
-        served = server.text.StreamText(request)
-        await served.read()
-        waits = server.text.StreamText(request)
-        waiting = asyncio.create_task(waits.read())
+        # Both are read: one that is not leaves its slot to the other, and then nobody waits.
+        streams = [server.text.StreamText(request) for _ in range(2)]
+        readers = [asyncio.create_task(read_on(stream)) for stream in streams]
         while not (state := (await admin.GetServerState(NOW)).server).lanes[0].queued:
             await asyncio.sleep(0)
-        served.cancel()
-        waits.cancel()
-        await asyncio.gather(waiting, return_exceptions=True)
+        for stream in streams:
+            stream.cancel()
+        await asyncio.gather(*readers, return_exceptions=True)
     (lane,) = state.lanes
     assert (lane.model, lane.version, lane.role) == ("tiny-text", 1, "step")
     assert (lane.slots, lane.active, lane.queued) == (1, 1, 1)
@@ -177,7 +181,7 @@ async def test_it_speaks_tls_on_a_port_where_the_models_do(models: Loaded, tmp_p
 
 
 async def test_it_answers_when_the_models_have_all_that_they_may_have(models: Loaded, tmp_path: Path) -> None:
-    full = {"max_connections": 2, "slots": 1, "queue": 1, "max_tokens": ENDLESS}
+    full = {"max_connections": 2, "slots": 1, "queue": 1, "max_tokens": ENDLESS, **PATIENT}
     async with administered(models, tmp_path, address=ANYWHERE, **full) as (server, admin, channel):
         request = text_pb2.StreamTextRequest(generation=text(ENDLESS))
         served = server.text.StreamText(request)
