@@ -14,7 +14,7 @@ from h2.events import DataReceived, Event, StreamEnded
 
 READERS = 100
 ENOUGH = 100_000  # pictures, of which nobody gets far
-PARKED, GIVEN_UP = "rhapsode_streams_stalled_total", "rhapsode_streams_given_up_total"
+PARKED, GIVEN_UP = "rhapsode_parked_jobs", "rhapsode_streams_given_up_total"
 PATIENCE = 60.0
 _AGAIN = 0.3  # seconds after which one who was refused asks again
 _ANSWERS = 0.2  # seconds between two looks whether there are pings to answer
