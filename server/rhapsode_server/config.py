@@ -60,6 +60,27 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     models: Annotated[Path, Field(description="folder of bundles, models/<name>/<version>/")] = Path("models")
+    watch: Annotated[
+        bool, Field(description="serve what comes into the folder of models, and no more what leaves it")
+    ] = False
+    versions: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1_000_000,
+            description="newest versions of a model that are served besides those with an alias; 0 for all",
+        ),
+    ] = 0
+    max_models: Annotated[
+        int, Field(ge=0, le=1_000_000, description="versions of models in memory at a time; 0 for no limit")
+    ] = 0
+    max_model_bytes: Annotated[
+        int, Field(ge=0, description="bytes of the bundles in memory at a time; 0 for no limit")
+    ] = 0
+    model_control: Annotated[
+        Literal["admin", "clients"],
+        Field(description="who may load and unload models: admin, at --admin-address; clients, at --address too"),
+    ] = "admin"
     address: Annotated[
         str,
         AfterValidator(_socket),

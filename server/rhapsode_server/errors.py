@@ -9,6 +9,9 @@ RhapsodeError
 │   ├── MalformedRequest the bytes are not a message of the expected type
 │   ├── UnknownMethod    no method of that name
 │   ├── ModelNotFound    no model of that name and version
+│   ├── ModelInUse       an alias names the version that is to go
+│   ├── LoadFailed       a bundle cannot be served as it is
+│   ├── RepositoryFull   more models, or bytes of them, than may be in memory
 │   └── Unsupported      the model lacks what the request needs
 ├── AccessError          other credentials are needed
 │   ├── Unauthenticated  no credential, or none that is valid
@@ -24,6 +27,7 @@ RhapsodeError
 │   ├── DeviceLost       the device that the model runs on is gone
 │   ├── ModelUnhealthy   the model has failed again and again
 │   │   └── DriverDied   nothing runs it any more
+│   ├── ModelLoading     the model will be there when it is loaded
 │   ├── ShuttingDown     the server is about to stop
 │   └── DeadlineExpired  the deadline passed before the work was done
 ├── ModelFailure         the model could not do it
@@ -107,6 +111,24 @@ class ModelNotFound(RequestError):
     """No model of that name and version."""
 
     reason = "MODEL_NOT_FOUND"
+
+
+class ModelInUse(RequestError):
+    """An alias names the version that is to go."""
+
+    reason = "MODEL_IN_USE"
+
+
+class LoadFailed(RequestError):
+    """A bundle cannot be served as it is; the message says why."""
+
+    reason = "LOAD_FAILED"
+
+
+class RepositoryFull(RequestError):
+    """More models, or bytes of them, than may be in memory."""
+
+    reason = "REPOSITORY_FULL"
 
 
 class Unsupported(RequestError):
@@ -197,6 +219,12 @@ class ModelUnhealthy(Refusal):
 
 class DriverDied(ModelUnhealthy):
     """What runs the model has ended by a fault of ours, its cause: nothing but a new process can run it."""
+
+
+class ModelLoading(Refusal):
+    """The model will be there when it is loaded."""
+
+    reason = "MODEL_LOADING"
 
 
 class ShuttingDown(Refusal):

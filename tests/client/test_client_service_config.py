@@ -14,7 +14,8 @@ from rhapsode_client import AsyncClient, ChannelSettings, Client, ConnectionLost
 from rhapsode_client.addresses import Address, Target, target_of
 from rhapsode_client.channel import RETRIED, service_config
 
-CHANGING: frozenset[str] = frozenset()  # unary methods that must not be sent twice
+# Unary methods that retries are not for: administration, which lasts, and which a person waits for.
+CHANGING = frozenset(("LoadModel", "UnloadModel", "SetModelAlias"))
 CANCELLED = Break(0, grpc.StatusCode.CANCELLED, "")
 
 

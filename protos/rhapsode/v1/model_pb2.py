@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from rhapsode.v1 import bounds_pb2 as rhapsode_dot_v1_dot_bounds__pb2
 from rhapsode.v1 import bundle_pb2 as rhapsode_dot_v1_dot_bundle__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17rhapsode/v1/model.proto\x12\x0brhapsode.v1\x1a\x18rhapsode/v1/bounds.proto\x1a\x18rhapsode/v1/bundle.proto\"\xb6\x01\n\x0bModelLimits\x12\x15\n\rprompt_tokens\x18\x01 \x01(\r\x12\x18\n\x10generated_tokens\x18\x02 \x01(\r\x12\x12\n\ncandidates\x18\x03 \x01(\r\x12\x18\n\x10images_per_reply\x18\x04 \x01(\r\x12\x19\n\x11images_per_stream\x18\x05 \x01(\r\x12\x15\n\rrequest_bytes\x18\x06 \x01(\r\x12\x16\n\x0eresponse_bytes\x18\x07 \x01(\r\"\xd0\x01\n\x0cModelRuntime\x12\x10\n\x08provider\x18\x01 \x01(\t\x12 \n\x18provider_fallback_reason\x18\x02 \x01(\t\x12\x1b\n\x13onnxruntime_version\x18\x03 \x01(\t\x12\x17\n\x0f\x62\x61tch_invariant\x18\x04 \x01(\x08\x12\x13\n\x0b\x66ingerprint\x18\x05 \x01(\t\x12\x16\n\x0emax_batch_rows\x18\x06 \x01(\r\x12\x11\n\tstep_form\x18\x07 \x01(\t\x12\x16\n\x0eunfused_reason\x18\x08 \x01(\t\"\x8b\x05\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12$\n\x04kind\x18\x03 \x01(\x0e\x32\x16.rhapsode.v1.ModelKind\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x0f\n\x07licence\x18\x05 \x01(\t\x12-\n\x0c\x63\x61pabilities\x18\x06 \x03(\x0e\x32\x17.rhapsode.v1.Capability\x12\'\n\x06latent\x18\x07 \x01(\x0b\x32\x17.rhapsode.v1.LatentSpec\x12%\n\x05image\x18\x08 \x01(\x0b\x32\x16.rhapsode.v1.ImageSpec\x12+\n\x08sequence\x18\t \x01(\x0b\x32\x19.rhapsode.v1.SequenceSpec\x12\x0f\n\x07\x63lasses\x18\n \x03(\t\x12(\n\x06limits\x18\x0b \x01(\x0b\x32\x18.rhapsode.v1.ModelLimits\x12*\n\x07runtime\x18\x0c \x01(\x0b\x32\x19.rhapsode.v1.ModelRuntime\x12\x0e\n\x06\x64igest\x18\r \x01(\t\x12\'\n\x08training\x18\x0e \x01(\x0b\x32\x15.rhapsode.v1.Training\x12$\n\x07metrics\x18\x0f \x03(\x0b\x32\x13.rhapsode.v1.Metric\x12*\n\nattributes\x18\x10 \x03(\x0b\x32\x16.rhapsode.v1.Attribute\x12#\n\x04\x63ode\x18\x11 \x01(\x0b\x32\x15.rhapsode.v1.CodeSpec\x12-\n\tdiffusion\x18\x12 \x01(\x0b\x32\x1a.rhapsode.v1.DiffusionSpec\x12%\n\x05gibbs\x18\x13 \x01(\x0b\x32\x16.rhapsode.v1.GibbsSpec\"\x13\n\x11ListModelsRequest\"8\n\x12ListModelsResponse\x12\"\n\x06models\x18\x01 \x03(\x0b\x32\x12.rhapsode.v1.Model\"V\n\x0fGetModelRequest\x12\x43\n\x05model\x18\x01 \x01(\tB4\x8a\x80\x19\x30:,[a-z0-9][a-z0-9._-]{0,63}(@[1-9][0-9]{0,8})?@\x01\"5\n\x10GetModelResponse\x12!\n\x05model\x18\x01 \x01(\x0b\x32\x12.rhapsode.v1.Model*\xdd\x02\n\nCapability\x12\x1a\n\x16\x43\x41PABILITY_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43\x41PABILITY_GENERATE_TEXT\x10\x01\x12\x1e\n\x1a\x43\x41PABILITY_GENERATE_IMAGES\x10\x02\x12!\n\x1d\x43\x41PABILITY_INTERPOLATE_IMAGES\x10\x03\x12\x1c\n\x18\x43\x41PABILITY_ENCODE_IMAGES\x10\x04\x12\x1a\n\x16\x43\x41PABILITY_EDIT_IMAGES\x10\x05\x12\x1e\n\x1a\x43\x41PABILITY_COMPRESS_IMAGES\x10\x06\x12\x1b\n\x17\x43\x41PABILITY_SCORE_IMAGES\x10\x07\x12\x1f\n\x1b\x43\x41PABILITY_TRANSFORM_IMAGES\x10\x08\x12\x1c\n\x18\x43\x41PABILITY_CLASSIFY_TEXT\x10\t\x12\x1c\n\x18\x43\x41PABILITY_TOKENIZE_TEXT\x10\n2\xa6\x01\n\x0cModelService\x12M\n\nListModels\x12\x1e.rhapsode.v1.ListModelsRequest\x1a\x1f.rhapsode.v1.ListModelsResponse\x12G\n\x08GetModel\x12\x1c.rhapsode.v1.GetModelRequest\x1a\x1d.rhapsode.v1.GetModelResponseBb\n\x0forg.rhapsode.v1B\x11ModelServiceProtoP\x01Z:github.com/rhapsode/rhapsode/gen/go/rhapsode/v1;rhapsodev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17rhapsode/v1/model.proto\x12\x0brhapsode.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18rhapsode/v1/bounds.proto\x1a\x18rhapsode/v1/bundle.proto\"\xb6\x01\n\x0bModelLimits\x12\x15\n\rprompt_tokens\x18\x01 \x01(\r\x12\x18\n\x10generated_tokens\x18\x02 \x01(\r\x12\x12\n\ncandidates\x18\x03 \x01(\r\x12\x18\n\x10images_per_reply\x18\x04 \x01(\r\x12\x19\n\x11images_per_stream\x18\x05 \x01(\r\x12\x15\n\rrequest_bytes\x18\x06 \x01(\r\x12\x16\n\x0eresponse_bytes\x18\x07 \x01(\r\"\xd0\x01\n\x0cModelRuntime\x12\x10\n\x08provider\x18\x01 \x01(\t\x12 \n\x18provider_fallback_reason\x18\x02 \x01(\t\x12\x1b\n\x13onnxruntime_version\x18\x03 \x01(\t\x12\x17\n\x0f\x62\x61tch_invariant\x18\x04 \x01(\x08\x12\x13\n\x0b\x66ingerprint\x18\x05 \x01(\t\x12\x16\n\x0emax_batch_rows\x18\x06 \x01(\r\x12\x11\n\tstep_form\x18\x07 \x01(\t\x12\x16\n\x0eunfused_reason\x18\x08 \x01(\t\"\x9c\x05\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12$\n\x04kind\x18\x03 \x01(\x0e\x32\x16.rhapsode.v1.ModelKind\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x0f\n\x07licence\x18\x05 \x01(\t\x12-\n\x0c\x63\x61pabilities\x18\x06 \x03(\x0e\x32\x17.rhapsode.v1.Capability\x12\'\n\x06latent\x18\x07 \x01(\x0b\x32\x17.rhapsode.v1.LatentSpec\x12%\n\x05image\x18\x08 \x01(\x0b\x32\x16.rhapsode.v1.ImageSpec\x12+\n\x08sequence\x18\t \x01(\x0b\x32\x19.rhapsode.v1.SequenceSpec\x12\x0f\n\x07\x63lasses\x18\n \x03(\t\x12(\n\x06limits\x18\x0b \x01(\x0b\x32\x18.rhapsode.v1.ModelLimits\x12*\n\x07runtime\x18\x0c \x01(\x0b\x32\x19.rhapsode.v1.ModelRuntime\x12\x0e\n\x06\x64igest\x18\r \x01(\t\x12\'\n\x08training\x18\x0e \x01(\x0b\x32\x15.rhapsode.v1.Training\x12$\n\x07metrics\x18\x0f \x03(\x0b\x32\x13.rhapsode.v1.Metric\x12*\n\nattributes\x18\x10 \x03(\x0b\x32\x16.rhapsode.v1.Attribute\x12#\n\x04\x63ode\x18\x11 \x01(\x0b\x32\x15.rhapsode.v1.CodeSpec\x12-\n\tdiffusion\x18\x12 \x01(\x0b\x32\x1a.rhapsode.v1.DiffusionSpec\x12%\n\x05gibbs\x18\x13 \x01(\x0b\x32\x16.rhapsode.v1.GibbsSpec\x12\x0f\n\x07\x61liases\x18\x14 \x03(\t\"\xe9\x01\n\x0bModelStatus\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12&\n\x05state\x18\x03 \x01(\x0e\x32\x17.rhapsode.v1.ModelState\x12\x0f\n\x07loading\x18\x04 \x01(\x08\x12\x0f\n\x07problem\x18\x05 \x01(\t\x12\x0e\n\x06\x64igest\x18\x06 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x07 \x01(\t\x12\r\n\x05\x62ytes\x18\x08 \x01(\x04\x12\x0f\n\x07\x61liases\x18\t \x03(\t\x12+\n\x07\x63hanged\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\",\n\nModelAlias\x12\r\n\x05\x61lias\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\"\x13\n\x11ListModelsRequest\"8\n\x12ListModelsResponse\x12\"\n\x06models\x18\x01 \x03(\x0b\x32\x12.rhapsode.v1.Model\"n\n\x0fGetModelRequest\x12[\n\x05model\x18\x01 \x01(\tBL\x8a\x80\x19H:D[a-z0-9][a-z0-9._-]{0,63}(@([1-9][0-9]{0,8}|[a-z][a-z0-9_-]{0,31}))?@\x01\"5\n\x10GetModelResponse\x12!\n\x05model\x18\x01 \x01(\x0b\x32\x12.rhapsode.v1.Model\"W\n\x10LoadModelRequest\x12\x43\n\x05model\x18\x01 \x01(\tB4\x8a\x80\x19\x30:,[a-z0-9][a-z0-9._-]{0,63}(@[1-9][0-9]{0,8})?@\x01\"=\n\x11LoadModelResponse\x12(\n\x06status\x18\x01 \x01(\x0b\x32\x18.rhapsode.v1.ModelStatus\"Y\n\x12UnloadModelRequest\x12\x43\n\x05model\x18\x01 \x01(\tB4\x8a\x80\x19\x30:,[a-z0-9][a-z0-9._-]{0,63}(@[1-9][0-9]{0,8})?@\x01\"A\n\x13UnloadModelResponse\x12*\n\x08statuses\x18\x01 \x03(\x0b\x32\x18.rhapsode.v1.ModelStatus\"\xb0\x01\n\x14SetModelAliasRequest\x12\x30\n\x05model\x18\x01 \x01(\tB!\x8a\x80\x19\x1d:\x19[a-z0-9][a-z0-9._-]{0,63}@\x01\x12,\n\x05\x61lias\x18\x02 \x01(\tB\x1d\x8a\x80\x19\x19:\x15[a-z][a-z0-9_-]{0,31}@\x01\x12,\n\x07version\x18\x03 \x01(\rB\x16\x8a\x80\x19\x12\t\x00\x00\x00\x00\x00\x00\xf0?\x11\x00\x00\x80\xff\x64\xcd\xcd\x41H\x00\x88\x01\x01\x42\n\n\x08_version\"A\n\x15SetModelAliasResponse\x12(\n\x07\x61liases\x18\x01 \x03(\x0b\x32\x17.rhapsode.v1.ModelAlias\"\x14\n\x12WatchModelsRequest\"A\n\x13WatchModelsResponse\x12*\n\x08statuses\x18\x01 \x03(\x0b\x32\x18.rhapsode.v1.ModelStatus*\xdd\x02\n\nCapability\x12\x1a\n\x16\x43\x41PABILITY_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43\x41PABILITY_GENERATE_TEXT\x10\x01\x12\x1e\n\x1a\x43\x41PABILITY_GENERATE_IMAGES\x10\x02\x12!\n\x1d\x43\x41PABILITY_INTERPOLATE_IMAGES\x10\x03\x12\x1c\n\x18\x43\x41PABILITY_ENCODE_IMAGES\x10\x04\x12\x1a\n\x16\x43\x41PABILITY_EDIT_IMAGES\x10\x05\x12\x1e\n\x1a\x43\x41PABILITY_COMPRESS_IMAGES\x10\x06\x12\x1b\n\x17\x43\x41PABILITY_SCORE_IMAGES\x10\x07\x12\x1f\n\x1b\x43\x41PABILITY_TRANSFORM_IMAGES\x10\x08\x12\x1c\n\x18\x43\x41PABILITY_CLASSIFY_TEXT\x10\t\x12\x1c\n\x18\x43\x41PABILITY_TOKENIZE_TEXT\x10\n*\xa6\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_LOADING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x19\n\x15MODEL_STATE_UNLOADING\x10\x03\x12\x18\n\x14MODEL_STATE_UNLOADED\x10\x04\x12\x16\n\x12MODEL_STATE_FAILED\x10\x05\x32\xf0\x03\n\x0cModelService\x12M\n\nListModels\x12\x1e.rhapsode.v1.ListModelsRequest\x1a\x1f.rhapsode.v1.ListModelsResponse\x12G\n\x08GetModel\x12\x1c.rhapsode.v1.GetModelRequest\x1a\x1d.rhapsode.v1.GetModelResponse\x12J\n\tLoadModel\x12\x1d.rhapsode.v1.LoadModelRequest\x1a\x1e.rhapsode.v1.LoadModelResponse\x12P\n\x0bUnloadModel\x12\x1f.rhapsode.v1.UnloadModelRequest\x1a .rhapsode.v1.UnloadModelResponse\x12V\n\rSetModelAlias\x12!.rhapsode.v1.SetModelAliasRequest\x1a\".rhapsode.v1.SetModelAliasResponse\x12R\n\x0bWatchModels\x12\x1f.rhapsode.v1.WatchModelsRequest\x1a .rhapsode.v1.WatchModelsResponse0\x01\x42\x62\n\x0forg.rhapsode.v1B\x11ModelServiceProtoP\x01Z:github.com/rhapsode/rhapsode/gen/go/rhapsode/v1;rhapsodev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,23 +36,55 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\017org.rhapsode.v1B\021ModelServiceProtoP\001Z:github.com/rhapsode/rhapsode/gen/go/rhapsode/v1;rhapsodev1'
   _globals['_GETMODELREQUEST'].fields_by_name['model']._loaded_options = None
-  _globals['_GETMODELREQUEST'].fields_by_name['model']._serialized_options = b'\212\200\0310:,[a-z0-9][a-z0-9._-]{0,63}(@[1-9][0-9]{0,8})?@\001'
-  _globals['_CAPABILITY']._serialized_start=1365
-  _globals['_CAPABILITY']._serialized_end=1714
-  _globals['_MODELLIMITS']._serialized_start=93
-  _globals['_MODELLIMITS']._serialized_end=275
-  _globals['_MODELRUNTIME']._serialized_start=278
-  _globals['_MODELRUNTIME']._serialized_end=486
-  _globals['_MODEL']._serialized_start=489
-  _globals['_MODEL']._serialized_end=1140
-  _globals['_LISTMODELSREQUEST']._serialized_start=1142
-  _globals['_LISTMODELSREQUEST']._serialized_end=1161
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1163
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1219
-  _globals['_GETMODELREQUEST']._serialized_start=1221
-  _globals['_GETMODELREQUEST']._serialized_end=1307
-  _globals['_GETMODELRESPONSE']._serialized_start=1309
-  _globals['_GETMODELRESPONSE']._serialized_end=1362
-  _globals['_MODELSERVICE']._serialized_start=1717
-  _globals['_MODELSERVICE']._serialized_end=1883
+  _globals['_GETMODELREQUEST'].fields_by_name['model']._serialized_options = b'\212\200\031H:D[a-z0-9][a-z0-9._-]{0,63}(@([1-9][0-9]{0,8}|[a-z][a-z0-9_-]{0,31}))?@\001'
+  _globals['_LOADMODELREQUEST'].fields_by_name['model']._loaded_options = None
+  _globals['_LOADMODELREQUEST'].fields_by_name['model']._serialized_options = b'\212\200\0310:,[a-z0-9][a-z0-9._-]{0,63}(@[1-9][0-9]{0,8})?@\001'
+  _globals['_UNLOADMODELREQUEST'].fields_by_name['model']._loaded_options = None
+  _globals['_UNLOADMODELREQUEST'].fields_by_name['model']._serialized_options = b'\212\200\0310:,[a-z0-9][a-z0-9._-]{0,63}(@[1-9][0-9]{0,8})?@\001'
+  _globals['_SETMODELALIASREQUEST'].fields_by_name['model']._loaded_options = None
+  _globals['_SETMODELALIASREQUEST'].fields_by_name['model']._serialized_options = b'\212\200\031\035:\031[a-z0-9][a-z0-9._-]{0,63}@\001'
+  _globals['_SETMODELALIASREQUEST'].fields_by_name['alias']._loaded_options = None
+  _globals['_SETMODELALIASREQUEST'].fields_by_name['alias']._serialized_options = b'\212\200\031\031:\025[a-z][a-z0-9_-]{0,31}@\001'
+  _globals['_SETMODELALIASREQUEST'].fields_by_name['version']._loaded_options = None
+  _globals['_SETMODELALIASREQUEST'].fields_by_name['version']._serialized_options = b'\212\200\031\022\t\000\000\000\000\000\000\360?\021\000\000\200\377d\315\315A'
+  _globals['_CAPABILITY']._serialized_start=2366
+  _globals['_CAPABILITY']._serialized_end=2715
+  _globals['_MODELSTATE']._serialized_start=2718
+  _globals['_MODELSTATE']._serialized_end=2884
+  _globals['_MODELLIMITS']._serialized_start=126
+  _globals['_MODELLIMITS']._serialized_end=308
+  _globals['_MODELRUNTIME']._serialized_start=311
+  _globals['_MODELRUNTIME']._serialized_end=519
+  _globals['_MODEL']._serialized_start=522
+  _globals['_MODEL']._serialized_end=1190
+  _globals['_MODELSTATUS']._serialized_start=1193
+  _globals['_MODELSTATUS']._serialized_end=1426
+  _globals['_MODELALIAS']._serialized_start=1428
+  _globals['_MODELALIAS']._serialized_end=1472
+  _globals['_LISTMODELSREQUEST']._serialized_start=1474
+  _globals['_LISTMODELSREQUEST']._serialized_end=1493
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1495
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1551
+  _globals['_GETMODELREQUEST']._serialized_start=1553
+  _globals['_GETMODELREQUEST']._serialized_end=1663
+  _globals['_GETMODELRESPONSE']._serialized_start=1665
+  _globals['_GETMODELRESPONSE']._serialized_end=1718
+  _globals['_LOADMODELREQUEST']._serialized_start=1720
+  _globals['_LOADMODELREQUEST']._serialized_end=1807
+  _globals['_LOADMODELRESPONSE']._serialized_start=1809
+  _globals['_LOADMODELRESPONSE']._serialized_end=1870
+  _globals['_UNLOADMODELREQUEST']._serialized_start=1872
+  _globals['_UNLOADMODELREQUEST']._serialized_end=1961
+  _globals['_UNLOADMODELRESPONSE']._serialized_start=1963
+  _globals['_UNLOADMODELRESPONSE']._serialized_end=2028
+  _globals['_SETMODELALIASREQUEST']._serialized_start=2031
+  _globals['_SETMODELALIASREQUEST']._serialized_end=2207
+  _globals['_SETMODELALIASRESPONSE']._serialized_start=2209
+  _globals['_SETMODELALIASRESPONSE']._serialized_end=2274
+  _globals['_WATCHMODELSREQUEST']._serialized_start=2276
+  _globals['_WATCHMODELSREQUEST']._serialized_end=2296
+  _globals['_WATCHMODELSRESPONSE']._serialized_start=2298
+  _globals['_WATCHMODELSRESPONSE']._serialized_end=2363
+  _globals['_MODELSERVICE']._serialized_start=2887
+  _globals['_MODELSERVICE']._serialized_end=3383
 # @@protoc_insertion_point(module_scope)

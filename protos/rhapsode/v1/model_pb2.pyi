@@ -6,6 +6,7 @@ Models: what this server serves, and within which limits."""
 from collections import abc as abc
 from google.protobuf import descriptor as descriptor
 from google.protobuf import message as message
+from google.protobuf import timestamp_pb2 as timestamp_pb2
 from google.protobuf.internal import containers as containers
 from google.protobuf.internal import enum_type_wrapper as enum_type_wrapper
 from rhapsode.v1 import bundle_pb2 as bundle_pb2
@@ -74,6 +75,41 @@ CAPABILITY_CLASSIFY_TEXT: Capability.ValueType  # 9
 """ClassifyText, and keep_best of texts."""
 CAPABILITY_TOKENIZE_TEXT: Capability.ValueType  # 10
 """TokenizeText."""
+
+class _ModelState:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ModelStateEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ModelState.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    MODEL_STATE_UNSPECIFIED: _ModelState.ValueType  # 0
+    """Never sent."""
+    MODEL_STATE_LOADING: _ModelState.ValueType  # 1
+    """It is being loaded, and was not served before: requests wait for it, or are refused with UNAVAILABLE."""
+    MODEL_STATE_READY: _ModelState.ValueType  # 2
+    """It is served."""
+    MODEL_STATE_UNLOADING: _ModelState.ValueType  # 3
+    """It is not served any more, but finishes what it has begun."""
+    MODEL_STATE_UNLOADED: _ModelState.ValueType  # 4
+    """It is not in memory."""
+    MODEL_STATE_FAILED: _ModelState.ValueType  # 5
+    """It could not be loaded, and is not served."""
+
+class ModelState(_ModelState, metaclass=_ModelStateEnumTypeWrapper):
+    """Where a version of a model stands."""
+
+MODEL_STATE_UNSPECIFIED: ModelState.ValueType  # 0
+"""Never sent."""
+MODEL_STATE_LOADING: ModelState.ValueType  # 1
+"""It is being loaded, and was not served before: requests wait for it, or are refused with UNAVAILABLE."""
+MODEL_STATE_READY: ModelState.ValueType  # 2
+"""It is served."""
+MODEL_STATE_UNLOADING: ModelState.ValueType  # 3
+"""It is not served any more, but finishes what it has begun."""
+MODEL_STATE_UNLOADED: ModelState.ValueType  # 4
+"""It is not in memory."""
+MODEL_STATE_FAILED: ModelState.ValueType  # 5
+"""It could not be loaded, and is not served."""
 
 @typing.final
 class ModelLimits(message.Message):
@@ -194,6 +230,7 @@ class Model(message.Message):
     CODE_FIELD_NUMBER: builtins.int
     DIFFUSION_FIELD_NUMBER: builtins.int
     GIBBS_FIELD_NUMBER: builtins.int
+    ALIASES_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Its name."""
     version: builtins.int
@@ -258,6 +295,10 @@ class Model(message.Message):
     def gibbs(self) -> bundle_pb2.GibbsSpec:
         """How its chain is run; absent where it has none. ListModels leaves the start out."""
 
+    @builtins.property
+    def aliases(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The aliases that name this version, sorted; empty where none does."""
+
     def __init__(
         self,
         *,
@@ -280,10 +321,95 @@ class Model(message.Message):
         code: bundle_pb2.CodeSpec | None = ...,
         diffusion: bundle_pb2.DiffusionSpec | None = ...,
         gibbs: bundle_pb2.GibbsSpec | None = ...,
+        aliases: abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["code", b"code", "diffusion", b"diffusion", "gibbs", b"gibbs", "image", b"image", "latent", b"latent", "limits", b"limits", "runtime", b"runtime", "sequence", b"sequence", "training", b"training"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["attributes", b"attributes", "capabilities", b"capabilities", "classes", b"classes", "code", b"code", "description", b"description", "diffusion", b"diffusion", "digest", b"digest", "gibbs", b"gibbs", "image", b"image", "kind", b"kind", "latent", b"latent", "licence", b"licence", "limits", b"limits", "metrics", b"metrics", "name", b"name", "runtime", b"runtime", "sequence", b"sequence", "training", b"training", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["aliases", b"aliases", "attributes", b"attributes", "capabilities", b"capabilities", "classes", b"classes", "code", b"code", "description", b"description", "diffusion", b"diffusion", "digest", b"digest", "gibbs", b"gibbs", "image", b"image", "kind", b"kind", "latent", b"latent", "licence", b"licence", "limits", b"limits", "metrics", b"metrics", "name", b"name", "runtime", b"runtime", "sequence", b"sequence", "training", b"training", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ModelStatus(message.Message):
+    """What is known of one version of a model."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
+    LOADING_FIELD_NUMBER: builtins.int
+    PROBLEM_FIELD_NUMBER: builtins.int
+    DIGEST_FIELD_NUMBER: builtins.int
+    FINGERPRINT_FIELD_NUMBER: builtins.int
+    BYTES_FIELD_NUMBER: builtins.int
+    ALIASES_FIELD_NUMBER: builtins.int
+    CHANGED_FIELD_NUMBER: builtins.int
+    model: builtins.str
+    """Name of the model."""
+    version: builtins.int
+    """Its version."""
+    state: ModelState.ValueType
+    """Where it stands."""
+    loading: builtins.bool
+    """Whether it is being loaded, be it for the first time or anew while it is served."""
+    problem: builtins.str
+    """Why the last load of it failed; empty where it did not. One that is READY serves what was loaded before."""
+    digest: builtins.str
+    """SHA-256 of the bundle.json that is in memory; empty where none is."""
+    fingerprint: builtins.str
+    """Its fingerprint, as in ModelRuntime; empty where it is not in memory."""
+    bytes: builtins.int
+    """Bytes of its bundle's files, as they count against --max-model-bytes; zero where it is not in memory."""
+    @builtins.property
+    def aliases(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The aliases that name it, sorted; empty where none does."""
+
+    @builtins.property
+    def changed(self) -> timestamp_pb2.Timestamp:
+        """When any of this changed last."""
+
+    def __init__(
+        self,
+        *,
+        model: builtins.str = ...,
+        version: builtins.int = ...,
+        state: ModelState.ValueType = ...,
+        loading: builtins.bool = ...,
+        problem: builtins.str = ...,
+        digest: builtins.str = ...,
+        fingerprint: builtins.str = ...,
+        bytes: builtins.int = ...,
+        aliases: abc.Iterable[builtins.str] | None = ...,
+        changed: timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["changed", b"changed"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["aliases", b"aliases", "bytes", b"bytes", "changed", b"changed", "digest", b"digest", "fingerprint", b"fingerprint", "loading", b"loading", "model", b"model", "problem", b"problem", "state", b"state", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ModelAlias(message.Message):
+    """An alias of a model."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ALIAS_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
+    alias: builtins.str
+    """It."""
+    version: builtins.int
+    """The version that it names."""
+    def __init__(
+        self,
+        *,
+        alias: builtins.str = ...,
+        version: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["alias", b"alias", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -363,5 +489,178 @@ class GetModelResponse(message.Message):
     _HasFieldArgType: _TypeAlias = typing.Literal["model", b"model"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class LoadModelRequest(message.Message):
+    """Asks to load a version."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: builtins.int
+    model: builtins.str
+    """The model, "name" (the newest version in the models folder) or "name@version"."""
+    def __init__(
+        self,
+        *,
+        model: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class LoadModelResponse(message.Message):
+    """The version is served."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    STATUS_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def status(self) -> ModelStatus:
+        """It, as it stands."""
+
+    def __init__(
+        self,
+        *,
+        status: ModelStatus | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class UnloadModelRequest(message.Message):
+    """Asks to serve a version no more."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: builtins.int
+    model: builtins.str
+    """The model, "name" (all its versions) or "name@version"."""
+    def __init__(
+        self,
+        *,
+        model: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class UnloadModelResponse(message.Message):
+    """It is not in memory any more."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    STATUSES_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def statuses(self) -> containers.RepeatedCompositeFieldContainer[ModelStatus]:
+        """Each version that was unloaded, sorted; never empty."""
+
+    def __init__(
+        self,
+        *,
+        statuses: abc.Iterable[ModelStatus] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["statuses", b"statuses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class SetModelAliasRequest(message.Message):
+    """Asks that an alias name a version."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: builtins.int
+    ALIAS_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
+    model: builtins.str
+    """Name of the model, without a version."""
+    alias: builtins.str
+    """The alias, as "stable" or "canary"; "default" is what a bare name means."""
+    version: builtins.int
+    """The version that it is to name; unset removes the alias."""
+    def __init__(
+        self,
+        *,
+        model: builtins.str = ...,
+        alias: builtins.str = ...,
+        version: builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_version", b"_version", "version", b"version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_version", b"_version", "alias", b"alias", "model", b"model", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__version: _TypeAlias = typing.Literal["version"]  # noqa: Y015
+    _WhichOneofArgType__version: _TypeAlias = typing.Literal["_version", b"_version"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__version) -> _WhichOneofReturnType__version | None: ...
+
+@typing.final
+class SetModelAliasResponse(message.Message):
+    """What the aliases name now."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ALIASES_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def aliases(self) -> containers.RepeatedCompositeFieldContainer[ModelAlias]:
+        """All of the model, sorted by alias; empty where it has none."""
+
+    def __init__(
+        self,
+        *,
+        aliases: abc.Iterable[ModelAlias] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["aliases", b"aliases"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class WatchModelsRequest(message.Message):
+    """Asks to be told of all models."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class WatchModelsResponse(message.Message):
+    """What is new."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    STATUSES_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def statuses(self) -> containers.RepeatedCompositeFieldContainer[ModelStatus]:
+        """In the first message every version that is known, sorted by model, then version; then those that have changed."""
+
+    def __init__(
+        self,
+        *,
+        statuses: abc.Iterable[ModelStatus] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["statuses", b"statuses"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...

@@ -26,7 +26,11 @@ if _version_not_supported:
 
 
 class ModelServiceStub(object):
-    """Says what is served. Both rpcs are idempotent.
+    """Says what is served, and changes it. A model is referred to by "name", by "name@version" or by "name@alias"; a bare
+    name means the version that the alias "default" names, or the newest one where there is no such alias.
+    LoadModel, UnloadModel, SetModelAlias and WatchModels are administration: they are served on the address of
+    --admin-address only (the address of the models answers UNIMPLEMENTED) and, where access is controlled, to those whose
+    entry names the method. All rpcs are idempotent.
     """
 
     def __init__(self, channel):
@@ -45,10 +49,34 @@ class ModelServiceStub(object):
                 request_serializer=rhapsode_dot_v1_dot_model__pb2.GetModelRequest.SerializeToString,
                 response_deserializer=rhapsode_dot_v1_dot_model__pb2.GetModelResponse.FromString,
                 _registered_method=True)
+        self.LoadModel = channel.unary_unary(
+                '/rhapsode.v1.ModelService/LoadModel',
+                request_serializer=rhapsode_dot_v1_dot_model__pb2.LoadModelRequest.SerializeToString,
+                response_deserializer=rhapsode_dot_v1_dot_model__pb2.LoadModelResponse.FromString,
+                _registered_method=True)
+        self.UnloadModel = channel.unary_unary(
+                '/rhapsode.v1.ModelService/UnloadModel',
+                request_serializer=rhapsode_dot_v1_dot_model__pb2.UnloadModelRequest.SerializeToString,
+                response_deserializer=rhapsode_dot_v1_dot_model__pb2.UnloadModelResponse.FromString,
+                _registered_method=True)
+        self.SetModelAlias = channel.unary_unary(
+                '/rhapsode.v1.ModelService/SetModelAlias',
+                request_serializer=rhapsode_dot_v1_dot_model__pb2.SetModelAliasRequest.SerializeToString,
+                response_deserializer=rhapsode_dot_v1_dot_model__pb2.SetModelAliasResponse.FromString,
+                _registered_method=True)
+        self.WatchModels = channel.unary_stream(
+                '/rhapsode.v1.ModelService/WatchModels',
+                request_serializer=rhapsode_dot_v1_dot_model__pb2.WatchModelsRequest.SerializeToString,
+                response_deserializer=rhapsode_dot_v1_dot_model__pb2.WatchModelsResponse.FromString,
+                _registered_method=True)
 
 
 class ModelServiceServicer(object):
-    """Says what is served. Both rpcs are idempotent.
+    """Says what is served, and changes it. A model is referred to by "name", by "name@version" or by "name@alias"; a bare
+    name means the version that the alias "default" names, or the newest one where there is no such alias.
+    LoadModel, UnloadModel, SetModelAlias and WatchModels are administration: they are served on the address of
+    --admin-address only (the address of the models answers UNIMPLEMENTED) and, where access is controlled, to those whose
+    entry names the method. All rpcs are idempotent.
     """
 
     def ListModels(self, request, context):
@@ -61,6 +89,48 @@ class ModelServiceServicer(object):
     def GetModel(self, request, context):
         """Describes one model. Statuses: INVALID_ARGUMENT (not a model name; never retry), NOT_FOUND (no such model; never
         retry), UNAVAILABLE (server stopping; retry).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LoadModel(self, request, context):
+        """Loads a version from the models folder and, once it has passed every check, serves it; loads it anew where it is
+        served already. What was served until then under its name and version ends what it has begun. Answers when the
+        version is served; a client that leaves before does not stop it. Where the load fails, what was served before is
+        served on. Statuses: INVALID_ARGUMENT (no "name" or "name@version"; never retry), NOT_FOUND (no such folder; never
+        retry), FAILED_PRECONDITION (the bundle is refused, LOAD_FAILED, or more models or bytes than may be in memory,
+        REPOSITORY_FULL; retry after a mend), UNAVAILABLE (server stopping; never retry).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnloadModel(self, request, context):
+        """Serves a version no more, or all versions of a name. New requests are refused at once; those under way end; then
+        its memory is given back, and then this answers. A client that leaves before does not stop it. Statuses:
+        INVALID_ARGUMENT (no "name" or "name@version"; never retry), NOT_FOUND (it is not served; never retry),
+        FAILED_PRECONDITION (an alias names it, MODEL_IN_USE; move the alias first), UNAVAILABLE (server stopping; never
+        retry).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetModelAlias(self, request, context):
+        """Has an alias name another version, or none. Requests that come after it use the new one; a restart forgets it, and
+        takes the aliases of the models folder. Statuses: INVALID_ARGUMENT (not a name or not an alias; never retry),
+        NOT_FOUND (no such version is served, or no such alias is set; never retry), UNAVAILABLE (server stopping; never
+        retry).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchModels(self, request, context):
+        """Tells the state of all versions at once, then of each that changes; of changes that a slow reader has not taken yet
+        only the last of each version. Ends with the server. Statuses: UNAVAILABLE (server stopping, or what was told was
+        not taken in time; open it anew).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -79,6 +149,26 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     request_deserializer=rhapsode_dot_v1_dot_model__pb2.GetModelRequest.FromString,
                     response_serializer=rhapsode_dot_v1_dot_model__pb2.GetModelResponse.SerializeToString,
             ),
+            'LoadModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.LoadModel,
+                    request_deserializer=rhapsode_dot_v1_dot_model__pb2.LoadModelRequest.FromString,
+                    response_serializer=rhapsode_dot_v1_dot_model__pb2.LoadModelResponse.SerializeToString,
+            ),
+            'UnloadModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnloadModel,
+                    request_deserializer=rhapsode_dot_v1_dot_model__pb2.UnloadModelRequest.FromString,
+                    response_serializer=rhapsode_dot_v1_dot_model__pb2.UnloadModelResponse.SerializeToString,
+            ),
+            'SetModelAlias': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetModelAlias,
+                    request_deserializer=rhapsode_dot_v1_dot_model__pb2.SetModelAliasRequest.FromString,
+                    response_serializer=rhapsode_dot_v1_dot_model__pb2.SetModelAliasResponse.SerializeToString,
+            ),
+            'WatchModels': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchModels,
+                    request_deserializer=rhapsode_dot_v1_dot_model__pb2.WatchModelsRequest.FromString,
+                    response_serializer=rhapsode_dot_v1_dot_model__pb2.WatchModelsResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'rhapsode.v1.ModelService', rpc_method_handlers)
@@ -88,7 +178,11 @@ def add_ModelServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ModelService(object):
-    """Says what is served. Both rpcs are idempotent.
+    """Says what is served, and changes it. A model is referred to by "name", by "name@version" or by "name@alias"; a bare
+    name means the version that the alias "default" names, or the newest one where there is no such alias.
+    LoadModel, UnloadModel, SetModelAlias and WatchModels are administration: they are served on the address of
+    --admin-address only (the address of the models answers UNIMPLEMENTED) and, where access is controlled, to those whose
+    entry names the method. All rpcs are idempotent.
     """
 
     @staticmethod
@@ -135,6 +229,114 @@ class ModelService(object):
             '/rhapsode.v1.ModelService/GetModel',
             rhapsode_dot_v1_dot_model__pb2.GetModelRequest.SerializeToString,
             rhapsode_dot_v1_dot_model__pb2.GetModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LoadModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rhapsode.v1.ModelService/LoadModel',
+            rhapsode_dot_v1_dot_model__pb2.LoadModelRequest.SerializeToString,
+            rhapsode_dot_v1_dot_model__pb2.LoadModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnloadModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rhapsode.v1.ModelService/UnloadModel',
+            rhapsode_dot_v1_dot_model__pb2.UnloadModelRequest.SerializeToString,
+            rhapsode_dot_v1_dot_model__pb2.UnloadModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetModelAlias(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rhapsode.v1.ModelService/SetModelAlias',
+            rhapsode_dot_v1_dot_model__pb2.SetModelAliasRequest.SerializeToString,
+            rhapsode_dot_v1_dot_model__pb2.SetModelAliasResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/rhapsode.v1.ModelService/WatchModels',
+            rhapsode_dot_v1_dot_model__pb2.WatchModelsRequest.SerializeToString,
+            rhapsode_dot_v1_dot_model__pb2.WatchModelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

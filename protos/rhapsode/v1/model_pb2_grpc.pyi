@@ -27,7 +27,12 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ModelServiceStub:
-    """Says what is served. Both rpcs are idempotent."""
+    """Says what is served, and changes it. A model is referred to by "name", by "name@version" or by "name@alias"; a bare
+    name means the version that the alias "default" names, or the newest one where there is no such alias.
+    LoadModel, UnloadModel, SetModelAlias and WatchModels are administration: they are served on the address of
+    --admin-address only (the address of the models answers UNIMPLEMENTED) and, where access is controlled, to those whose
+    entry names the method. All rpcs are idempotent.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -39,10 +44,41 @@ class ModelServiceStub:
     """Describes one model. Statuses: INVALID_ARGUMENT (not a model name; never retry), NOT_FOUND (no such model; never
     retry), UNAVAILABLE (server stopping; retry).
     """
+    LoadModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.LoadModelRequest, _model_pb2.LoadModelResponse]
+    """Loads a version from the models folder and, once it has passed every check, serves it; loads it anew where it is
+    served already. What was served until then under its name and version ends what it has begun. Answers when the
+    version is served; a client that leaves before does not stop it. Where the load fails, what was served before is
+    served on. Statuses: INVALID_ARGUMENT (no "name" or "name@version"; never retry), NOT_FOUND (no such folder; never
+    retry), FAILED_PRECONDITION (the bundle is refused, LOAD_FAILED, or more models or bytes than may be in memory,
+    REPOSITORY_FULL; retry after a mend), UNAVAILABLE (server stopping; never retry).
+    """
+    UnloadModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.UnloadModelRequest, _model_pb2.UnloadModelResponse]
+    """Serves a version no more, or all versions of a name. New requests are refused at once; those under way end; then
+    its memory is given back, and then this answers. A client that leaves before does not stop it. Statuses:
+    INVALID_ARGUMENT (no "name" or "name@version"; never retry), NOT_FOUND (it is not served; never retry),
+    FAILED_PRECONDITION (an alias names it, MODEL_IN_USE; move the alias first), UNAVAILABLE (server stopping; never
+    retry).
+    """
+    SetModelAlias: _grpc.UnaryUnaryMultiCallable[_model_pb2.SetModelAliasRequest, _model_pb2.SetModelAliasResponse]
+    """Has an alias name another version, or none. Requests that come after it use the new one; a restart forgets it, and
+    takes the aliases of the models folder. Statuses: INVALID_ARGUMENT (not a name or not an alias; never retry),
+    NOT_FOUND (no such version is served, or no such alias is set; never retry), UNAVAILABLE (server stopping; never
+    retry).
+    """
+    WatchModels: _grpc.UnaryStreamMultiCallable[_model_pb2.WatchModelsRequest, _model_pb2.WatchModelsResponse]
+    """Tells the state of all versions at once, then of each that changes; of changes that a slow reader has not taken yet
+    only the last of each version. Ends with the server. Statuses: UNAVAILABLE (server stopping, or what was told was
+    not taken in time; open it anew).
+    """
 
 @_typing.type_check_only
 class ModelServiceAsyncStub(ModelServiceStub):
-    """Says what is served. Both rpcs are idempotent."""
+    """Says what is served, and changes it. A model is referred to by "name", by "name@version" or by "name@alias"; a bare
+    name means the version that the alias "default" names, or the newest one where there is no such alias.
+    LoadModel, UnloadModel, SetModelAlias and WatchModels are administration: they are served on the address of
+    --admin-address only (the address of the models answers UNIMPLEMENTED) and, where access is controlled, to those whose
+    entry names the method. All rpcs are idempotent.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListModels: _aio.UnaryUnaryMultiCallable[_model_pb2.ListModelsRequest, _model_pb2.ListModelsResponse]  # type: ignore[assignment]
@@ -51,9 +87,40 @@ class ModelServiceAsyncStub(ModelServiceStub):
     """Describes one model. Statuses: INVALID_ARGUMENT (not a model name; never retry), NOT_FOUND (no such model; never
     retry), UNAVAILABLE (server stopping; retry).
     """
+    LoadModel: _aio.UnaryUnaryMultiCallable[_model_pb2.LoadModelRequest, _model_pb2.LoadModelResponse]  # type: ignore[assignment]
+    """Loads a version from the models folder and, once it has passed every check, serves it; loads it anew where it is
+    served already. What was served until then under its name and version ends what it has begun. Answers when the
+    version is served; a client that leaves before does not stop it. Where the load fails, what was served before is
+    served on. Statuses: INVALID_ARGUMENT (no "name" or "name@version"; never retry), NOT_FOUND (no such folder; never
+    retry), FAILED_PRECONDITION (the bundle is refused, LOAD_FAILED, or more models or bytes than may be in memory,
+    REPOSITORY_FULL; retry after a mend), UNAVAILABLE (server stopping; never retry).
+    """
+    UnloadModel: _aio.UnaryUnaryMultiCallable[_model_pb2.UnloadModelRequest, _model_pb2.UnloadModelResponse]  # type: ignore[assignment]
+    """Serves a version no more, or all versions of a name. New requests are refused at once; those under way end; then
+    its memory is given back, and then this answers. A client that leaves before does not stop it. Statuses:
+    INVALID_ARGUMENT (no "name" or "name@version"; never retry), NOT_FOUND (it is not served; never retry),
+    FAILED_PRECONDITION (an alias names it, MODEL_IN_USE; move the alias first), UNAVAILABLE (server stopping; never
+    retry).
+    """
+    SetModelAlias: _aio.UnaryUnaryMultiCallable[_model_pb2.SetModelAliasRequest, _model_pb2.SetModelAliasResponse]  # type: ignore[assignment]
+    """Has an alias name another version, or none. Requests that come after it use the new one; a restart forgets it, and
+    takes the aliases of the models folder. Statuses: INVALID_ARGUMENT (not a name or not an alias; never retry),
+    NOT_FOUND (no such version is served, or no such alias is set; never retry), UNAVAILABLE (server stopping; never
+    retry).
+    """
+    WatchModels: _aio.UnaryStreamMultiCallable[_model_pb2.WatchModelsRequest, _model_pb2.WatchModelsResponse]  # type: ignore[assignment]
+    """Tells the state of all versions at once, then of each that changes; of changes that a slow reader has not taken yet
+    only the last of each version. Ends with the server. Statuses: UNAVAILABLE (server stopping, or what was told was
+    not taken in time; open it anew).
+    """
 
 class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Says what is served. Both rpcs are idempotent."""
+    """Says what is served, and changes it. A model is referred to by "name", by "name@version" or by "name@alias"; a bare
+    name means the version that the alias "default" names, or the newest one where there is no such alias.
+    LoadModel, UnloadModel, SetModelAlias and WatchModels are administration: they are served on the address of
+    --admin-address only (the address of the models answers UNIMPLEMENTED) and, where access is controlled, to those whose
+    entry names the method. All rpcs are idempotent.
+    """
 
     @_abc_1.abstractmethod
     def ListModels(
@@ -71,6 +138,56 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_model_pb2.GetModelResponse, _abc.Awaitable[_model_pb2.GetModelResponse]]:
         """Describes one model. Statuses: INVALID_ARGUMENT (not a model name; never retry), NOT_FOUND (no such model; never
         retry), UNAVAILABLE (server stopping; retry).
+        """
+
+    @_abc_1.abstractmethod
+    def LoadModel(
+        self,
+        request: _model_pb2.LoadModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_pb2.LoadModelResponse, _abc.Awaitable[_model_pb2.LoadModelResponse]]:
+        """Loads a version from the models folder and, once it has passed every check, serves it; loads it anew where it is
+        served already. What was served until then under its name and version ends what it has begun. Answers when the
+        version is served; a client that leaves before does not stop it. Where the load fails, what was served before is
+        served on. Statuses: INVALID_ARGUMENT (no "name" or "name@version"; never retry), NOT_FOUND (no such folder; never
+        retry), FAILED_PRECONDITION (the bundle is refused, LOAD_FAILED, or more models or bytes than may be in memory,
+        REPOSITORY_FULL; retry after a mend), UNAVAILABLE (server stopping; never retry).
+        """
+
+    @_abc_1.abstractmethod
+    def UnloadModel(
+        self,
+        request: _model_pb2.UnloadModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_pb2.UnloadModelResponse, _abc.Awaitable[_model_pb2.UnloadModelResponse]]:
+        """Serves a version no more, or all versions of a name. New requests are refused at once; those under way end; then
+        its memory is given back, and then this answers. A client that leaves before does not stop it. Statuses:
+        INVALID_ARGUMENT (no "name" or "name@version"; never retry), NOT_FOUND (it is not served; never retry),
+        FAILED_PRECONDITION (an alias names it, MODEL_IN_USE; move the alias first), UNAVAILABLE (server stopping; never
+        retry).
+        """
+
+    @_abc_1.abstractmethod
+    def SetModelAlias(
+        self,
+        request: _model_pb2.SetModelAliasRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_pb2.SetModelAliasResponse, _abc.Awaitable[_model_pb2.SetModelAliasResponse]]:
+        """Has an alias name another version, or none. Requests that come after it use the new one; a restart forgets it, and
+        takes the aliases of the models folder. Statuses: INVALID_ARGUMENT (not a name or not an alias; never retry),
+        NOT_FOUND (no such version is served, or no such alias is set; never retry), UNAVAILABLE (server stopping; never
+        retry).
+        """
+
+    @_abc_1.abstractmethod
+    def WatchModels(
+        self,
+        request: _model_pb2.WatchModelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_model_pb2.WatchModelsResponse], _abc.AsyncIterator[_model_pb2.WatchModelsResponse]]:
+        """Tells the state of all versions at once, then of each that changes; of changes that a slow reader has not taken yet
+        only the last of each version. Ends with the server. Statuses: UNAVAILABLE (server stopping, or what was told was
+        not taken in time; open it anew).
         """
 
 def add_ModelServiceServicer_to_server(servicer: ModelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

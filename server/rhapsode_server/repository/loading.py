@@ -19,6 +19,7 @@ from rhapsode_server.models.encoder import Encoder
 from rhapsode_server.models.gibbs import GibbsSampler
 from rhapsode_server.models.latents import Prior
 from rhapsode_server.models.stepper import Stepper
+from rhapsode_server.models.tensors import TensorModel
 from rhapsode_server.models.text_critic import TextCritic
 from rhapsode_server.models.transform import Transformer
 from rhapsode_server.repository import bundle as bundles
@@ -68,6 +69,8 @@ class LoadedModel:
     """What cuts text into tokens; None where that is the vocabulary alone."""
     transformer: Transformer | None
     """Of pictures; a transform of other tensors is verified and let go."""
+    tensors: Mapping[int, TensorModel]
+    """Each graph by itself, by its role."""
     load_seconds: float
     """Seconds of wall time, verification included."""
 
@@ -80,6 +83,11 @@ class LoadedModel:
     def version(self) -> int:
         """The model's version."""
         return self.bundle.version
+
+    @property
+    def size(self) -> int:
+        """Bytes of the bundle's files."""
+        return sum(file.size for file in self.bundle.files)
 
 
 def load(folder: Path, runtime: Runtime, batching: Batching) -> LoadedModel:
@@ -122,6 +130,7 @@ def load(folder: Path, runtime: Runtime, batching: Batching) -> LoadedModel:
         codec=codec,
         cutter=manifest.cutter,
         transformer=Transformer(sessions[TRANSFORM], most) if TRANSFORM in sessions and pictures else None,
+        tensors={role: TensorModel(session, most) for role, session in sessions.items()},
         load_seconds=time.perf_counter() - begun,
     )
 

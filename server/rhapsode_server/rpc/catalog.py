@@ -2,11 +2,13 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any, TypeVar
 
+from rhapsode.v1 import bundle_pb2
 from rhapsode_server.config import Config
 from rhapsode_server.engine.driver import Driver
 from rhapsode_server.engine.scheduler import Limits
@@ -20,6 +22,7 @@ from rhapsode_server.models.encoder import Encoded, EncodeRow
 from rhapsode_server.models.gibbs import GibbsRow
 from rhapsode_server.models.latents import Draw, Latent
 from rhapsode_server.models.row import TextRow
+from rhapsode_server.models.tensors import TensorModel, TensorRow, Tensors
 from rhapsode_server.models.text import TextEvent
 from rhapsode_server.models.text_critic import TextCriticRow
 from rhapsode_server.models.transform import Transformed, TransformRow
@@ -27,10 +30,23 @@ from rhapsode_server.observe.lanes import Role
 from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.observe.traces import NO_TRACES, Traces
 from rhapsode_server.repository.registry import LoadedModel, Registry
+from rhapsode_server.repository.residents import Bounds, Residents
 from rhapsode_server.rpc.caller import CALLER
 from rhapsode_server.rpc.tokenizer import Tokenizer
 
 UNKNOWN = "_unknown"  # no model can bear this name
+ROLES: Mapping[int, Role] = MappingProxyType(
+    {
+        bundle_pb2.GRAPH_ROLE_STEP: "step",
+        bundle_pb2.GRAPH_ROLE_DECODE: "decode",
+        bundle_pb2.GRAPH_ROLE_ENCODE: "encode",
+        bundle_pb2.GRAPH_ROLE_CRITIC: "critic",
+        bundle_pb2.GRAPH_ROLE_TRANSFORM: "transform",
+        bundle_pb2.GRAPH_ROLE_DENOISE: "denoise",
+        bundle_pb2.GRAPH_ROLE_GIBBS: "gibbs",
+    }
+)
+"""What each graph of a bundle does, in the words of metrics and of the Open Inference Protocol's model names."""
 
 RowT = TypeVar("RowT")
 EventT = TypeVar("EventT")
@@ -42,6 +58,7 @@ TextCriticDriver = Driver[TextCriticRow, Probabilities]
 TransformDriver = Driver[TransformRow, Transformed]
 DenoiseDriver = Driver[DenoiseRow, Picture]
 GibbsDriver = Driver[GibbsRow, Picture]
+TensorDriver = Driver[TensorRow, Tensors]
 PictureRow = ImageRow
 PictureDriver = Driver[Any, Picture]
 """One that makes pictures, of whatever rows."""
@@ -54,6 +71,7 @@ AnyDriver = (
     | TransformDriver
     | DenoiseDriver
     | GibbsDriver
+    | TensorDriver
 )
 MakeRow = Callable[[int, Draw | Latent, int | None, Sequence[Move]], PictureRow]
 """What makes a row of its index, its noise, its class and its moves from there."""
@@ -76,6 +94,8 @@ class Served:
     transform: TransformDriver | None
     denoise: DenoiseDriver | None
     gibbs: GibbsDriver | None
+    graphs: Mapping[Role, TensorDriver]
+    """What runs each graph by itself on rows of tensors, by what the graph does."""
 
     @property
     def drivers(self) -> Iterator[AnyDriver]:
@@ -89,6 +109,7 @@ class Served:
             self.transform,
             self.denoise,
             self.gibbs,
+            *self.graphs.values(),
         )
         return (driver for driver in every if driver is not None)
 
@@ -104,7 +125,7 @@ class Catalog:
         traces: Traces = NO_TRACES,
         feel: Feel = lambda *_: None,
     ) -> None:
-        self._registry = registry
+        self.residents = Residents(registry.models, Bounds(config.max_models, config.max_model_bytes))
         self._served = {id(loaded): _serve(loaded, config, metrics, traces, feel) for loaded in registry.models}
         self._names = frozenset(loaded.bundle.name for loaded in registry.models)
 
@@ -124,7 +145,7 @@ class Catalog:
         A model that the rpc's client may not use is to that client one that there is not.
         """
         known = _may_use(reference.partition("@")[0])
-        return self._served[id(self._registry.find(reference if known else UNKNOWN))]
+        return self._served[id(self.residents.find(reference if known else UNKNOWN))]
 
     def label(self, request: object) -> str:
         """The name under which metrics count a request: its model's, or one for all models that there are not."""
@@ -187,4 +208,10 @@ def _serve(loaded: LoadedModel, config: Config, metrics: Metrics, traces: Traces
         transform=driver(loaded.transformer, limits, "transform") if loaded.transformer else None,
         denoise=driver(loaded.denoiser, ordered, "denoise") if loaded.denoiser else None,
         gibbs=driver(loaded.gibbs, ordered, "gibbs") if loaded.gibbs else None,
+        graphs={role: driver(model, limits, role) for role, model in _by_role(loaded)},
     )
+
+
+def _by_role(loaded: LoadedModel) -> Iterator[tuple[Role, TensorModel]]:
+    """Each graph by what it does, as ROLES names it."""
+    return ((ROLES[role], model) for role, model in loaded.tensors.items())

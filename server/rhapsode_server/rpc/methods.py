@@ -23,6 +23,9 @@ _HEALTH = _service(health_pb2, "Health")
 ADMINISTRATION = _ADMIN.full_name
 HEALTH = _HEALTH.full_name
 
+MODEL_CONTROL = frozenset(("LoadModel", "UnloadModel", "SetModelAlias", "WatchModels"))
+"""The methods of ModelService that are administration."""
+
 _SERVICES = (
     _service(text_pb2, "TextService"),
     _service(image_pb2, "ImageService"),
@@ -30,7 +33,9 @@ _SERVICES = (
     _HEALTH,
     _ALPHA,
 )
-_NAMES = {service.full_name: frozenset(method.name for method in service.methods) for service in _SERVICES}
+_NAMES = {
+    service.full_name: frozenset(method.name for method in service.methods) - MODEL_CONTROL for service in _SERVICES
+}
 
 SERVED: Mapping[str, frozenset[str]] = MappingProxyType(_NAMES | {REFLECTION: _NAMES[_ALPHA.full_name]})
 """By the full name of each service for clients: the names of its methods."""

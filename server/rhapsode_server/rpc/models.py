@@ -5,6 +5,7 @@ from rhapsode_server.config import Config
 from rhapsode_server.rpc.call import Call
 from rhapsode_server.rpc.catalog import Catalog
 from rhapsode_server.rpc.convert_models import Ground, model_message
+from rhapsode_server.rpc.methods import MODEL_CONTROL
 from rhapsode_server.rpc.routes import Service, service
 
 
@@ -18,7 +19,7 @@ class ModelService:
 
     def service(self) -> Service:
         """What to register."""
-        return service(model_pb2.DESCRIPTOR.services_by_name["ModelService"], self)
+        return service(model_pb2.DESCRIPTOR.services_by_name["ModelService"], self, MODEL_CONTROL)
 
     async def ListModels(self, _request: model_pb2.ListModelsRequest, _call: Call) -> model_pb2.ListModelsResponse:
         """List every model that the client may use, without vocabularies."""

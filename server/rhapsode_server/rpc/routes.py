@@ -20,16 +20,20 @@ Behaviour = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service and the object whose methods bear the names of its rpcs. `name` is the full name it is served under."""
+    """A service and the object whose methods bear the names of its rpcs. `name` is the full name it is served under.
+
+    Rpcs that are left out are served elsewhere: here they are methods that there are not.
+    """
 
     descriptor: ServiceDescriptor
     servicer: object
     name: str
+    left_out: frozenset[str] = frozenset()
 
     @property
     def methods(self) -> Sequence[MethodDescriptor]:
         """Its rpcs."""
-        return list(self.descriptor.methods)
+        return [method for method in self.descriptor.methods if method.name not in self.left_out]
 
     def handlers(self) -> "dict[str, grpc.RpcMethodHandler[Any, Any]]":
         """The handler of each rpc, by the rpc's name."""
@@ -40,9 +44,9 @@ class Service:
         return grpc.method_handlers_generic_handler(self.name, self.handlers())
 
 
-def service(descriptor: ServiceDescriptor, servicer: object) -> Service:
+def service(descriptor: ServiceDescriptor, servicer: object, left_out: frozenset[str] = frozenset()) -> Service:
     """Serve a service under its own name."""
-    return Service(descriptor, servicer, descriptor.full_name)
+    return Service(descriptor, servicer, descriptor.full_name, left_out)
 
 
 def metric_label(service_name: str, method: MethodDescriptor) -> Method:

@@ -25,6 +25,9 @@ MASKED = errors.RhapsodeError("the server failed; its log says more under this r
 _CODES: tuple[tuple[type[errors.RhapsodeError], grpc.StatusCode], ...] = (
     (errors.ModelNotFound, grpc.StatusCode.NOT_FOUND),
     (errors.UnknownMethod, grpc.StatusCode.UNIMPLEMENTED),
+    (errors.ModelInUse, grpc.StatusCode.FAILED_PRECONDITION),
+    (errors.LoadFailed, grpc.StatusCode.FAILED_PRECONDITION),
+    (errors.RepositoryFull, grpc.StatusCode.FAILED_PRECONDITION),
     (errors.Unsupported, grpc.StatusCode.FAILED_PRECONDITION),
     (errors.RequestError, grpc.StatusCode.INVALID_ARGUMENT),
     (errors.Unauthenticated, grpc.StatusCode.UNAUTHENTICATED),
@@ -40,6 +43,7 @@ _PUSHBACK_MS: tuple[tuple[type[errors.RhapsodeError], int], ...] = (
     (errors.TooManyWatches, 1000),
     (errors.DeviceLost, 1000),
     (errors.ModelUnhealthy, 1000),
+    (errors.ModelLoading, 1000),
     (errors.ShuttingDown, 1000),
 )
 
