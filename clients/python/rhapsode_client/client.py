@@ -101,7 +101,7 @@ class Client:
         return tuple(models.model(message) for message in reply.models)
 
     def model(self, name: str, *, timeout: float | None = None) -> Model:
-        """The model of a name, "name" or "name@version"."""
+        """The model of a name, "name", "name@version" or "name@alias"."""
         request = model_pb2.GetModelRequest(model=scalars.text("model", name))
         return models.model(self._unary(self._models.GetModel, request, timeout).model)
 
