@@ -1,6 +1,8 @@
 """Rhapsode's client: text and pictures from a server, synchronously or with asyncio."""
 
+from rhapsode_client.admin import AdminClient
 from rhapsode_client.aio import AsyncClient
+from rhapsode_client.aio_admin import AsyncAdminClient
 from rhapsode_client.channel import DEFAULT_ADDRESS, ChannelSettings, Tls
 from rhapsode_client.client import Client
 from rhapsode_client.errors import (
@@ -58,10 +60,18 @@ from rhapsode_client.types import (
     InterpolationMethod,
     KeepBest,
     KeepBestText,
+    LaneState,
+    LogLevel,
     Model,
     ModelKind,
+    ModelState,
+    ModelStatus,
+    OpenRpcs,
     Picture,
+    ReadCredentials,
+    Readiness,
     ScoreResult,
+    ServerState,
     TextCandidate,
     TextChoice,
     TextChunk,
@@ -78,6 +88,8 @@ from rhapsode_client.types import (
 __all__ = [
     "DEFAULT_ADDRESS",
     "AccessDenied",
+    "AdminClient",
+    "AsyncAdminClient",
     "AsyncClient",
     "Attribute",
     "Cancelled",
@@ -106,8 +118,10 @@ __all__ = [
     "InvalidRequest",
     "KeepBest",
     "KeepBestText",
+    "LaneState",
     "LimitExceeded",
     "LoadFailed",
+    "LogLevel",
     "MalformedRequest",
     "MissingExtra",
     "Model",
@@ -115,19 +129,25 @@ __all__ = [
     "ModelKind",
     "ModelLoading",
     "ModelNotFound",
+    "ModelState",
+    "ModelStatus",
     "NonFiniteOutput",
     "NotAuthenticated",
+    "OpenRpcs",
     "OutputTooLarge",
     "PermissionDenied",
     "Picture",
     "QueueFull",
     "QuotaExceeded",
+    "ReadCredentials",
+    "Readiness",
     "RepositoryFull",
     "ResumeMismatch",
     "RetryPolicy",
     "RhapsodeError",
     "ScoreResult",
     "ServerFailure",
+    "ServerState",
     "ServerStopping",
     "TextCandidate",
     "TextChoice",
