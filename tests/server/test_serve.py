@@ -185,7 +185,7 @@ def test_the_version_and_the_settings_are_printed(capfd: pytest.CaptureFixture[s
 async def test_an_address_that_is_taken_is_a_wrong_option(loaded: Loaded, setting: str) -> None:
     async with running(loaded, address="127.0.0.1:0", metrics_address="127.0.0.1:0") as other:
         taken = getattr(other, setting)
-        with pytest.raises(ConfigError, match=f"{setting} {taken} cannot be listened on"):
+        with pytest.raises(ConfigError, match=f"^--{setting.replace('_', '-')} {taken} cannot be listened on"):
             async with running(loaded, **{setting: taken}):
                 pass
 
