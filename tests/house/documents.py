@@ -45,7 +45,8 @@ def option_rows() -> Iterator[str]:
     """The rows of the table of options: flag, default, meaning."""
     for name, field in Config.model_fields.items():
         default = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
-        meaning = str(field.description).replace("<", "&lt;")
+        values = ", ".join(f"`{value}`" for value in command_line.choices(field))
+        meaning = str(field.description).replace("<", "&lt;") + (f" ({values})" if values else "")
         yield f"| `--{name.replace('_', '-')}` | `{default}` | {meaning} |"
 
 
