@@ -253,6 +253,7 @@ async def serve(
         loop = asyncio.get_running_loop()
         traces = open_traces(tracing, version("rhapsode"), log, loop.call_soon_threadsafe)
         server = Server(config, runtime, models, log, traces, asked.set)
+        models.let_go()  # whoever loaded them has this registry for as long as we serve
         await server.start()
         on_ready(server, asked)
         with watching(_watchdog(server, config, log)):
