@@ -71,6 +71,18 @@ def test_rows_of_both_kinds_give_in_one_run_what_they_give_alone(models: Loaded,
     assert all(outcome.done and outcome.raw and outcome.made == 1 for outcome in together[::2])
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -3e38, 1e-45])
+@pytest.mark.parametrize("name", PARTS)
+def test_numbers_that_no_request_of_the_role_has_leave_its_rows_alone(models: Loaded, name: str, wrong: float) -> None:
+    graph = graph_of(models, name)
+    feeds = graph._typed.feeds(rows_of(name, range(4, 8)))
+    raw = tensor_rows(
+        {key: np.full_like(each, wrong) if each.dtype.kind == "f" else each for key, each in feeds.items()}
+    )
+    wanted = [said(outcome) for outcome in graph.advance(rows_of(name, range(4)))]
+    assert [said(outcome) for outcome in graph.advance([*raw, *rows_of(name, range(4))])[len(raw) :]] == wanted
+
+
 @pytest.mark.parametrize("name", ["tiny-noise", "tiny-chain"])
 def test_rows_of_many_steps_go_on_beside_tensors(models: Loaded, name: str) -> None:
     graph = graph_of(models, name)

@@ -77,17 +77,12 @@ class TensorModel(OneRun, GraphModel[TensorRow, Tensors]):
 
     def outcomes(self, _rows: Sequence[TensorRow], _feeds: Arrays, results: Arrays) -> Sequence[Outcome[Tensors]]:
         """Hand every row what is its own; each is done after it."""
-        # Copies, because what waits for its reader must not keep its whole batch in memory.
+        told = zip(*(_apart(values) for values in results.values()), strict=True)
         return [
-            Outcome(
-                (Tensors({name: values[place, ...].copy() for name, values in results.items()}),),
-                done=True,
-                made=1,
-                raw=True,
-            )
+            Outcome((Tensors(dict(zip(results, outputs, strict=True))),), done=True, made=1, raw=True)
             if fine
             else Outcome(done=True, error=NonFiniteOutput("the model gave numbers that are not finite"))
-            for place, fine in enumerate(self._sound(results).tolist())
+            for outputs, fine in zip(told, self._sound(results).tolist(), strict=True)
         ]
 
     def refused(self, rows: Sequence[TensorRow]) -> Sequence[Outcome[Tensors] | None]:
@@ -110,3 +105,10 @@ def refusal(message: str) -> Outcome[Tensors]:
 
 def _stacked(name: str, rows: Sequence[TensorRow]) -> NDArray[Any]:
     return np.array([row.inputs[name] for row in rows])  # np.stack takes thrice as long for many small ones
+
+
+def _apart(values: NDArray[Any]) -> Sequence[NDArray[Any]]:
+    """The rows. Copies, because what waits for its reader must not keep its whole batch in memory."""
+    if values.ndim == 1:  # whose elements by themselves are no arrays
+        return [values[place, ...].copy() for place in range(len(values))]
+    return [row.copy() for row in values]
