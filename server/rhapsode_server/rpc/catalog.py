@@ -139,7 +139,7 @@ class Catalog:
 
         Raises ModelLoading or ShuttingDown; of what is not being loaded there is nothing to wait for.
         """
-        if _may_use(_name(reference)):
+        if may_use(_name(reference)):
             await self._arrivals.wait(reference, seconds)
 
     def label(self, request: object) -> str:
