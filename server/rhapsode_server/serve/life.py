@@ -33,6 +33,7 @@ from rhapsode_server.rpc.reflection import Reflection
 from rhapsode_server.rpc.routes import Service
 from rhapsode_server.rpc.text import TextService
 from rhapsode_server.runtime.providers import Runtime
+from rhapsode_server.serve import first_load
 from rhapsode_server.serve.access import read_access, share_of
 from rhapsode_server.serve.access_watch import AccessWatch
 from rhapsode_server.serve.admin import AdminPlane
@@ -73,6 +74,7 @@ class Server:
         WorkerMetrics(self.registry).workers.set(1)
         LogMetrics(self.registry, log)
         self.catalog = Catalog(models, config, self._metrics, traces, lambda *news: self.fate.feel(*news))
+        first_load.tell(models, self.catalog.residents)
         self.fate: Fate
         self._wish = wish
         self._darkroom = Darkroom(Pace(config.flush_tokens, config.flush_interval_ms / 1000), self._metrics, traces)

@@ -1,23 +1,43 @@
 """What a server needs before it can serve: where to run, and every model, checked."""
 
+from functools import partial
+from pathlib import Path
+
 from rhapsode_server.config import Config
 from rhapsode_server.errors import StartupError
 from rhapsode_server.observe.logs import Log
-from rhapsode_server.repository import registry
+from rhapsode_server.repository import loading, registry
 from rhapsode_server.repository.files import label
 from rhapsode_server.repository.folders import bundle_folders
 from rhapsode_server.repository.in_child import Bounds, Rehearsed, rehearse_in_child
 from rhapsode_server.repository.registry import Batching, LoadedModel, Registry
+from rhapsode_server.repository.residents import Key
 from rhapsode_server.runtime.providers import CPU, Runtime, RuntimeOptions
+from rhapsode_server.serve.first_load import alias_problems, all_that_can_be, all_wanted, view_of
 from rhapsode_server.serve.preflight import check_sizes
 from rhapsode_server.serve.processors import share
 
 
 def load(config: Config, log: Log) -> tuple[Runtime, Registry]:
-    """Choose where to run; read, verify and warm up every model. Raises StartupError."""
+    """Choose where to run; read, verify and warm up the models that should be served. Raises StartupError.
+
+    With --watch those that are refused are left out: to end beside one bad bundle would be an outage of all others.
+    """
     runtime = _runtime(config, log)
+    batching = _batching(config, runtime)
     heard = _Heard(log)
-    return runtime, registry.load(config.models, runtime, _batching(config, runtime), heard.loaded, heard.begins)
+    if not config.watch:
+        every = partial(registry.load_folders, runtime=runtime, batching=batching)
+        return runtime, all_wanted(config, lambda folders: every(folders, progress=heard.loaded, begin=heard.begins))
+
+    def one(folder: Path) -> LoadedModel:
+        heard.begins(label(folder))
+        rehearse_in_child(folder, _options(config), batching, Bounds())
+        model = loading.load(folder, runtime, batching)
+        heard.loaded(model)
+        return model
+
+    return runtime, all_that_can_be(config, one, heard.failed)
 
 
 def check(config: Config, log: Log) -> int:
@@ -27,8 +47,8 @@ def check(config: Config, log: Log) -> int:
     """
     batching = _batching(config, _runtime(config, log))
     heard = _Heard(log)
-    problems: list[str] = []
     folders = bundle_folders(config.models)
+    problems = list(alias_problems(view_of(config.models)))
     for folder in folders:
         heard.begins(label(folder))
         try:
@@ -49,6 +69,9 @@ class _Heard:
     def begins(self, bundle: str) -> None:
         # The last words of a process that ONNX Runtime, or the kernel for want of memory, ends without any of its own.
         self._log.info("model loading", bundle=bundle)
+
+    def failed(self, key: Key, problem: str) -> None:
+        self._log.error("model load failed", model=key[0], model_version=key[1], reason=problem)
 
     def loaded(self, model: LoadedModel | Rehearsed) -> None:
         self._log.info(
