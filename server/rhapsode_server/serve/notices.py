@@ -13,7 +13,6 @@ import watchfiles
 from rhapsode_server.serve.threads import tell
 
 _GATHER = 200  # milliseconds for which changes that come together are gathered
-_LOOK = 1000  # milliseconds after which it is seen whether the folder is still the one that is watched
 _RETRY = 5.0  # seconds until a folder that cannot be watched is tried again
 _Identity: TypeAlias = tuple[int, int] | None
 
@@ -24,9 +23,11 @@ class Notices:
     Some folders change without one: of a network disk, what others change. So whoever waits looks now and then too.
     """
 
-    def __init__(self, folder: Path, unwatched: Callable[[str], object]) -> None:
+    def __init__(self, folder: Path, unwatched: Callable[[str], object], look: float = 1.0) -> None:
+        """`unwatched` is told why there will be no notices; every `look` seconds the path is looked up anew."""
         self._folder = folder
         self._unwatched = unwatched
+        self._look = look
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
         self._ending = threading.Event()
@@ -49,15 +50,20 @@ class Notices:
         self._news.clear()
 
     def _watch(self) -> None:
-        reason = ""
+        told = ""
         while not self._ending.is_set():
+            identity = _identity(self._folder)
+            if identity is None:
+                self._ending.wait(self._look)
+                continue
+            tell(self._loop, self._news.set)
             try:
-                self._listen(_identity(self._folder))
+                self._listen(identity)
             except Exception as error:  # of the system's bounds, or the library's: looks now and then do else
-                if str(error) != reason and _identity(self._folder):
-                    reason = str(error)
-                    tell(self._loop, partial(self._unwatched, reason))
-                self._ending.wait(_RETRY)
+                if _identity(self._folder) is not None and str(error) != told:
+                    told = str(error)
+                    tell(self._loop, partial(self._unwatched, told))
+                self._ending.wait(_RETRY if told else self._look)
 
     def _listen(self, identity: _Identity) -> None:
         """Tell of changes for as long as the path means this folder."""
@@ -65,7 +71,7 @@ class Notices:
             self._folder,
             watch_filter=None,
             debounce=_GATHER,
-            rust_timeout=_LOOK,
+            rust_timeout=round(self._look * 1000),
             yield_on_timeout=True,
             stop_event=self._ending,
             raise_interrupt=False,
