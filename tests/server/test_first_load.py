@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,9 +9,12 @@ import pytest
 from rhapsode_server.config import Config
 from rhapsode_server.errors import BundleError, StartupError
 from rhapsode_server.observe.logs import open_log
+from rhapsode_server.repository.bundle import Announced
+from rhapsode_server.repository.in_child import Leash, Rehearsed
 from rhapsode_server.repository.registry import LoadedModel, Registry
-from rhapsode_server.repository.residents import Residents
+from rhapsode_server.repository.residents import Key, Residents, State
 from rhapsode_server.serve import first_load, loading
+from rhapsode_server.serve.model_loader import Found
 from rhapsode_server.serve.preflight import check_models
 from support.bundles import grey_generator, stepper
 
@@ -91,17 +93,34 @@ def test_who_watches_leaves_out_what_is_broken_for_an_older_version(models: Path
 
 
 class Loads:
-    """Loads nothing, and says what it was asked for."""
+    """Loads nothing, says what it was asked for, and hears what becomes of it."""
 
     def __init__(self, registry: Registry) -> None:
         self.asked: list[str] = []
+        self.left_out: list[str] = []
         self._registry = registry
 
-    def __call__(self, folder: Path) -> LoadedModel:
-        self.asked.append(f"{folder.parent.name}/{folder.name}")
-        if folder.parent.name == "broken":
+    def find(self, name: str, version: int | None) -> Found:
+        return Found((name, version or 0), Path(), "")
+
+    def announced(self, found: Found) -> Announced:
+        return Announced("", 0)
+
+    def load(self, found: Found, announced: Announced, leash: Leash) -> LoadedModel:
+        if found.key[0] == "broken":
             raise BundleError("bundle broken/1: it is")
-        return self._registry.find(f"{folder.parent.name}@{folder.name}")
+        if found.key[0] == "faulty":
+            raise ZeroDivisionError("a fault of ours")
+        return self._registry.find("{}@{}".format(*found.key))
+
+    def begins(self, bundle: str) -> None:
+        self.asked.append(bundle)
+
+    def loaded(self, model: LoadedModel | Rehearsed) -> None:
+        """It is."""
+
+    def failed(self, key: Key, error: Exception) -> None:
+        self.left_out.append(f"{key[0]}@{key[1]} {error}")
 
 
 @pytest.fixture(scope="module")
@@ -112,11 +131,10 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Registry:
     return begin(folder)[0]
 
 
-def watched(models: Path, sound: Registry, **settings: object) -> tuple[Registry, Loads, Sequence[str]]:
-    loads, failed = Loads(sound), list[str]()
+def watched(models: Path, sound: Registry, **settings: object) -> tuple[Registry, Loads]:
+    loads = Loads(sound)
     config = Config.model_validate({"models": models, "watch": True, **settings})
-    registry = first_load.all_that_can_be(config, loads, lambda key, why: failed.append(f"{key[0]}@{key[1]} {why}"))
-    return registry, loads, failed
+    return first_load.all_that_can_be(config, loads, loads), loads
 
 
 @pytest.fixture
@@ -128,24 +146,34 @@ def three(tmp_path: Path) -> Path:
 
 
 def test_there_is_room_for_the_most_important(three: Path, sound: Registry) -> None:
-    registry, loads, failed = watched(three, sound, max_models=1)
+    registry, loads = watched(three, sound, max_models=1)
     assert repr(registry) == "Registry(tiny-text@2)"
     assert loads.asked == ["broken/1", "tiny-text/2"]
-    assert [each.partition(":")[0] for each in failed[1:]] == ["tiny-text@1 1 models are in memory, the most is 1"]
+    assert loads.left_out[1].startswith("tiny-text@1 1 models are in memory, the most is 1")
 
 
 def test_what_is_not_whole_is_left_to_the_watch(three: Path, sound: Registry) -> None:
     (three / "tiny-text" / "2" / "step.onnx").unlink()
-    registry, loads, failed = watched(three, sound, versions=1)
+    registry, loads = watched(three, sound, versions=1)
     assert repr(registry) == "Registry(tiny-text@1)"
     assert loads.asked == ["broken/1", "tiny-text/1"]
-    assert failed == ["broken@1 bundle broken/1: it is"]
+    assert loads.left_out == ["broken@1 bundle broken/1: it is"]
     assert list(registry.failures) == [("broken", 1)]
 
 
+def test_a_fault_of_ours_leaves_out_one_model(three: Path, sound: Registry) -> None:
+    stepper("faulty").write(three)
+    registry, _ = watched(three, sound)
+    assert repr(registry) == "Registry(tiny-text@1, tiny-text@2)"
+    residents = Residents[LoadedModel](registry.models)
+    first_load.tell(registry, residents)
+    problems = {each.name: each.problem for each in residents.statuses if each.state is State.FAILED}
+    assert problems == {"broken": "bundle broken/1: it is", "faulty": "the server failed to load it; its log says more"}
+
+
 def test_an_empty_folder_is_served_by_who_watches(tmp_path: Path, sound: Registry) -> None:
-    registry, _, failed = watched(tmp_path, sound)
-    assert (repr(registry), failed) == ("Registry()", [])
+    registry, loads = watched(tmp_path, sound)
+    assert (repr(registry), loads.asked) == ("Registry()", [])
     check_models(tmp_path, may_be_empty=True)
     for folder, may_be_empty in ((tmp_path, False), (tmp_path / "nowhere", True)):
         with pytest.raises(StartupError, match="no model in the folder"):

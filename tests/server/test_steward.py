@@ -199,9 +199,8 @@ def test_what_there_was_no_room_for_is_tried_again_when_there_may_be() -> None:
         scene.now += 1
         scene.steward.see(View(dict(scene.folder or {}), scene.files, (), {}), scene.now)
     assert scene.steward.next_load() == ("m", 3)
-    scene.steward.no_room(("m", 3), "2 models are in memory")
+    scene.steward.no_room(("m", 3))
     assert scene.rest() == []
-    assert len(scene.said("no room for model")) == 1
     scene.unload(1)
     assert scene.look() == ["+m@3"]
 

@@ -24,7 +24,7 @@ _NO_ALIASES: Aliases = MappingProxyType({})
 class Failure:
     """A version that could not be loaded at the start, though others could."""
 
-    problem: str
+    error: Exception
     sight: Sight
     """Its folder, as it was then."""
 

@@ -2,16 +2,47 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from rhapsode_server.config import Config
 from rhapsode_server.errors import BundleError, RepositoryFull, StartupError
+from rhapsode_server.repository.bundle import Announced
 from rhapsode_server.repository.folders import bundle_folders
+from rhapsode_server.repository.in_child import Leash, Rehearsed
 from rhapsode_server.repository.loading import LoadedModel
 from rhapsode_server.repository.registry import Failure, Registry
 from rhapsode_server.repository.residents import Bounds, Key, Residents
 from rhapsode_server.repository.schema import VERSION
 from rhapsode_server.repository.sights import View, look
 from rhapsode_server.repository.wanted import Aliases, wanted
+from rhapsode_server.serve.load_failures import device_lost, told
+from rhapsode_server.serve.model_loader import Found
+
+
+class Loads(Protocol):
+    """What finds and loads models."""
+
+    def find(self, name: str, version: int | None) -> Found:
+        """The version of that number. Raises ModelNotFound or LoadFailed."""
+
+    def announced(self, found: Found) -> Announced:
+        """What its bundle.json says. Raises BundleError."""
+
+    def load(self, found: Found, announced: Announced, leash: Leash) -> LoadedModel:
+        """Load it. Raises StartupError."""
+
+
+class Heard(Protocol):
+    """Who is told how far it is."""
+
+    def begins(self, bundle: str) -> None:
+        """A version is next: "name/version"."""
+
+    def loaded(self, model: LoadedModel | Rehearsed) -> None:
+        """It is loaded."""
+
+    def failed(self, key: Key, error: Exception) -> None:
+        """It is left out."""
 
 
 def view_of(models: Path) -> View:
@@ -55,32 +86,40 @@ def all_wanted(config: Config, load: Callable[[Sequence[Path]], Sequence[LoadedM
     return Registry(models, aliases)
 
 
-def all_that_can_be(
-    config: Config, load: Callable[[Path], LoadedModel], failed: Callable[[Key, str], object]
-) -> Registry:
-    """Load what should be served, and leave out what cannot be, for older versions of it; `failed` is told each.
+def all_that_can_be(config: Config, loads: Loads, heard: Heard) -> Registry:
+    """Load what should be served, and leave out what cannot be, for older versions of it.
 
-    What is not whole yet is left to the watch, as is an alias of what is not served.
+    What is not whole yet is left to the watch, as is an alias of what is not served. Raises StartupError where the
+    folder cannot be looked into, DeviceLost.
     """
     view = view_of(config.models)
     aliases = _aliases(view)
     residents = Residents[LoadedModel](bounds=_bounds(config))
     failures: dict[Key, Failure] = {}
-    while key := _next(view, aliases, config.versions, {_key_of(model) for model in residents}, failures):
+    while key := _next(view, aliases, config.versions, residents, failures):
         try:
             residents.begin(key, view.versions[key].size)
-            residents.ready(load(config.models / key[0] / str(key[1])))
-        except (StartupError, RepositoryFull) as error:
-            failures[key] = Failure(error.message, view.versions[key])
-            failed(key, error.message)
-            if isinstance(error, StartupError):
-                residents.failed(key, error.message)
-    served = {_key_of(model) for model in residents}
+            residents.ready(_load(loads, key, heard))
+        except Exception as error:  # of whatever kind: others are none the worse for it
+            if device_lost(error):
+                raise
+            heard.failed(key, error)
+            residents.failed(key, told(error).message)
+            failures[key] = Failure(error, view.versions[key])
     kept = {
-        name: {alias: version for alias, version in those.items() if (name, version) in served}
+        name: {alias: version for alias, version in those.items() if (name, version) in _keys(residents)}
         for name, those in aliases.items()
     }
     return Registry(residents, kept, failures)
+
+
+def _load(loads: Loads, key: Key, heard: Heard) -> LoadedModel:
+    """As a command would: a bundle that crashes what loads it would have the server end at each of its starts."""
+    heard.begins("{}/{}".format(*key))
+    found = loads.find(*key)
+    model = loads.load(found, loads.announced(found), Leash())
+    heard.loaded(model)
+    return model
 
 
 def tell(registry: Registry, residents: Residents[LoadedModel]) -> None:
@@ -89,11 +128,14 @@ def tell(registry: Registry, residents: Residents[LoadedModel]) -> None:
         for alias, version in aliases.items():
             residents.set_alias(name, alias, version)
     for key, failure in registry.failures.items():
-        residents.failed(key, failure.problem)
+        residents.failed(key, told(failure.error).message)
 
 
-def _next(view: View, aliases: Aliases, newest: int, loaded: set[Key], failures: Mapping[Key, Failure]) -> Key | None:
+def _next(
+    view: View, aliases: Aliases, newest: int, residents: Residents[LoadedModel], failures: Mapping[Key, Failure]
+) -> Key | None:
     """The most important version that has not been tried; one that failed leaves its place to an older one."""
+    loaded = _keys(residents)
     sound = [key for key, sight in view.versions.items() if not sight.missing and key not in failures]
     return next((key for key in wanted(sound, aliases, newest) if key not in loaded), None)
 
@@ -118,5 +160,5 @@ def _key(folder: Path) -> Key | None:
     return (folder.parent.name, int(folder.name)) if VERSION.fullmatch(folder.name) else None
 
 
-def _key_of(model: LoadedModel) -> Key:
-    return model.name, model.version
+def _keys(residents: Residents[LoadedModel]) -> frozenset[Key]:
+    return frozenset((model.name, model.version) for model in residents)

@@ -1,19 +1,17 @@
 """Keeps what is served as the folder of models says, by commands like those of an operator."""
 
 import asyncio
-import threading
 import time
 from collections.abc import Awaitable, Callable
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from rhapsode_server.errors import RepositoryFull, RhapsodeError, ShuttingDown
 from rhapsode_server.observe.logs import Log
 from rhapsode_server.repository.residents import Key
-from rhapsode_server.repository.sights import NOTHING, View, look
+from rhapsode_server.repository.sights import NOTHING, look
 from rhapsode_server.serve.steward import SETTLE, Move, Steward
-from rhapsode_server.serve.threads import tell
+from rhapsode_server.serve.threads import beside
 
 RESCAN = 5.0
 """Seconds after which the folder is looked at without a notice: of a network disk there may be none."""
@@ -70,7 +68,7 @@ class ModelWatch:
     async def round(self) -> None:
         """Look once, and do what is to be done."""
         try:
-            self._view = await _in_thread(partial(look, self._models, self._view))
+            self._view = await beside("look", look, self._models, self._view)
             self._steward.see(self._view, self._clock())
         except OSError:
             self._steward.see(None, self._clock())
@@ -82,21 +80,15 @@ class ModelWatch:
             self._steward.unloaded(key)
             self._unloading[key] = asyncio.create_task(self._unload(key))
 
-    def close(self) -> None:
-        """Leave off what is not awaited by anybody else."""
-        for task in self._unloading.values():
-            task.cancel()
-
     async def _load(self, key: Key) -> None:
         try:
             await self._control.load(*key)
         except ShuttingDown:
             raise
-        except RepositoryFull as error:
-            self._steward.no_room(key, error.message)
-        except RhapsodeError as error:
+        except RepositoryFull:
+            self._steward.no_room(key)
+        except RhapsodeError:  # which was told by whoever failed
             self._steward.failed(key)
-            self._log.warning("model not loaded", model=key[0], model_version=key[1], reason=error.message)
         else:
             self._steward.loaded(key)
 
@@ -111,28 +103,10 @@ class ModelWatch:
         """Not waited for: streams may take minutes to end, and what comes into the folder meanwhile is to be loaded."""
         try:
             await self._control.unload(*key)
+        except ShuttingDown:
+            pass
         except RhapsodeError as error:
             self._log.warning("model not unloaded", model=key[0], model_version=key[1], reason=error.message)
             self._steward.loaded(key)
         finally:
             self._unloading.pop(key, None)
-
-
-async def _in_thread(see: Callable[[], View]) -> View:
-    """Look in a thread of its own, which a stop does not wait for: a disk may not answer."""
-    loop = asyncio.get_running_loop()
-    seen: asyncio.Future[View] = loop.create_future()
-
-    def give(outcome: View | Exception) -> None:
-        if not seen.done():
-            seen.set_exception(outcome) if isinstance(outcome, Exception) else seen.set_result(outcome)
-
-    def run() -> None:
-        try:
-            outcome: View | Exception = see()
-        except Exception as error:
-            outcome = error
-        tell(loop, partial(give, outcome))
-
-    threading.Thread(target=run, name="look", daemon=True).start()
-    return await seen

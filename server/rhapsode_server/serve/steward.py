@@ -103,10 +103,9 @@ class Steward:
         """It could not be loaded as it is."""
         self._failed.add(key)
 
-    def no_room(self, key: Key, reason: str) -> None:
+    def no_room(self, key: Key) -> None:
         """It could not be loaded beside what is in memory: that is tried again when something else is."""
         self._refused[key] = (self._tried.pop(key), self._room)
-        self._once((key, "room"), "no room for model", model=key[0], model_version=key[1], reason=reason)
 
     def moves(self) -> Sequence[Move]:
         """The aliases that should name something else: as files say it anew, not where they were moved by command."""
