@@ -3,7 +3,7 @@
 import io
 
 from rhapsode_server.observe.logs import open_log
-from rhapsode_server.repository.residents import Residents
+from rhapsode_server.repository.residents import Residents, State
 from rhapsode_server.repository.sights import Named, View
 from rhapsode_server.serve.steward import PATIENCE, Begun, Steward
 from support.steward_scene import Model, Scene, sight
@@ -64,6 +64,19 @@ def test_what_failed_is_tried_again_when_its_folder_changes() -> None:
     assert scene.rest() == ["!m@2"]
     scene.put(2, sight("good", touched=2))
     assert scene.rest() == ["+m@2"]
+
+
+def test_what_failed_and_has_gone_is_forgiven() -> None:
+    scene = Scene(1)
+    scene.residents.begin(("m", 2), 1)
+    scene.residents.failed(("m", 2), "broken")
+    scene.broken.add("bad")
+    scene.put(2, sight("bad"))
+    assert scene.rest() == ["!m@2"]
+    assert scene.residents.status(("m", 2)).state is State.FAILED
+    scene.remove(2)
+    scene.rest()
+    assert scene.residents.status(("m", 2)).state is State.UNLOADED
 
 
 def test_what_failed_at_the_start_is_not_tried_again_as_it_is() -> None:

@@ -39,10 +39,11 @@ class Begun:
 
 
 class Steward:
-    """Decides; does nothing. Told of each look at the folder, it is asked for loads, then moves, then unloads.
+    """Decides, and does nothing but forgive what has gone.
 
-    What was tried is not tried again until its folder changes: what failed, and what was served and then unloaded by
-    command. What was loaded by command is left alone until its folder goes, or it is unloaded.
+    Told of each look at the folder, it is asked for loads, then moves, then unloads. What was tried is not tried again
+    until its folder changes: what failed, and what was served and then unloaded by command. What was loaded by command
+    is left alone until its folder goes, or it is unloaded.
     """
 
     def __init__(self, residents: Residents[ResidentT], newest: int, log: Log, begun: Begun) -> None:
@@ -197,6 +198,8 @@ class Steward:
         known = self._view.versions.keys() | self._served.keys()
         self._tried = {key: sight for key, sight in self._tried.items() if key in known}
         self._refused = {key: why for key, why in self._refused.items() if key in known}
+        for key in self._failed - known:
+            self._residents.forgive(key)
         self._failed &= known
 
     def _say_oddities(self) -> None:
