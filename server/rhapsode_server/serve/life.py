@@ -37,6 +37,7 @@ from rhapsode_server.rpc.reflection import Reflection
 from rhapsode_server.rpc.routes import Service
 from rhapsode_server.rpc.text import TextService
 from rhapsode_server.runtime.providers import Runtime
+from rhapsode_server.serve import first_load
 from rhapsode_server.serve.access import read_access, share_of
 from rhapsode_server.serve.access_watch import AccessWatch
 from rhapsode_server.serve.admin import AdminPlane
@@ -44,6 +45,8 @@ from rhapsode_server.serve.arguments import channel_arguments
 from rhapsode_server.serve.fate import Fate
 from rhapsode_server.serve.lag import RecentLag, watch_lag
 from rhapsode_server.serve.listening import bind
+from rhapsode_server.serve.living_folder import LivingFolder
+from rhapsode_server.serve.load_failures import kind_of
 from rhapsode_server.serve.loading import loader
 from rhapsode_server.serve.model_control import ModelControl
 from rhapsode_server.serve.process import SLACK
@@ -79,11 +82,15 @@ class Server:
         WorkerMetrics(self.registry).workers.set(1)
         LogMetrics(self.registry, log)
         self.catalog = Catalog(models, config, self._metrics, traces, lambda *news: self.fate.feel(*news))
+        first_load.tell(models, self.catalog.residents)
         self.fate: Fate
         failed = LoadMetrics(self.registry).failed
+        for failure in models.failures.values():
+            failed(kind_of(failure.error))
         self.control = ModelControl(
             self.catalog, loader(config, runtime), log, failed, lambda *news: self.fate.feel(*news)
         )
+        self._folder = LivingFolder(config, models, self.catalog.residents, self.control, log)
         self._wish = wish
         self._darkroom = Darkroom(Pace(config.flush_tokens, config.flush_interval_ms / 1000), self._metrics, traces)
         self._ground = Ground(runtime.placement.provider, runtime.placement.fallback_reason, runtime.version)
@@ -132,6 +139,7 @@ class Server:
         await self._grpc.start()
         if self._admin:
             await self._admin.start()
+        self._folder.start()
 
     def counted(self) -> Iterable[Family]:
         """Give the families of its metrics, as they are now."""
@@ -151,6 +159,7 @@ class Server:
         """
         self._log.info("draining", seconds=self._config.drain_delay)
         self._health.leave()
+        await self._folder.close()
         await self.control.stop()
         await asyncio.sleep(self._config.drain_delay)
         self._guard.refuse()
