@@ -12,6 +12,7 @@ RhapsodeError
 │   ├── ModelInUse       an alias names the version that is to go
 │   ├── LoadFailed       a bundle cannot be served as it is
 │   ├── RepositoryFull   more models, or bytes of them, than may be in memory
+│   ├── ControlElsewhere models are loaded and let go at another address
 │   └── Unsupported      the model lacks what the request needs
 ├── AccessError          other credentials are needed
 │   ├── Unauthenticated  no credential, or none that is valid
@@ -129,6 +130,12 @@ class RepositoryFull(RequestError):
     """More models, or bytes of them, than may be in memory."""
 
     reason = "REPOSITORY_FULL"
+
+
+class ControlElsewhere(RequestError):
+    """Models are loaded and let go at another address."""
+
+    reason = "CONTROL_ELSEWHERE"
 
 
 class Unsupported(RequestError):

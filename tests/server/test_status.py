@@ -19,6 +19,7 @@ CODES = {
     errors.ModelInUse: grpc.StatusCode.FAILED_PRECONDITION,
     errors.LoadFailed: grpc.StatusCode.FAILED_PRECONDITION,
     errors.RepositoryFull: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.ControlElsewhere: grpc.StatusCode.FAILED_PRECONDITION,
     errors.ModelLoading: grpc.StatusCode.UNAVAILABLE,
     errors.UnknownMethod: grpc.StatusCode.UNIMPLEMENTED,
     errors.Unsupported: grpc.StatusCode.FAILED_PRECONDITION,

@@ -110,8 +110,9 @@ class Catalog:
 
     def label(self, request: object) -> str:
         """The name under which metrics count a request: its model's, or one for all models that there are not."""
-        reference = getattr(getattr(request, "generation", request), "model", "")
-        name = reference.partition("@")[0]
+        asked = getattr(request, "generation", request)
+        graph = getattr(asked, "model_name", "")  # of the Open Inference Protocol
+        name = graph.rpartition(".")[0] if graph else getattr(asked, "model", "").partition("@")[0]
         return name if any(name == each.served.loaded.name for each in self._driven.values()) else UNKNOWN
 
     def listen(self, listener: Listener) -> None:

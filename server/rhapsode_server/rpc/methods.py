@@ -8,6 +8,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
+from rhapsode.oip import inference_pb2
 from rhapsode.v1 import admin_pb2, image_pb2, model_pb2, text_pb2
 
 REFLECTION = "grpc.reflection.v1.ServerReflection"  # of which there is no descriptor
@@ -19,9 +20,14 @@ def _service(file: object, name: str) -> ServiceDescriptor:
 
 _ADMIN = _service(admin_pb2, "AdminService")
 _ALPHA = _service(reflection_pb2, "ServerReflection")
+_INFERENCE = _service(inference_pb2, "GRPCInferenceService")
 _HEALTH = _service(health_pb2, "Health")
 ADMINISTRATION = _ADMIN.full_name
 HEALTH = _HEALTH.full_name
+INFERENCE = _INFERENCE.full_name
+
+PROBES = frozenset(f"{INFERENCE}/{name}" for name in ("ServerLive", "ServerReady", "ModelReady"))
+"""The methods of the Open Inference Protocol that say how the server is, also while it stops."""
 
 MODEL_CONTROL = frozenset(("LoadModel", "UnloadModel", "SetModelAlias", "WatchModels"))
 """The methods of ModelService that are administration."""
@@ -30,6 +36,7 @@ _SERVICES = (
     _service(text_pb2, "TextService"),
     _service(image_pb2, "ImageService"),
     _service(model_pb2, "ModelService"),
+    _INFERENCE,
     _HEALTH,
     _ALPHA,
 )
