@@ -38,6 +38,9 @@ RhapsodeError
 └── StartupError         the server cannot start
     ├── ConfigError      an option is wrong
     ├── BundleError      a bundle is broken, or lies about itself
+    │   ├── LoadCrashed  it ends the process that loads it
+    │   ├── LoadTooLong  to load it takes longer than it may
+    │   └── LoadChanged  it was changed while it was loaded
     └── ProviderError    the execution provider that was asked for cannot be had
 """
 
@@ -282,6 +285,18 @@ class BundleError(StartupError):
     """A bundle is broken, or lies about itself."""
 
     reason = "BUNDLE_ERROR"
+
+
+class LoadCrashed(BundleError):
+    """It ends the process that loads it."""
+
+
+class LoadTooLong(BundleError):
+    """To load it takes longer than it may."""
+
+
+class LoadChanged(BundleError):
+    """It was changed while it was loaded."""
 
 
 class ProviderError(StartupError):

@@ -20,6 +20,7 @@ from rhapsode.v1.model_pb2 import ListModelsRequest
 from rhapsode.v1.model_pb2_grpc import ModelServiceStub
 from rhapsode_server import command_line
 from rhapsode_server.errors import ConfigError
+from rhapsode_server.rpc.methods import MODEL_CONTROL
 from support.bundles import grey_generator, stepper
 from support.certificates import authority
 from support.refusals import refusal
@@ -115,7 +116,10 @@ async def test_each_plane_knows_its_own_methods_only(models: Loaded, tmp_path: P
         for path in ("GetServerState", "SetReadiness", "SetLogLevel", "ReloadCredentials"):
             method: Any = server.channel.unary_unary(f"/rhapsode.v1.AdminService/{path}")
             assert await code(method(b"")) is grpc.StatusCode.UNIMPLEMENTED, path
-        assert await code(ModelServiceStub(channel).ListModels(ListModelsRequest())) is grpc.StatusCode.UNIMPLEMENTED
+        for path in sorted(MODEL_CONTROL):
+            method = server.channel.unary_unary(f"/rhapsode.v1.ModelService/{path}")
+            assert await code(method(b"")) is grpc.StatusCode.UNIMPLEMENTED, path
+        assert (await ModelServiceStub(channel).ListModels(ListModelsRequest())).models
         for path in ("TextService/GenerateText", "ImageService/GenerateImages"):
             method = channel.unary_unary(f"/rhapsode.v1.{path}")
             assert await code(method(b"")) is grpc.StatusCode.UNIMPLEMENTED, path

@@ -10,7 +10,7 @@ from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.observe.traces import NO_TRACES, Traces
 from rhapsode_server.repository.registry import LoadedModel, Registry
 from rhapsode_server.repository.residents import Bounds, Key, Residents
-from rhapsode_server.rpc.caller import CALLER
+from rhapsode_server.rpc.caller import may_use
 from rhapsode_server.rpc.leases import Holders, hold
 from rhapsode_server.rpc.served import (
     ROLES,
@@ -96,14 +96,14 @@ class Catalog:
     @property
     def usable(self) -> Sequence[Served]:
         """Those that the rpc's client may use."""
-        return [served for served in self.models if _may_use(served.loaded.name)]
+        return [served for served in self.models if may_use(served.loaded.name)]
 
     def find(self, reference: str) -> Served:
         """The model "name", "name@version" or "name@alias", which the rpc holds from now on. Raises ModelNotFound.
 
         A model that the rpc's client may not use is to that client one that there is not.
         """
-        known = _may_use(reference.partition("@")[0])
+        known = may_use(reference.partition("@")[0])
         driven = self._driven[id(self.residents.find(reference if known else UNKNOWN))]
         hold(driven.holders)
         return driven.served
@@ -156,8 +156,3 @@ class Catalog:
     def _tell(self, key: Key) -> None:
         for listener in self._listeners:
             listener(key)
-
-
-def _may_use(name: str) -> bool:
-    caller = CALLER.get()
-    return caller is None or caller.may_use(name)

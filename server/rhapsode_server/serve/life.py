@@ -10,6 +10,7 @@ from rhapsode_server.config import Config
 from rhapsode_server.engine.outbox import Pace
 from rhapsode_server.observe.connections import ConnectionMetrics
 from rhapsode_server.observe.endpoint import Endpoint, fresh_registry, open_endpoint
+from rhapsode_server.observe.loads import LoadMetrics
 from rhapsode_server.observe.log_metrics import LogMetrics
 from rhapsode_server.observe.logs import Log
 from rhapsode_server.observe.merge import Family
@@ -29,6 +30,7 @@ from rhapsode_server.rpc.health import MOST_WATCHES, Health
 from rhapsode_server.rpc.image import ImageService
 from rhapsode_server.rpc.inference.service import InferenceService
 from rhapsode_server.rpc.interceptors import Guard
+from rhapsode_server.rpc.model_control import ModelControlService
 from rhapsode_server.rpc.models import ModelService
 from rhapsode_server.rpc.reflection import Reflection
 from rhapsode_server.rpc.routes import Service
@@ -41,6 +43,8 @@ from rhapsode_server.serve.arguments import channel_arguments
 from rhapsode_server.serve.fate import Fate
 from rhapsode_server.serve.lag import RecentLag, watch_lag
 from rhapsode_server.serve.listening import bind
+from rhapsode_server.serve.loading import loader
+from rhapsode_server.serve.model_control import ModelControl
 from rhapsode_server.serve.process import SLACK
 from rhapsode_server.serve.rotation import Rotation
 from rhapsode_server.serve.tls import read_tls
@@ -75,6 +79,10 @@ class Server:
         LogMetrics(self.registry, log)
         self.catalog = Catalog(models, config, self._metrics, traces, lambda *news: self.fate.feel(*news))
         self.fate: Fate
+        failed = LoadMetrics(self.registry).failed
+        self.control = ModelControl(
+            self.catalog, loader(config, runtime), log, failed, lambda *news: self.fate.feel(*news)
+        )
         self._wish = wish
         self._darkroom = Darkroom(Pace(config.flush_tokens, config.flush_interval_ms / 1000), self._metrics, traces)
         self._ground = Ground(runtime.placement.provider, runtime.placement.fallback_reason, runtime.version)
@@ -89,6 +97,7 @@ class Server:
         self._guard: Guard
         self._grpc: grpc.aio.Server
         self._admin: AdminPlane | None = None
+        self._models: ModelControlService | None = None
         self._endpoint: Endpoint | None = None
         self._lag: asyncio.Task[None]
         self.address = config.address
@@ -140,6 +149,7 @@ class Server:
         """
         self._log.info("draining", seconds=self._config.drain_delay)
         self._health.leave()
+        await self.control.stop()
         await asyncio.sleep(self._config.drain_delay)
         self._guard.refuse()
         self._health.close()
@@ -152,7 +162,8 @@ class Server:
         self._log.info("stopped")
 
     async def _close(self) -> None:
-        if self._admin:
+        if self._admin and self._models:
+            self._models.watches.close()
             await self._admin.close()
         self._access.close()
         for watch in self._watches:
@@ -198,7 +209,8 @@ class Server:
             lambda: self._rotation.expires if self._rotation else None,
             [each for each in (self._rotation, self._access.rotation) if each],
         )
-        services = [AdminService(premises).service(), self._health.service()]
+        self._models = ModelControlService(self.catalog, self._config, self._ground, self.control)
+        services = [AdminService(premises).service(), self._models.service(), self._health.service()]
         self._admin = AdminPlane.on(self._config, services, self._guard_of, self._credentials())
         self.admin_address = self._admin.address
 

@@ -9,6 +9,7 @@ from rhapsode_server.repository.folders import bundle_folders
 from rhapsode_server.repository.in_child import Bounds, Rehearsed, rehearse_in_child
 from rhapsode_server.repository.registry import Batching, LoadedModel, Registry
 from rhapsode_server.runtime.providers import CPU, Runtime, RuntimeOptions
+from rhapsode_server.serve.model_loader import Loader
 from rhapsode_server.serve.preflight import check_sizes
 from rhapsode_server.serve.processors import share
 
@@ -16,7 +17,7 @@ from rhapsode_server.serve.processors import share
 def load(config: Config, log: Log) -> tuple[Runtime, Registry]:
     """Choose where to run; read, verify and warm up every model. Raises StartupError."""
     runtime = _runtime(config, log)
-    heard = _Heard(log)
+    heard = Heard(log)
     return runtime, registry.load(config.models, runtime, _batching(config, runtime), heard.loaded, heard.begins)
 
 
@@ -26,7 +27,7 @@ def check(config: Config, log: Log) -> int:
     A bundle that ends its process, or takes longer than any should, is refused like others. Raises StartupError.
     """
     batching = _batching(config, _runtime(config, log))
-    heard = _Heard(log)
+    heard = Heard(log)
     problems: list[str] = []
     folders = bundle_folders(config.models)
     for folder in folders:
@@ -40,17 +41,24 @@ def check(config: Config, log: Log) -> int:
     return len(folders)
 
 
-class _Heard:
+def loader(config: Config, runtime: Runtime) -> Loader:
+    """Make what loads more models, on the provider that those have which are served."""
+    return Loader(config.models, runtime, _batching(config, runtime))
+
+
+class Heard:
     """Logs how far the loading is."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
 
     def begins(self, bundle: str) -> None:
+        """Say which is next."""
         # The last words of a process that ONNX Runtime, or the kernel for want of memory, ends without any of its own.
         self._log.info("model loading", bundle=bundle)
 
     def loaded(self, model: LoadedModel | Rehearsed) -> None:
+        """Say what it is, and what is not as it was meant."""
         self._log.info(
             "model loaded",
             model=model.name,
