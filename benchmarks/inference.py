@@ -17,9 +17,9 @@ from benchmarks.served import EVERYBODY, Send, measure
 from benchmarks.spread import spread
 from deploy.local_server import LocalServer, running_server
 from numpy.typing import NDArray
+
 from rhapsode.oip import inference_pb2
 from rhapsode.oip.inference_pb2_grpc import GRPCInferenceServiceStub
-
 from rhapsode.v1 import image_pb2
 from rhapsode.v1.image_pb2_grpc import ImageServiceStub
 

@@ -16,7 +16,6 @@ from rhapsode_server.engine.job import Job, Stage
 from rhapsode_server.engine.outbox import Outbox
 from rhapsode_server.engine.scheduler import Delivery, Report, Scheduler
 from rhapsode_server.models.base import Outcome
-from rhapsode_server.repository.residents import Residents
 from rhapsode_server.rpc.leases import Holders
 
 _KEPT: list[bytearray] = []
@@ -111,16 +110,6 @@ def switch_at_once() -> None:
     Holders.none = none  # type: ignore[method-assign]
 
 
-def keep_the_old_meaning() -> None:
-    """An alias that has been set names that version for ever."""
-
-    def set_alias(self: Residents[Any], name: str, alias: str, version: int | None) -> None:
-        if alias not in self.aliases(name):
-            right(self, name, alias, version)
-
-    right, Residents.set_alias = Residents.set_alias, set_alias  # type: ignore[method-assign]
-
-
 def nothing() -> None:
     """All promises are held."""
 
@@ -137,7 +126,6 @@ BREAKS: Mapping[str, Callable[[], None]] = MappingProxyType(
             mix_rows,
             keep_memory,
             switch_at_once,
-            keep_the_old_meaning,
             nothing,
         )
     }
