@@ -16,7 +16,10 @@ from rhapsode_client.types import Model
 _ADVICE: tuple[tuple[type[errors.RhapsodeError], str], ...] = (
     (
         errors.ConnectionLost,
-        "is a server running at {address}? See --address, and --tls-ca where it speaks TLS, or start `rhapsode-server`",
+        (
+            "is a server running at {address}? See --address, and --tls-ca where it speaks TLS and only there, or "
+            "start `rhapsode-server`"
+        ),
     ),
     (errors.Unavailable, "try again in a moment"),
     (errors.ModelNotFound, "`rhapsode models` lists what is served"),
