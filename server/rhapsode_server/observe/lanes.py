@@ -1,6 +1,7 @@
 """Prometheus metrics of the engine, for each graph of each model: its lane."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
@@ -9,13 +10,17 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from rhapsode_server.observe.exemplars import exemplar
 from rhapsode_server.observe.trace_context import TraceContext
 
-Role = Literal["step", "decode", "encode", "critic", "transform", "denoise", "gibbs"]
+Role = Literal["step", "decode", "encode", "critic", "transform", "denoise", "gibbs", "step_raw"]
+"""What a graph does; "step_raw" is a step graph by itself, without the sampler that texts are made with."""
+Lane = tuple[str, str, Role]
+"""A graph: its model, its version and what it does."""
 Left = Literal["queued", "running", "streaming"]
 """Where a job stood when its reader left: never run, under way, or all made and not all read."""
 
 SHORT = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 """Bounds of the buckets for what should take a moment, in seconds."""
 
+_TENSORS = "tensors"
 _ITEM_OF_ROLE: Mapping[Role, str] = MappingProxyType(
     {
         "step": "token",
@@ -25,6 +30,7 @@ _ITEM_OF_ROLE: Mapping[Role, str] = MappingProxyType(
         "transform": "image",
         "denoise": "image",
         "gibbs": "image",
+        "step_raw": _TENSORS,
     }
 )
 _STAGES: tuple[Left, ...] = ("queued", "running", "streaming")
@@ -56,14 +62,23 @@ class Lanes:
     """The metrics of all lanes, in the registry that it is given. Times are in seconds."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self._waits: dict[Lane, Callable[[], float]] = {}
+
+        self._of_lanes: list[Counter | Gauge | Histogram] = []
+
         def counter(name: str, text: str, labels: tuple[str, ...] = _LANE) -> Counter:
-            return Counter(name, text, labels, registry=registry)
+            made = Counter(name, text, labels, registry=registry)
+            if labels[: len(_LANE)] == _LANE:
+                self._of_lanes.append(made)
+            return made
 
         def gauge(name: str, text: str) -> Gauge:
-            return Gauge(name, text, _LANE, registry=registry)
+            self._of_lanes.append(made := Gauge(name, text, _LANE, registry=registry))
+            return made
 
         def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
-            return Histogram(name, text, _LANE, buckets=buckets, registry=registry)
+            self._of_lanes.append(made := Histogram(name, text, _LANE, buckets=buckets, registry=registry))
+            return made
 
         self.queue_depth = gauge("rhapsode_queue_depth", "Jobs that wait for a slot.")
         self.active_slots = gauge("rhapsode_active_slots", "Jobs that hold a slot.")
@@ -83,7 +98,9 @@ class Lanes:
         )
         self.gaps = histogram("rhapsode_inter_message_seconds", "Between two messages of one job.", SHORT)
         self.items = counter(
-            "rhapsode_items_generated_total", "Tokens, images, latents and judgements made.", ("model", "kind")
+            "rhapsode_items_generated_total",
+            "Tokens, images, latents, judgements and rows of tensors made.",
+            ("model", "kind"),
         )
         self.rejected = counter("rhapsode_requests_rejected_total", "Requests refused.", ("model", "reason"))
         self.cancelled = counter("rhapsode_requests_cancelled_total", "Jobs whose reader left.", (*_LANE, "stage"))
@@ -93,6 +110,25 @@ class Lanes:
             "rhapsode_nonfinite_outputs_total", "Jobs that ended because a model gave NaN or infinity."
         )
 
+    def foretell(self, lane: Lane, wait: Callable[[], float]) -> None:
+        """Have this tell from now on what a job of a lane has to expect."""
+        self._waits[lane] = wait
+        self.expected_wait.labels(*lane).set_function(partial(self._expected_wait, lane))
+
+    def foretell_nothing(self, lane: Lane, wait: Callable[[], float]) -> None:
+        """Forget what would tell it, unless that is another by now."""
+        if self._waits.get(lane) is wait:
+            del self._waits[lane]
+
+    def unloaded(self, version: Mapping[str, str]) -> None:
+        """Have the series of a version's lanes go, by the labels that they share."""
+        for metric in self._of_lanes:
+            metric.remove_by_labels(dict(version))
+
+    def _expected_wait(self, lane: Lane) -> float:
+        wait = self._waits.get(lane)
+        return 0.0 if wait is None else wait()
+
 
 class LaneMetrics:
     """What the engine reports about one graph of one model. Safe from any thread; a call costs about a microsecond.
@@ -101,13 +137,15 @@ class LaneMetrics:
     """
 
     def __init__(self, lanes: Lanes, model: str, version: int, role: Role, slots: int) -> None:
-        lane = (model, str(version), role)
+        self._lanes = lanes
+        self._lane = lane = (model, str(version), role)
+        self._wait: Callable[[], float] = _no_wait
+        self._at_rest = False
         self._slots = lanes.slots.labels(*lane)
         self._slots.set(slots)
         self._queue_depth = lanes.queue_depth.labels(*lane)
         self._active_slots = lanes.active_slots.labels(*lane)
         self._parked = lanes.parked.labels(*lane)
-        self._expected_wait = lanes.expected_wait.labels(*lane)
         self._queue_wait = lanes.queue_wait.labels(*lane)
         self._rows_per_run = lanes.rows_per_run.labels(*lane)
         self._run_seconds = lanes.run_seconds.labels(*lane)
@@ -115,6 +153,7 @@ class LaneMetrics:
         self._first_message = lanes.first_message.labels(*lane)
         self._gaps = lanes.gaps.labels(*lane)
         self._items = lanes.items.labels(model, _ITEM_OF_ROLE[role])
+        self._tensors = lanes.items.labels(model, _TENSORS)
         self._rejected = {reason: lanes.rejected.labels(model, reason) for reason in _REJECTIONS}
         self._cancelled = {stage: lanes.cancelled.labels(*lane, stage) for stage in _STAGES}
         self._expired = lanes.expired.labels(*lane)
@@ -123,6 +162,8 @@ class LaneMetrics:
 
     def jobs_changed(self, jobs: Jobs) -> None:
         """Report how many jobs wait, hold a slot or gave theirs up."""
+        if self._at_rest:
+            return
         self._queue_depth.set(jobs.queued)
         self._active_slots.set(jobs.active)
         self._parked.set(jobs.parked)
@@ -130,7 +171,14 @@ class LaneMetrics:
 
     def foretell(self, wait: Callable[[], float]) -> None:
         """Have what a job that comes has to expect told when somebody reads it: it takes too long for every change."""
-        self._expected_wait.set_function(wait)
+        self._wait = wait
+        self._lanes.foretell(self._lane, wait)
+
+    def rest(self) -> None:
+        """Report no more how things are, which another does from now on, or nobody; what happens still counts."""
+        self._at_rest = True
+        self._lanes.foretell_nothing(self._lane, self._wait)
+        self._wait = _no_wait
 
     def waited(self, seconds: float, trace: TraceContext | None = None) -> None:
         """Report a job's wait for its first run."""
@@ -153,9 +201,11 @@ class LaneMetrics:
         """Report the time between two messages of one job."""
         self._gaps.observe(seconds)
 
-    def items(self, count: int) -> None:
-        """Report tokens, images or latents made."""
+    def items(self, count: int, tensors: int = 0) -> None:
+        """Report tokens, images, latents or judgements made, and rows of tensors."""
         self._items.inc(count)
+        if tensors:
+            self._tensors.inc(tensors)
 
     def cancelled(self, stage: Left) -> None:
         """Report a job whose reader left."""
@@ -176,3 +226,7 @@ class LaneMetrics:
     def nonfinite(self) -> None:
         """Report a job that ended because the model gave NaN or infinity."""
         self._nonfinite.inc()
+
+
+def _no_wait() -> float:
+    return 0.0

@@ -1,121 +1,81 @@
-"""The models as the rpcs see them: each with the drivers that step its graphs."""
+"""The models as the rpcs see them: found by reference, driven until nobody needs them."""
 
 import asyncio
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from functools import partial
-from types import MappingProxyType
-from typing import Any, TypeVar
 
-from rhapsode.v1 import bundle_pb2
 from rhapsode_server.config import Config
-from rhapsode_server.engine.driver import Driver
-from rhapsode_server.engine.scheduler import Limits
-from rhapsode_server.errors import RhapsodeError
-from rhapsode_server.models.attributes import Move
-from rhapsode_server.models.base import Model
-from rhapsode_server.models.critic import CriticRow, Judgement, Probabilities
-from rhapsode_server.models.decoder import ImageRow, Picture
-from rhapsode_server.models.denoiser import DenoiseRow
-from rhapsode_server.models.encoder import Encoded, EncodeRow
-from rhapsode_server.models.gibbs import GibbsRow
-from rhapsode_server.models.latents import Draw, Latent
-from rhapsode_server.models.row import TextRow
-from rhapsode_server.models.tensors import TensorModel, TensorRow, Tensors
-from rhapsode_server.models.text import TextEvent
-from rhapsode_server.models.text_critic import TextCriticRow
-from rhapsode_server.models.transform import Transformed, TransformRow
-from rhapsode_server.observe.lanes import Role
+from rhapsode_server.errors import DeviceLost, DriverDied, RhapsodeError
 from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.observe.traces import NO_TRACES, Traces
 from rhapsode_server.repository.registry import LoadedModel, Registry
-from rhapsode_server.repository.residents import Bounds, Residents
-from rhapsode_server.rpc.caller import CALLER
-from rhapsode_server.rpc.tokenizer import Tokenizer
+from rhapsode_server.repository.residents import Bounds, Key, Residents, State
+from rhapsode_server.rpc.arrivals import Arrivals
+from rhapsode_server.rpc.caller import may_use
+from rhapsode_server.rpc.leases import Holders, hold
+from rhapsode_server.rpc.references import reference_of
+from rhapsode_server.rpc.served import (
+    ROLES,
+    AnyDriver,
+    CriticDriver,
+    DecodeDriver,
+    DenoiseDriver,
+    EncodeDriver,
+    Feel,
+    GibbsDriver,
+    MakeRow,
+    PictureDriver,
+    PictureRow,
+    Served,
+    TensorDriver,
+    TextCriticDriver,
+    TextDriver,
+    TransformDriver,
+    serve,
+)
+
+__all__ = [
+    "ROLES",
+    "UNKNOWN",
+    "AnyDriver",
+    "Catalog",
+    "CriticDriver",
+    "DecodeDriver",
+    "DenoiseDriver",
+    "EncodeDriver",
+    "Feel",
+    "GibbsDriver",
+    "MakeRow",
+    "PictureDriver",
+    "PictureRow",
+    "Served",
+    "TensorDriver",
+    "TextCriticDriver",
+    "TextDriver",
+    "TransformDriver",
+]
 
 UNKNOWN = "_unknown"  # no model can bear this name
-ROLES: Mapping[int, Role] = MappingProxyType(
-    {
-        bundle_pb2.GRAPH_ROLE_STEP: "step",
-        bundle_pb2.GRAPH_ROLE_DECODE: "decode",
-        bundle_pb2.GRAPH_ROLE_ENCODE: "encode",
-        bundle_pb2.GRAPH_ROLE_CRITIC: "critic",
-        bundle_pb2.GRAPH_ROLE_TRANSFORM: "transform",
-        bundle_pb2.GRAPH_ROLE_DENOISE: "denoise",
-        bundle_pb2.GRAPH_ROLE_GIBBS: "gibbs",
-    }
-)
-"""What each graph of a bundle does, in the words of metrics and of the Open Inference Protocol's model names."""
 
-RowT = TypeVar("RowT")
-EventT = TypeVar("EventT")
-TextDriver = Driver[TextRow, TextEvent]
-DecodeDriver = Driver[ImageRow, Picture]
-EncodeDriver = Driver[EncodeRow, Encoded]
-CriticDriver = Driver[CriticRow, Judgement]
-TextCriticDriver = Driver[TextCriticRow, Probabilities]
-TransformDriver = Driver[TransformRow, Transformed]
-DenoiseDriver = Driver[DenoiseRow, Picture]
-GibbsDriver = Driver[GibbsRow, Picture]
-TensorDriver = Driver[TensorRow, Tensors]
-PictureRow = ImageRow
-PictureDriver = Driver[Any, Picture]
-"""One that makes pictures, of whatever rows."""
-AnyDriver = (
-    TextDriver
-    | DecodeDriver
-    | EncodeDriver
-    | CriticDriver
-    | TextCriticDriver
-    | TransformDriver
-    | DenoiseDriver
-    | GibbsDriver
-    | TensorDriver
-)
-MakeRow = Callable[[int, Draw | Latent, int | None, Sequence[Move]], PictureRow]
-"""What makes a row of its index, its noise, its class and its moves from there."""
 
-Feel = Callable[[str, RhapsodeError | None], None]
-"""Told why a graph cannot be run, by the name of its driver; None where it can again."""
+Listener = Callable[[Key], object]
+"""Told the key of a version, in the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """A loaded model, with a driver for each graph that it has."""
+class _Driven:
+    """A model in memory, and who holds it."""
 
-    loaded: LoadedModel
-    text: TextDriver | None
-    tokenizer: Tokenizer | None
-    decode: DecodeDriver | None
-    encode: EncodeDriver | None
-    critic: CriticDriver | None
-    text_critic: TextCriticDriver | None
-    transform: TransformDriver | None
-    denoise: DenoiseDriver | None
-    gibbs: GibbsDriver | None
-    graphs: Mapping[Role, TensorDriver]
-    """What runs each graph by itself on rows of tensors, by what the graph does."""
-
-    @property
-    def drivers(self) -> Iterator[AnyDriver]:
-        """Those that there are."""
-        every: tuple[AnyDriver | None, ...] = (
-            self.text,
-            self.decode,
-            self.encode,
-            self.critic,
-            self.text_critic,
-            self.transform,
-            self.denoise,
-            self.gibbs,
-            *self.graphs.values(),
-        )
-        return (driver for driver in every if driver is not None)
+    served: Served
+    holders: Holders = field(default_factory=Holders)
 
 
 class Catalog:
-    """All models of the server."""
+    """All models of the server. Lives in the event loop.
+
+    `residents` says what is served; each model that it names has been added before, and is retired after.
+    """
 
     def __init__(
         self,
@@ -125,93 +85,152 @@ class Catalog:
         traces: Traces = NO_TRACES,
         feel: Feel = lambda *_: None,
     ) -> None:
+        self._metrics = metrics
+        self._feel = feel
+        self._serve = partial(serve, config=config, metrics=metrics, traces=traces)
+        self._driven: dict[int, _Driven] = {}
+        self._current: dict[Key, LoadedModel] = {}
+        self._listeners: list[Listener] = []
+        self._switched: list[Listener] = []
         self.residents = Residents(registry.models, Bounds(config.max_models, config.max_model_bytes))
-        self._served = {id(loaded): _serve(loaded, config, metrics, traces, feel) for loaded in registry.models}
-        self._names = frozenset(loaded.bundle.name for loaded in registry.models)
+        self._arrivals = Arrivals(self.residents)
+        self.residents.changed = self._tell
+        for loaded in registry.models:
+            self._take(loaded)
+            self._current[_key(loaded)] = loaded
+        self._named: Set[str] = self.names.keys()
+        metrics.count_models(lambda: len(self._current), lambda: len(self._driven) - len(self._current))
 
     @property
     def models(self) -> Sequence[Served]:
-        """Sorted by name, then version."""
-        return list(self._served.values())
+        """Those that can be asked for, sorted by name, then version."""
+        return [self._driven[id(loaded)].served for loaded in self.residents.served]
 
     @property
     def usable(self) -> Sequence[Served]:
         """Those that the rpc's client may use."""
-        return [served for served in self.models if _may_use(served.loaded.name)]
+        return [served for served in self.models if may_use(served.loaded.name)]
+
+    @property
+    def names(self) -> Mapping[str, bool]:
+        """The names of models that are served, or are being loaded: whether the first is so."""
+        coming = {status.name: False for status in self.residents.statuses if status.state is State.LOADING}
+        return coming | {loaded.name: True for loaded in self.residents.served}
 
     def find(self, reference: str) -> Served:
-        """The model "name" (its newest version) or "name@version". Raises ModelNotFound.
+        """The model "name", "name@version" or "name@alias", which the rpc holds from now on.
 
-        A model that the rpc's client may not use is to that client one that there is not.
+        A model that the rpc's client may not use is to that client one that there is not. Raises ModelNotFound, or
+        ModelLoading where it will be there.
         """
-        known = _may_use(reference.partition("@")[0])
-        return self._served[id(self.residents.find(reference if known else UNKNOWN))]
+        known = reference if may_use(_name(reference)) else UNKNOWN
+        self._arrivals.check(known)
+        driven = self._driven[id(self.residents.find(known))]
+        hold(driven.holders)
+        return driven.served
+
+    @property
+    def awaits(self) -> bool:
+        """Whether there may be anything to await before a model is found."""
+        return self._arrivals.any
+
+    async def arrived(self, reference: str, seconds: float | None) -> None:
+        """Wait for what a reference means where that is being loaded, for a client with so much time, None for none.
+
+        Raises ModelLoading or ShuttingDown; of what is not being loaded there is nothing to wait for.
+        """
+        if may_use(_name(reference)):
+            await self._arrivals.wait(reference, seconds)
 
     def label(self, request: object) -> str:
         """The name under which metrics count a request: its model's, or one for all models that there are not."""
-        reference = getattr(getattr(request, "generation", request), "model", "")
-        name = reference.partition("@")[0]
-        return name if name in self._names else UNKNOWN
+        name = _name(reference_of(request))
+        return name if name in self._named else UNKNOWN
+
+    def listen(self, listener: Listener, *, switches: bool = False) -> None:
+        """Have somebody told of each change of `residents`; or only where another is served, or none, as a version."""
+        (self._switched if switches else self._listeners).append(listener)
 
     def start(self) -> None:
         """Start to drive all models, in the running event loop."""
         for driver in self.drivers():
             driver.start()
 
+    def add(self, loaded: LoadedModel) -> Served:
+        """Drive one more model, in the running event loop; it can be asked for when `residents` says so."""
+        served = self._take(loaded)
+        for driver in served.drivers:
+            driver.start()
+        return served
+
+    async def retire(self, loaded: LoadedModel) -> None:
+        """Drive a model no more, which `residents` has let go: once no rpc holds it. Nothing of it is kept here.
+
+        May be cancelled: what is left of it ends with the catalog, or with another call.
+        """
+        driven = self._driven[id(loaded)]
+        await driven.holders.none()
+        await asyncio.gather(*(driver.retire() for driver in driven.served.drivers))
+        self._driven.pop(id(loaded), None)
+        if not self._of(_key(loaded)):
+            self._metrics.unloaded(loaded.name, loaded.version)
+        self._count(loaded.name)
+
+    def holders(self, loaded: LoadedModel) -> int:
+        """How many rpcs hold a model that is in memory."""
+        return self._driven[id(loaded)].holders.count
+
     async def stop(self) -> None:
         """End what is under way, and every driver's thread: all at once, since one that hangs is waited for."""
+        self._arrivals.close()
         await asyncio.gather(*(driver.stop() for driver in self.drivers()))
 
-    def drivers(self) -> Iterator[AnyDriver]:
-        """Those of all models."""
-        return (driver for served in self._served.values() for driver in served.drivers)
+    def drivers(self) -> Sequence[AnyDriver]:
+        """Those of all models in memory, with those that cannot be asked for yet, or not any more. From any thread."""
+        return [driver for driven in list(self._driven.values()) for driver in driven.served.drivers]
+
+    def _take(self, loaded: LoadedModel) -> Served:
+        driven = self._driven[id(loaded)] = _Driven(self._serve(loaded, feel=partial(self._hear, loaded)))
+        return driven.served
+
+    def _of(self, key: Key) -> Sequence[Served]:
+        """All in memory that are one version: what is served, and what that has replaced."""
+        return [each.served for each in self._driven.values() if _key(each.served.loaded) == key]
+
+    def _hear(self, loaded: LoadedModel, lane: str, error: RhapsodeError | None) -> None:
+        """Pass on how a graph is; of one that nobody can ask for any more, only what is the end of all."""
+        if self._current.get(_key(loaded)) is loaded or isinstance(error, DeviceLost | DriverDied):
+            self._feel(lane, error)
+
+    def _tell(self, key: Key) -> None:
+        self._arrivals.changed(key)
+        switched = self._switch(key)
+        self._count(key[0])
+        for listener in [*self._listeners, *(self._switched if switched else ())]:
+            listener(key)
+
+    def _switch(self, key: Key) -> bool:
+        """Have the gauges of a version be those of what is served as it: whether that is another than before."""
+        before = self._current.pop(key, None)
+        now = next((loaded for loaded in self.residents.served if _key(loaded) == key), None)
+        if now is not None:
+            self._current[key] = now
+        if now is not None and now is not before:
+            for served in self._of(key):
+                for driver in served.drivers:
+                    (driver.report if served.loaded is now else driver.rest)()
+        return now is not before
+
+    def _count(self, name: str) -> None:
+        """Count requests by the names of models that are there, or on their way; of one that has gone nothing stays."""
+        self._named = self.names.keys() | {each.served.loaded.name for each in self._driven.values()}
+        if name not in self._named:
+            self._metrics.forget(name)
 
 
-def _may_use(name: str) -> bool:
-    caller = CALLER.get()
-    return caller is None or caller.may_use(name)
+def _key(loaded: LoadedModel) -> Key:
+    return loaded.name, loaded.version
 
 
-def _limits(config: Config) -> Limits:
-    """More slots than a run has rows would make nobody faster."""
-    slots = config.slots or config.max_batch
-    return Limits(
-        slots=slots,
-        parked=2 * slots,
-        queue=config.queue,
-        delay=config.batch_delay_ms / 1000,
-        crowd_delay=config.crowd_delay_ms / 1000,
-        wait=config.queue_wait,
-        long=config.long_after or math.inf,
-    )
-
-
-def _serve(loaded: LoadedModel, config: Config, metrics: Metrics, traces: Traces, feel: Feel) -> Served:
-    bundle = loaded.bundle
-    name = f"{bundle.name}@{bundle.version}"
-    limits = _limits(config)
-    ordered = replace(limits, in_order=True)
-
-    def driver(model: Model[RowT, EventT], limits: Limits, role: Role) -> Driver[RowT, EventT]:
-        lane = metrics.lane(bundle.name, bundle.version, role, limits.slots)
-        spans, lane_name = traces.lane(bundle.name, bundle.version, role), f"{name}/{role}"
-        return Driver(lane_name, model, limits, lane, spans=spans, mood=partial(feel, lane_name))
-
-    return Served(
-        loaded=loaded,
-        text=driver(loaded.stepper, limits, "step") if loaded.stepper else None,
-        tokenizer=Tokenizer(bundle.sequence.vocabulary, loaded.cutter) if bundle.HasField("sequence") else None,
-        decode=driver(loaded.decoder, limits, "decode") if loaded.decoder else None,
-        encode=driver(loaded.encoder, limits, "encode") if loaded.encoder else None,
-        critic=driver(loaded.critic, limits, "critic") if loaded.critic else None,
-        text_critic=driver(loaded.text_critic, limits, "critic") if loaded.text_critic else None,
-        transform=driver(loaded.transformer, limits, "transform") if loaded.transformer else None,
-        denoise=driver(loaded.denoiser, ordered, "denoise") if loaded.denoiser else None,
-        gibbs=driver(loaded.gibbs, ordered, "gibbs") if loaded.gibbs else None,
-        graphs={role: driver(model, limits, role) for role, model in _by_role(loaded)},
-    )
-
-
-def _by_role(loaded: LoadedModel) -> Iterator[tuple[Role, TensorModel]]:
-    """Each graph by what it does, as ROLES names it."""
-    return ((ROLES[role], model) for role, model in loaded.tensors.items())
+def _name(reference: str) -> str:
+    return reference.partition("@")[0]
