@@ -38,7 +38,10 @@ TALKERS = (f"{SERVER}.rpc", f"{SERVER}.serve")
 # Where the client speaks gRPC; what its users see (its types, its errors, its command line) does not.
 CALLERS = tuple(
     f"{CLIENT}.{name}"
-    for name in ("aio", "aio_streams", "channel", "client", "convert", "failures", "resume", "status", "streams")
+    for name in (
+        *("admin", "aio", "aio_admin", "aio_link", "aio_streams", "channel", "client"),
+        *("convert", "failures", "link", "resume", "status", "streams"),
+    )
 )
 RESERVED = (
     Reserved("onnxruntime", (f"{SERVER}.runtime", EXPORTER)),
@@ -63,8 +66,8 @@ RESERVED = (
     Reserved("rhapsode.v1.bundle_pb2", (f"{SERVER}.repository", f"{SERVER}.rpc", EXPORTER, *CALLERS)),
     *(Reserved(f"rhapsode.v1.{name}_pb2", (*TALKERS, *CALLERS)) for name in ("text", "image", "model", "bounds")),
     *(Reserved(f"rhapsode.v1.{name}_pb2_grpc", (*TALKERS, *CALLERS)) for name in ("text", "image", "model")),
-    Reserved("rhapsode.v1.admin_pb2", TALKERS),
-    Reserved("rhapsode.v1.admin_pb2_grpc", ()),
+    Reserved("rhapsode.v1.admin_pb2", (*TALKERS, *CALLERS)),
+    Reserved("rhapsode.v1.admin_pb2_grpc", CALLERS),
     Reserved("google", ("rhapsode.v1", f"{SERVER}.repository", f"{SERVER}.rpc", EXPORTER, *CALLERS)),
 )
 

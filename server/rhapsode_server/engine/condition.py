@@ -45,6 +45,10 @@ class Condition:
         self._over = True
         self._expect_nothing()
 
+    def forget(self) -> None:
+        """Let go of whom it would tell; to be called when nothing is run any more."""
+        self._call, self._mood = _tell_nobody, _tell_nobody
+
     def _feel(self, error: RhapsodeError | None) -> None:
         """Tell how the model is; one that has failed is worth a try after a pause, so it is then told to be well."""
         self._expect_nothing()
@@ -56,3 +60,7 @@ class Condition:
         if self._well_again is not None:
             self._well_again.cancel()
             self._well_again = None
+
+
+def _tell_nobody(*_: object) -> None:
+    """Stand for those who are not told any more."""

@@ -75,6 +75,14 @@ class Driver(Generic[RowT, EventT]):
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join, LET_GO)
 
+    async def retire(self) -> None:
+        """Stop after the run under way, however long that takes, and hold on to nothing: freed with its last user."""
+        await self.stop()
+        while self._thread.is_alive():  # a run that hangs is the watchdog's business
+            await asyncio.to_thread(self._thread.join, LET_GO)
+        self._metrics.rest()
+        self._condition.forget()
+
     def give_up(self, error: RhapsodeError) -> None:
         """End every job with the error, and refuse all that come: the thread hangs, or the device is lost."""
         with self._changed:

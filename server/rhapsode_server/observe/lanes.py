@@ -1,6 +1,7 @@
 """Prometheus metrics of the engine, for each graph of each model: its lane."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
@@ -11,6 +12,8 @@ from rhapsode_server.observe.trace_context import TraceContext
 
 Role = Literal["step", "decode", "encode", "critic", "transform", "denoise", "gibbs", "step_raw"]
 """What a graph does; "step_raw" is a step graph by itself, without the sampler that texts are made with."""
+Lane = tuple[str, str, Role]
+"""A graph: its model, its version and what it does."""
 Left = Literal["queued", "running", "streaming"]
 """Where a job stood when its reader left: never run, under way, or all made and not all read."""
 
@@ -59,6 +62,8 @@ class Lanes:
     """The metrics of all lanes, in the registry that it is given. Times are in seconds."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self._waits: dict[Lane, Callable[[], float]] = {}
+
         def counter(name: str, text: str, labels: tuple[str, ...] = _LANE) -> Counter:
             return Counter(name, text, labels, registry=registry)
 
@@ -98,6 +103,20 @@ class Lanes:
             "rhapsode_nonfinite_outputs_total", "Jobs that ended because a model gave NaN or infinity."
         )
 
+    def foretell(self, lane: Lane, wait: Callable[[], float]) -> None:
+        """Have this tell from now on what a job of a lane has to expect."""
+        self._waits[lane] = wait
+        self.expected_wait.labels(*lane).set_function(partial(self._expected_wait, lane))
+
+    def foretell_nothing(self, lane: Lane, wait: Callable[[], float]) -> None:
+        """Forget what would tell it, unless that is another by now."""
+        if self._waits.get(lane) is wait:
+            del self._waits[lane]
+
+    def _expected_wait(self, lane: Lane) -> float:
+        wait = self._waits.get(lane)
+        return 0.0 if wait is None else wait()
+
 
 class LaneMetrics:
     """What the engine reports about one graph of one model. Safe from any thread; a call costs about a microsecond.
@@ -106,13 +125,15 @@ class LaneMetrics:
     """
 
     def __init__(self, lanes: Lanes, model: str, version: int, role: Role, slots: int) -> None:
-        lane = (model, str(version), role)
+        self._lanes = lanes
+        self._lane = lane = (model, str(version), role)
+        self._wait: Callable[[], float] = _no_wait
+        self._at_rest = False
         self._slots = lanes.slots.labels(*lane)
         self._slots.set(slots)
         self._queue_depth = lanes.queue_depth.labels(*lane)
         self._active_slots = lanes.active_slots.labels(*lane)
         self._parked = lanes.parked.labels(*lane)
-        self._expected_wait = lanes.expected_wait.labels(*lane)
         self._queue_wait = lanes.queue_wait.labels(*lane)
         self._rows_per_run = lanes.rows_per_run.labels(*lane)
         self._run_seconds = lanes.run_seconds.labels(*lane)
@@ -129,6 +150,8 @@ class LaneMetrics:
 
     def jobs_changed(self, jobs: Jobs) -> None:
         """Report how many jobs wait, hold a slot or gave theirs up."""
+        if self._at_rest:
+            return
         self._queue_depth.set(jobs.queued)
         self._active_slots.set(jobs.active)
         self._parked.set(jobs.parked)
@@ -136,7 +159,14 @@ class LaneMetrics:
 
     def foretell(self, wait: Callable[[], float]) -> None:
         """Have what a job that comes has to expect told when somebody reads it: it takes too long for every change."""
-        self._expected_wait.set_function(wait)
+        self._wait = wait
+        self._lanes.foretell(self._lane, wait)
+
+    def rest(self) -> None:
+        """Report no more how things are, which another does from now on, or nobody; what happens still counts."""
+        self._at_rest = True
+        self._lanes.foretell_nothing(self._lane, self._wait)
+        self._wait = _no_wait
 
     def waited(self, seconds: float, trace: TraceContext | None = None) -> None:
         """Report a job's wait for its first run."""
@@ -184,3 +214,7 @@ class LaneMetrics:
     def nonfinite(self) -> None:
         """Report a job that ended because the model gave NaN or infinity."""
         self._nonfinite.inc()
+
+
+def _no_wait() -> float:
+    return 0.0

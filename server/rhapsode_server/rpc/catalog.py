@@ -1,112 +1,78 @@
-"""The models as the rpcs see them: each with the drivers that step its graphs."""
+"""The models as the rpcs see them: found by reference, driven until nobody needs them."""
 
 import asyncio
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from types import MappingProxyType
-from typing import Any, TypeVar
 
-from rhapsode.v1 import bundle_pb2
 from rhapsode_server.config import Config
-from rhapsode_server.engine.driver import Driver
-from rhapsode_server.engine.scheduler import Limits
-from rhapsode_server.errors import RhapsodeError
-from rhapsode_server.models.attributes import Move
-from rhapsode_server.models.base import Model
-from rhapsode_server.models.critic import CriticRow, Judgement, Probabilities
-from rhapsode_server.models.decoder import ImageRow, Picture
-from rhapsode_server.models.denoiser import DenoiseRow
-from rhapsode_server.models.encoder import Encoded, EncodeRow
-from rhapsode_server.models.gibbs import GibbsRow
-from rhapsode_server.models.latents import Draw, Latent
-from rhapsode_server.models.row import TextRow
-from rhapsode_server.models.tensors import TensorRow, Tensors
-from rhapsode_server.models.text import TextEvent
-from rhapsode_server.models.text_critic import TextCriticRow
-from rhapsode_server.models.transform import Transformed, TransformRow
-from rhapsode_server.observe.lanes import Role
 from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.observe.traces import NO_TRACES, Traces
 from rhapsode_server.repository.registry import LoadedModel, Registry
-from rhapsode_server.repository.residents import Bounds, Residents
+from rhapsode_server.repository.residents import Bounds, Key, Residents
 from rhapsode_server.rpc.caller import CALLER
-from rhapsode_server.rpc.tokenizer import Tokenizer
+from rhapsode_server.rpc.leases import Holders, hold
+from rhapsode_server.rpc.served import (
+    ROLES,
+    AnyDriver,
+    CriticDriver,
+    DecodeDriver,
+    DenoiseDriver,
+    EncodeDriver,
+    Feel,
+    GibbsDriver,
+    MakeRow,
+    PictureDriver,
+    PictureRow,
+    Served,
+    TensorDriver,
+    TextCriticDriver,
+    TextDriver,
+    TransformDriver,
+    serve,
+)
+
+__all__ = [
+    "ROLES",
+    "UNKNOWN",
+    "AnyDriver",
+    "Catalog",
+    "CriticDriver",
+    "DecodeDriver",
+    "DenoiseDriver",
+    "EncodeDriver",
+    "Feel",
+    "GibbsDriver",
+    "MakeRow",
+    "PictureDriver",
+    "PictureRow",
+    "Served",
+    "TensorDriver",
+    "TextCriticDriver",
+    "TextDriver",
+    "TransformDriver",
+]
 
 UNKNOWN = "_unknown"  # no model can bear this name
-ROLES: Mapping[int, Role] = MappingProxyType(
-    {
-        bundle_pb2.GRAPH_ROLE_STEP: "step",
-        bundle_pb2.GRAPH_ROLE_DECODE: "decode",
-        bundle_pb2.GRAPH_ROLE_ENCODE: "encode",
-        bundle_pb2.GRAPH_ROLE_CRITIC: "critic",
-        bundle_pb2.GRAPH_ROLE_TRANSFORM: "transform",
-        bundle_pb2.GRAPH_ROLE_DENOISE: "denoise",
-        bundle_pb2.GRAPH_ROLE_GIBBS: "gibbs",
-    }
-)
-"""What each graph of a bundle does, in the words of metrics and of the Open Inference Protocol's model names."""
 
-RowT = TypeVar("RowT")
-EventT = TypeVar("EventT")
-TextDriver = Driver[TextRow, TextEvent]
-DecodeDriver = Driver[ImageRow, Picture]
-EncodeDriver = Driver[EncodeRow, Encoded]
-CriticDriver = Driver[CriticRow, Judgement]
-TextCriticDriver = Driver[TextCriticRow, Probabilities]
-TransformDriver = Driver[TransformRow, Transformed]
-DenoiseDriver = Driver[DenoiseRow, Picture]
-GibbsDriver = Driver[GibbsRow, Picture]
-TensorDriver = Driver[TensorRow, Tensors]
-PictureRow = ImageRow
-PictureDriver = Driver[Any, Picture]
-"""One that makes pictures, of whatever rows."""
-AnyDriver = (
-    TextDriver
-    | DecodeDriver
-    | EncodeDriver
-    | CriticDriver
-    | TextCriticDriver
-    | TransformDriver
-    | DenoiseDriver
-    | GibbsDriver
-    | TensorDriver
-)
-MakeRow = Callable[[int, Draw | Latent, int | None, Sequence[Move]], PictureRow]
-"""What makes a row of its index, its noise, its class and its moves from there."""
 
-Feel = Callable[[str, RhapsodeError | None], None]
-"""Told why a graph cannot be run, by the name of its driver; None where it can again."""
+Listener = Callable[[Key], object]
+"""Told the key of a version of which something has changed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """A loaded model, with a driver for each graph that it has."""
+class _Driven:
+    """A model in memory, and who holds it."""
 
-    loaded: LoadedModel
-    text: TextDriver | None
-    tokenizer: Tokenizer | None
-    decode: DecodeDriver | None
-    encode: EncodeDriver | None
-    critic: CriticDriver | None
-    text_critic: TextCriticDriver | None
-    transform: TransformDriver | None
-    denoise: DenoiseDriver | None
-    gibbs: GibbsDriver | None
-    graphs: Mapping[Role, TensorDriver]
-    """What runs each graph on rows of tensors, by what the graph does: the same driver as above, but for texts."""
-
-    @property
-    def drivers(self) -> Iterator[AnyDriver]:
-        """Those that there are."""
-        if self.text is not None:
-            yield self.text
-        yield from self.graphs.values()
+    served: Served
+    holders: Holders = field(default_factory=Holders)
 
 
 class Catalog:
-    """All models of the server."""
+    """All models of the server. Lives in the event loop.
+
+    `residents` says what is served; each model that it names has been added before, and is retired after.
+    """
 
     def __init__(
         self,
@@ -116,14 +82,16 @@ class Catalog:
         traces: Traces = NO_TRACES,
         feel: Feel = lambda *_: None,
     ) -> None:
-        self.residents = Residents(registry.models, Bounds(config.max_models, config.max_model_bytes))
-        self._served = {id(loaded): _serve(loaded, config, metrics, traces, feel) for loaded in registry.models}
-        self._names = frozenset(loaded.bundle.name for loaded in registry.models)
+        self._serve = partial(serve, config=config, metrics=metrics, traces=traces, feel=feel)
+        self._driven = {id(loaded): _Driven(self._serve(loaded)) for loaded in registry.models}
+        self._listeners: list[Listener] = []
+        bounds = Bounds(config.max_models, config.max_model_bytes)
+        self.residents = Residents(registry.models, bounds, changed=self._tell)
 
     @property
     def models(self) -> Sequence[Served]:
-        """Sorted by name, then version."""
-        return list(self._served.values())
+        """Those that can be asked for, sorted by name, then version."""
+        return [self._driven[id(loaded)].served for loaded in self.residents.served]
 
     @property
     def usable(self) -> Sequence[Served]:
@@ -131,79 +99,64 @@ class Catalog:
         return [served for served in self.models if _may_use(served.loaded.name)]
 
     def find(self, reference: str) -> Served:
-        """The model "name" (its newest version) or "name@version". Raises ModelNotFound.
+        """The model "name", "name@version" or "name@alias", which the rpc holds from now on. Raises ModelNotFound.
 
         A model that the rpc's client may not use is to that client one that there is not.
         """
         known = _may_use(reference.partition("@")[0])
-        return self._served[id(self.residents.find(reference if known else UNKNOWN))]
+        driven = self._driven[id(self.residents.find(reference if known else UNKNOWN))]
+        hold(driven.holders)
+        return driven.served
 
     def label(self, request: object) -> str:
         """The name under which metrics count a request: its model's, or one for all models that there are not."""
         reference = getattr(getattr(request, "generation", request), "model", "")
         name = reference.partition("@")[0]
-        return name if name in self._names else UNKNOWN
+        return name if any(name == each.served.loaded.name for each in self._driven.values()) else UNKNOWN
+
+    def listen(self, listener: Listener) -> None:
+        """Have somebody told of every change of `residents`, in the event loop, as it happens."""
+        self._listeners.append(listener)
 
     def start(self) -> None:
         """Start to drive all models, in the running event loop."""
         for driver in self.drivers():
             driver.start()
 
+    def add(self, loaded: LoadedModel) -> Served:
+        """Drive one more model, in the running event loop; it can be asked for when `residents` says so."""
+        driven = self._driven[id(loaded)] = _Driven(self._serve(loaded))
+        for driver in driven.served.drivers:
+            driver.start()
+        return driven.served
+
+    async def retire(self, loaded: LoadedModel) -> None:
+        """Drive a model no more, which `residents` has let go: once no rpc holds it. Nothing of it is kept here.
+
+        May be cancelled: what is left of it ends with the catalog, or with another call.
+        """
+        driven = self._driven[id(loaded)]
+        await driven.holders.none()
+        await asyncio.gather(*(driver.retire() for driver in driven.served.drivers))
+        del self._driven[id(loaded)]
+
+    def holders(self, loaded: LoadedModel) -> int:
+        """How many rpcs hold a model that is in memory."""
+        return self._driven[id(loaded)].holders.count
+
     async def stop(self) -> None:
         """End what is under way, and every driver's thread: all at once, since one that hangs is waited for."""
         await asyncio.gather(*(driver.stop() for driver in self.drivers()))
 
-    def drivers(self) -> Iterator[AnyDriver]:
-        """Those of all models."""
-        return (driver for served in self._served.values() for driver in served.drivers)
+    def drivers(self) -> Sequence[AnyDriver]:
+        """Those of all models in memory, with those that cannot be asked for yet, or not any more."""
+        return [driver for driven in self._driven.values() for driver in driven.served.drivers]
+
+    def _tell(self, key: Key) -> None:
+        for listener in self._listeners:
+            listener(key)
 
 
 def _may_use(name: str) -> bool:
     caller = CALLER.get()
     return caller is None or caller.may_use(name)
-
-
-def _limits(config: Config) -> Limits:
-    """More slots than a run has rows would make nobody faster."""
-    slots = config.slots or config.max_batch
-    return Limits(
-        slots=slots,
-        parked=2 * slots,
-        queue=config.queue,
-        delay=config.batch_delay_ms / 1000,
-        crowd_delay=config.crowd_delay_ms / 1000,
-        wait=config.queue_wait,
-        long=config.long_after or math.inf,
-    )
-
-
-def _serve(loaded: LoadedModel, config: Config, metrics: Metrics, traces: Traces, feel: Feel) -> Served:
-    bundle = loaded.bundle
-    name = f"{bundle.name}@{bundle.version}"
-    limits = _limits(config)
-    ordered = replace(limits, in_order=True)
-
-    def driver(model: Model[RowT, EventT], limits: Limits, role: Role) -> Driver[RowT, EventT]:
-        lane = metrics.lane(bundle.name, bundle.version, role, limits.slots)
-        spans, lane_name = traces.lane(bundle.name, bundle.version, role), f"{name}/{role}"
-        return Driver(lane_name, model, limits, lane, spans=spans, mood=partial(feel, lane_name))
-
-    graphs: dict[Role, Driver[Any, Any]] = {}  # what is told of a row is of the row's kind, in every one of them
-    for number, model in loaded.tensors.items():
-        role = ROLES[number]
-        steady = ordered if role in ("denoise", "gibbs") else limits
-        # Texts are made with the sampler fused into the step graph: by itself it is another graph, with its own lane.
-        graphs[role] = driver(model, steady, "step_raw" if role == "step" else role)
-    return Served(
-        loaded=loaded,
-        text=driver(loaded.stepper, limits, "step") if loaded.stepper else None,
-        tokenizer=Tokenizer(bundle.sequence.vocabulary, loaded.cutter) if bundle.HasField("sequence") else None,
-        decode=graphs.get("decode"),
-        encode=graphs.get("encode"),
-        critic=graphs["critic"] if loaded.critic else None,
-        text_critic=graphs["critic"] if loaded.text_critic else None,
-        transform=graphs["transform"] if loaded.transformer else None,
-        denoise=graphs.get("denoise"),
-        gibbs=graphs.get("gibbs"),
-        graphs=graphs,
-    )

@@ -30,6 +30,7 @@ from rhapsode_server.rpc.call import REQUEST_ID, Call, ClientGone
 from rhapsode_server.rpc.catalog import Catalog
 from rhapsode_server.rpc.gate import Gate, Refused
 from rhapsode_server.rpc.guarded import CODES, Read, Rpc, guarded, refuse_malformed, rpc_of, rpc_unknown, unread
+from rhapsode_server.rpc.leases import leases
 from rhapsode_server.rpc.request_ids import RequestIds
 from rhapsode_server.rpc.routes import Behaviour, Service
 from rhapsode_server.rpc.status import code_of, mask, status_of
@@ -131,7 +132,8 @@ class Guard(grpc.aio.ServerInterceptor):
             share.enter_context(self._gate.admitted(rpc.path, request, context))
             request = read(request)
             self._admit(rpc, request)
-            return await _answer(behaviour, request, call)
+            with leases():
+                return await _answer(behaviour, request, call)
         except (asyncio.CancelledError, ClientGone) as end:
             code = grpc.StatusCode.CANCELLED if call.time_remaining() != 0 else grpc.StatusCode.DEADLINE_EXCEEDED
             raise asyncio.CancelledError from end

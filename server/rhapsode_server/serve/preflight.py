@@ -9,7 +9,7 @@ from rhapsode_server.observe.endpoint import check_page
 from rhapsode_server.observe.traces_settings import read_settings
 from rhapsode_server.repository.folders import bundle_folders
 from rhapsode_server.serve.access import read_access
-from rhapsode_server.serve.port import check_free
+from rhapsode_server.serve.free import check_free
 from rhapsode_server.serve.tls import read_tls
 
 Check = Callable[[], object]
@@ -28,8 +28,8 @@ def preflight(config: Config, environ: Mapping[str, str], *, listens: bool) -> N
         lambda: bundle_folders(config.models),
     ]
     if listens:
-        addresses = filter(None, (config.address, config.admin_address))
-        checks += [*(partial(check_free, address) for address in addresses), lambda: check_page(config.metrics_address)]
+        checks += [partial(check_free, address, flag) for flag, address in config.grpc_addresses.items()]
+        checks.append(lambda: check_page(config.metrics_address))
     all_at_once(*checks)
 
 

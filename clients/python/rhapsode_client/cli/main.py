@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from rhapsode_client.cli import admin
 from rhapsode_client.cli.classify import classify
 from rhapsode_client.cli.compress import compress, decompress
 from rhapsode_client.cli.connection import connected
@@ -37,6 +38,8 @@ HELP = """Text and pictures from a Rhapsode server.
 - `rhapsode compress faces-codec face.png --out face.rhc` writes a picture in few bytes, `rhapsode decompress` reads it
 - `rhapsode transform digits-restore scratched.png --out clean.png` mends a picture
 
+- `rhapsode admin` has the commands for those who run a server
+
 Each command's --help says more. Exit status: 0 done, 1 it could not be done, 2 wrong usage, 130 ended by Ctrl-C.
 """
 
@@ -65,6 +68,7 @@ def build() -> typer.Typer:
     pictures = (images, judge, morph, edit, compress, decompress, transform)
     for command in (models, *texts, *pictures):
         app.command()(connected(command))
+    app.add_typer(admin.build())
     return app
 
 
