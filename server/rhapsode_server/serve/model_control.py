@@ -132,7 +132,8 @@ class ModelControl:
                 self._residents.failed(found.key, _STOPPED)
                 raise
             except Exception as error:  # whatever it is, the models that are served are none the worse for it
-                raise self._fail(found.key, error) from error
+                seen = self._fail(found.key, error)
+                raise seen from (error if seen is not error else None)
             self._switch(model)
             return self._residents.status(found.key)
 
