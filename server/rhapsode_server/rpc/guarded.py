@@ -33,6 +33,8 @@ class Rpc:
     """Whether the bounds of its request stand beside the fields in its .proto file."""
     unary: bool
     """Whether it has one reply."""
+    many: bool
+    """Whether it has many requests."""
     metrics: MethodMetrics
 
 
@@ -55,7 +57,14 @@ def refuse_malformed(request: object) -> None:
 def rpc_unknown(metrics: RpcMetrics) -> Rpc:
     """Stand for all methods that there are not, where clients make some up."""
     label = Method(OTHER, OTHER, OTHER)
-    return Rpc(path=OTHER, ours=True, bounded=False, unary=False, metrics=metrics.method(label, list(CODES.values())))
+    return Rpc(
+        path=OTHER,
+        ours=True,
+        bounded=False,
+        unary=False,
+        many=False,
+        metrics=metrics.method(label, list(CODES.values())),
+    )
 
 
 def rpc_of(service: str, method: MethodDescriptor, metrics: RpcMetrics) -> Rpc:
@@ -66,6 +75,7 @@ def rpc_of(service: str, method: MethodDescriptor, metrics: RpcMetrics) -> Rpc:
         ours=path.startswith(OURS) and path not in PROBES,
         bounded=path.startswith(BOUNDED),
         unary=not method.server_streaming,
+        many=method.client_streaming,
         metrics=metrics.method(metric_label(service, method), list(CODES.values())),
     )
 

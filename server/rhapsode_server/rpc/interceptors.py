@@ -34,6 +34,7 @@ from rhapsode_server.rpc.leases import leases
 from rhapsode_server.rpc.request_ids import RequestIds
 from rhapsode_server.rpc.routes import Behaviour, Service
 from rhapsode_server.rpc.status import code_of, mask, status_of
+from rhapsode_server.rpc.turns import Turns
 
 FLUSH = 0.05  # seconds that the line of an rpc may wait, so that those of many are written at once
 
@@ -132,6 +133,8 @@ class Guard(grpc.aio.ServerInterceptor):
             share.enter_context(self._gate.admitted(rpc.path, request, context))
             request = read(request)
             self._admit(rpc, request)
+            if rpc.many:
+                call.turns = Turns(self._gate.stream_share(context), partial(self._admit, rpc), self._report)
             with leases():
                 return await _answer(behaviour, request, call)
         except (asyncio.CancelledError, ClientGone) as end:

@@ -86,6 +86,7 @@ class Server:
         self._access = AccessWatch(config, self._gate, self._names, log, failures.inc)
         self._recent_lag = RecentLag(self._metrics.loop_lag.observe)
         self._health: Health
+        self._inference: InferenceService
         self._guard: Guard
         self._grpc: grpc.aio.Server
         self._admin: AdminPlane | None = None
@@ -143,6 +144,7 @@ class Server:
         await asyncio.sleep(self._config.drain_delay)
         self._guard.refuse()
         self._health.close()
+        self._inference.close()
         self._log.info("stopping", grace=self._config.grace)
         stopping = asyncio.create_task(self._grpc.stop(self._config.grace + LAST_WORDS))
         await asyncio.wait([stopping], timeout=self._config.grace)
@@ -165,11 +167,12 @@ class Server:
             await asyncio.to_thread(self._endpoint.close)
 
     def _services(self) -> Sequence[Service]:
+        self._inference = InferenceService(self.catalog, self._config, lambda: self._health)
         ours = [
             TextService(self.catalog, self._config, self._metrics).service(),
             ImageService(self.catalog, self._config, self._darkroom).service(),
             ModelService(self.catalog, self._config, self._ground).service(),
-            InferenceService(self.catalog, self._config, lambda: self._health).service(),
+            self._inference.service(),
         ]
         # Clients that balance have a watch on each of their connections.
         watches = max(MOST_WATCHES, self._config.max_connections)

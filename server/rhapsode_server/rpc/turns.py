@@ -1,0 +1,28 @@
+"""Lets in the requests of one stream, each as if it had come by itself."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+
+from rhapsode_server.rpc.leases import leases
+from rhapsode_server.rpc.stream_share import StreamShare
+
+
+class Turns:
+    """Of one stream. `report` counts and logs why a request failed."""
+
+    def __init__(
+        self,
+        share: StreamShare | None,
+        admit: Callable[[object], object],
+        report: Callable[[Exception, object], object],
+    ) -> None:
+        self._share = share
+        self._admit = admit
+        self.report = report
+
+    @contextmanager
+    def one(self, request: object) -> Iterator[None]:
+        """Have a request be under way in the block, and hold the models that it finds. Raises RhapsodeError."""
+        with self._share.request() if self._share else nullcontext(), leases():
+            self._admit(request)
+            yield
