@@ -5,6 +5,7 @@ RhapsodeError
 │   ├── InvalidField     a field is out of its bounds, or contradicts another
 │   ├── UnknownToken     a prompt has a character or an id that the vocabulary lacks
 │   ├── OutputTooLarge   the reply would not fit one message
+│   ├── TensorsRefused   a graph cannot be run on the tensors
 │   ├── UnreadablePayload a compressed picture is damaged, or of another model or format
 │   ├── MalformedRequest the bytes are not a message of the expected type
 │   ├── UnknownMethod    no method of that name
@@ -38,6 +39,9 @@ RhapsodeError
 └── StartupError         the server cannot start
     ├── ConfigError      an option is wrong
     ├── BundleError      a bundle is broken, or lies about itself
+    │   ├── LoadCrashed  it ends the process that loads it
+    │   ├── LoadTooLong  to load it takes longer than it may
+    │   └── LoadChanged  it was changed while it was loaded
     └── ProviderError    the execution provider that was asked for cannot be had
 """
 
@@ -88,6 +92,12 @@ class OutputTooLarge(InvalidField):
     """The reply would not fit one message."""
 
     reason = "OUTPUT_TOO_LARGE"
+
+
+class TensorsRefused(RequestError):
+    """A graph cannot be run on the tensors that it was given."""
+
+    reason = "TENSORS_REFUSED"
 
 
 class UnreadablePayload(InvalidField):
@@ -282,6 +292,18 @@ class BundleError(StartupError):
     """A bundle is broken, or lies about itself."""
 
     reason = "BUNDLE_ERROR"
+
+
+class LoadCrashed(BundleError):
+    """It ends the process that loads it."""
+
+
+class LoadTooLong(BundleError):
+    """To load it takes longer than it may."""
+
+
+class LoadChanged(BundleError):
+    """It was changed while it was loaded."""
 
 
 class ProviderError(StartupError):

@@ -20,6 +20,7 @@ from rhapsode.v1.model_pb2 import ListModelsRequest
 from rhapsode.v1.model_pb2_grpc import ModelServiceStub
 from rhapsode_server import command_line
 from rhapsode_server.errors import ConfigError
+from rhapsode_server.rpc.methods import MODEL_CONTROL
 from support.bundles import grey_generator, stepper
 from support.certificates import authority
 from support.refusals import refusal
@@ -86,8 +87,9 @@ async def test_it_tells_what_the_server_does(models: Loaded, tmp_path: Path) -> 
         for stream in streams:
             stream.cancel()
         await asyncio.gather(*readers, return_exceptions=True)
-    (lane,) = state.lanes
+    lane, raw = state.lanes
     assert (lane.model, lane.version, lane.role) == ("tiny-text", 1, "step")
+    assert (raw.role, raw.slots, raw.active) == ("step_raw", 1, 0)
     assert (lane.slots, lane.active, lane.queued) == (1, 1, 1)
     assert {each.method: each.count for each in state.open_rpcs} == {
         "rhapsode.v1.AdminService/GetServerState": 1,
@@ -115,7 +117,10 @@ async def test_each_plane_knows_its_own_methods_only(models: Loaded, tmp_path: P
         for path in ("GetServerState", "SetReadiness", "SetLogLevel", "ReloadCredentials"):
             method: Any = server.channel.unary_unary(f"/rhapsode.v1.AdminService/{path}")
             assert await code(method(b"")) is grpc.StatusCode.UNIMPLEMENTED, path
-        assert await code(ModelServiceStub(channel).ListModels(ListModelsRequest())) is grpc.StatusCode.UNIMPLEMENTED
+        for path in sorted(MODEL_CONTROL):
+            method = server.channel.unary_unary(f"/rhapsode.v1.ModelService/{path}")
+            assert await code(method(b"")) is grpc.StatusCode.UNIMPLEMENTED, path
+        assert (await ModelServiceStub(channel).ListModels(ListModelsRequest())).models
         for path in ("TextService/GenerateText", "ImageService/GenerateImages"):
             method = channel.unary_unary(f"/rhapsode.v1.{path}")
             assert await code(method(b"")) is grpc.StatusCode.UNIMPLEMENTED, path

@@ -20,6 +20,7 @@ from rhapsode_server import command_line, errors
 from rhapsode_server.config import Config
 from rhapsode_server.observe import lanes
 from rhapsode_server.observe.connections import ConnectionMetrics
+from rhapsode_server.observe.loads import LoadMetrics
 from rhapsode_server.observe.log_metrics import LogMetrics
 from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.observe.rpcs import RpcMetrics
@@ -67,6 +68,7 @@ def metric_rows() -> Iterator[str]:
     ConnectionMetrics(registry, 0)
     WorkerMetrics(registry)
     LogMetrics(registry)
+    LoadMetrics(registry)
     for family in registry.collect():
         name = f"{family.name}_total" if family.type == "counter" else family.name
         collector = registry._names_to_collectors[family.name]

@@ -55,6 +55,23 @@ class Manifest:
         return files.label(self.folder)
 
 
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What bundle.json says of a bundle before anything else of it is read."""
+
+    digest: str
+    """SHA-256 of bundle.json, as in Manifest."""
+    size: int
+    """Bytes of the files that it lists."""
+
+
+def announced(folder: Path) -> Announced:
+    """Read bundle.json alone; BundleError where it is missing, or is none."""
+    content = files.read_manifest(folder)
+    bundle = _parse(content, folder)
+    return Announced(hashlib.sha256(content).hexdigest(), sum(file.size for file in bundle.files))
+
+
 def read(folder: Path) -> Manifest:
     """Read models/<name>/<version>/; BundleError, with a line for each problem found, where a rule is broken.
 

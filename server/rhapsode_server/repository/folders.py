@@ -1,9 +1,12 @@
 """Where bundles lie: models/<name>/<version>/."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rhapsode_server.errors import StartupError
+
+_VERSION = re.compile(r"[1-9][0-9]{0,8}")
 
 
 def bundle_folders(models: Path) -> Sequence[Path]:
@@ -18,6 +21,20 @@ def bundle_folders(models: Path) -> Sequence[Path]:
             f"'rhapsode-train diagonals-gan --quick --out {models}'"
         )
     return found
+
+
+def versions(models: Path, name: str) -> Mapping[int, Path]:
+    """The folder of each version of a model; none where there is no such model.
+
+    The name is looked for among the folders that are there: it may be any text. Raises StartupError as bundle_folders.
+    """
+    return {
+        int(folder.name): folder
+        for each in _visible(models)
+        if each.name == name
+        for folder in _visible(each)
+        if _VERSION.fullmatch(folder.name)
+    }
 
 
 def _visible(folder: Path) -> list[Path]:

@@ -2,16 +2,20 @@
 
 import ctypes
 import json
+import os
 import resource
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from subprocess import PIPE
+from threading import Lock
 from typing import Any
 
-from rhapsode_server.errors import StartupError
+from rhapsode_server.errors import LoadCrashed, LoadTooLong, StartupError
 from rhapsode_server.repository import files, loading
 from rhapsode_server.repository.problems import Problem, refusal
 from rhapsode_server.repository.stepping import Batching
@@ -19,6 +23,8 @@ from rhapsode_server.runtime.providers import Runtime, RuntimeOptions
 
 PROGRAM = ("-m", "rhapsode_server.repository.in_child")
 _REFUSED = 1
+_NICENESS = 10
+_FIRST_TO_GO = "1000"
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
@@ -37,6 +43,7 @@ class Rehearsed:
 
     name: str
     version: int
+    digest: str
     fingerprint: str
     batch_invariant: bool
     form: str
@@ -44,39 +51,70 @@ class Rehearsed:
     load_seconds: float
 
 
+class Leash:
+    """Ends a child from another thread than that which waits for it, be it before it has begun."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._child: subprocess.Popen[str] | None = None
+        self.pulled = False
+
+    def hold(self, child: "subprocess.Popen[str]") -> None:
+        """Take the child."""
+        with self._lock:
+            self._child = child
+            if self.pulled:
+                child.kill()
+
+    def pull(self) -> None:
+        """End the child, now or as soon as it begins."""
+        with self._lock:
+            self.pulled = True
+            if self._child is not None:
+                self._child.kill()
+
+
 def rehearse_in_child(
-    folder: Path, options: RuntimeOptions, batching: Batching, bounds: Bounds, program: Sequence[str] = PROGRAM
+    folder: Path,
+    options: RuntimeOptions,
+    batching: Batching,
+    bounds: Bounds,
+    program: Sequence[str] = PROGRAM,
+    leash: Leash | None = None,
 ) -> Rehearsed:
     """Load models/<name>/<version>/ as it would be served, elsewhere.
 
-    Raises StartupError with the words of the refusal, BundleError where the load was cut off or ended its process.
+    Raises StartupError with the words of the refusal, LoadTooLong where the load was cut off, LoadCrashed where it
+    ended its process.
     """
     asked = {"folder": str(folder), "options": asdict(options), "batching": asdict(batching), "memory": bounds.memory}
+    where = files.label(folder)
+    with subprocess.Popen(
+        [sys.executable, *program], stdin=PIPE, stdout=PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as child:
+        (leash or Leash()).hold(child)
+        try:
+            said, _ = child.communicate(json.dumps(asked), bounds.seconds)
+        except subprocess.TimeoutExpired:
+            problem = Problem("V4", "the model", f"takes longer than {bounds.seconds:g} s")
+            raise refusal(where, problem, kind=LoadTooLong) from None
+        finally:
+            child.kill()
+    if child.returncode == _REFUSED and said:
+        raise StartupError(said)
     try:
-        ended = subprocess.run(
-            [sys.executable, *program],
-            input=json.dumps(asked),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            timeout=bounds.seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise refusal(
-            files.label(folder), Problem("V4", "the model", f"takes longer than {bounds.seconds:g} s")
-        ) from None
-    if ended.returncode == _REFUSED and ended.stdout:
-        raise StartupError(ended.stdout)
-    if code := ended.returncode:
+        return Rehearsed(**json.loads(said))
+    except (ValueError, TypeError):  # it did not get so far
+        code = child.returncode
         how = signal.Signals(-code).name if code < 0 else f"status {code}"
-        raise refusal(files.label(folder), Problem("V4", "the model", f"ends the process that loads it, with {how}"))
-    return Rehearsed(**json.loads(ended.stdout))
+        problem = Problem("V4", "the model", f"ends the process that loads it, with {how}")
+        raise refusal(where, problem, kind=LoadCrashed) from None
 
 
 def main() -> int:
     """Load what standard input asks for, and tell of it on standard output: 0, or 1 and the refusal."""
     _leave_nobody_behind()
+    _be_least()
     asked: Mapping[str, Any] = json.load(sys.stdin)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     batching = Batching(**(asked["batching"] | {"buckets": tuple(asked["batching"]["buckets"])}))
@@ -99,6 +137,13 @@ def _leave_nobody_behind() -> None:
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     if prctl is not None:
         prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+
+
+def _be_least() -> None:
+    """Have the processor after whoever serves, and be ended before them where memory runs out."""
+    os.nice(_NICENESS)
+    with suppress(OSError):  # a system that is not Linux
+        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO, encoding="ascii")
 
 
 def _address_space() -> int:

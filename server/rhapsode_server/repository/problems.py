@@ -22,12 +22,12 @@ class Problem:
         return f"{_brief(self.where)}: {_brief(self.text)} (docs/bundle.md, {self.rule})"
 
 
-def refusal(bundle: str, *problems: Problem) -> BundleError:
+def refusal(bundle: str, *problems: Problem, kind: type[BundleError] = BundleError) -> BundleError:
     """The error with a line for each problem; `bundle` is "name/version"."""
     lines = [f"bundle {bundle}: {problem}" for problem in problems[:_MOST_LINES]]
     if more := len(problems) - len(lines):
         lines.append(f"bundle {bundle}: {more} more problems, not told")
-    return BundleError("\n".join(lines))
+    return kind("\n".join(lines))
 
 
 def refuse(bundle: str, problems: Iterable[Problem]) -> None:

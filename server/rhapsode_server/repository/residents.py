@@ -6,7 +6,7 @@ is changed.
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Generic, Protocol, TypeVar
 
@@ -14,6 +14,8 @@ from rhapsode_server.errors import ModelInUse, ModelNotFound, RepositoryFull
 
 DEFAULT = "default"
 """The alias that a bare name means, where it is set."""
+MOST_PAST = 256
+"""Versions that are not in memory of which anything is known: the last so many."""
 _NOT_FOUND = "no model of that name and version; ListModels names those that are there"
 
 Key = tuple[str, int]
@@ -87,9 +89,23 @@ class Bounds:
     size: int = 0
     """Bytes of bundles."""
 
+    def check(self, models: int, total: int, size: int) -> None:
+        """Raise RepositoryFull where one of this size is too much beside so many, which have `total` bytes."""
+        if self.models and models >= self.models:
+            text = f"{models} models are in memory, the most is {self.models} (--max-models)"
+            raise RepositoryFull(text, {"max_models": str(self.models)})
+        if self.size and total + size > self.size:
+            beside = f"the bundles in memory have {total} bytes and this one {size}"
+            text = f"{beside}, the most is {self.size} (--max-model-bytes)"
+            raise RepositoryFull(text, {"max_model_bytes": str(self.size)})
+
 
 class Residents(Generic[ResidentT]):
-    """Models by name, version and alias. Lives in the event loop; `changed` is told the key of whatever changes."""
+    """Models by name, version and alias. Lives in the event loop; `changed` is told the key of whatever changes.
+
+    A version may be in memory more than once: what was loaded last is served, what it replaced is leaving until the
+    last request that has it ends.
+    """
 
     def __init__(
         self,
@@ -105,9 +121,10 @@ class Residents(Generic[ResidentT]):
         self._leaving: list[ResidentT] = []
         self._coming: dict[Key, int] = {}
         self._aliases: dict[str, dict[str, int]] = {}
-        self._statuses: dict[Key, Status] = {}
+        self._problems: dict[Key, str] = {}
+        self._when: dict[Key, float] = {}
+        self._meanings: dict[str, ResidentT] = {}
         for model in models:
-            self._coming[_key(model)] = model.size
             self.ready(model)
 
     @property
@@ -116,13 +133,29 @@ class Residents(Generic[ResidentT]):
         return [self._served[key] for key in sorted(self._served)]
 
     @property
+    def leaving(self) -> Sequence[ResidentT]:
+        """All that are served no more and still in memory, in the order in which they were replaced or unloaded."""
+        return list(self._leaving)
+
+    @property
     def statuses(self) -> Sequence[Status]:
         """Of every version that is known, sorted by name, then version."""
-        return [self._statuses[key] for key in sorted(self._statuses)]
+        return [self.status(key) for key in sorted(self._when)]
 
     def status(self, key: Key) -> Status:
-        """Of one version that is known."""
-        return self._statuses[key]
+        """Of one version."""
+        here = next((model for model in reversed(self._leaving) if _key(model) == key), None)
+        here = self._served.get(key, here)
+        return Status(
+            *key,
+            state=self._state(key),
+            loading=key in self._coming,
+            problem=self._problems.get(key, ""),
+            digest=here.digest if here else "",
+            fingerprint=here.fingerprint if here else "",
+            size=here.size if here else 0,
+            changed=self._when.get(key, 0.0),
+        )
 
     def aliases(self, name: str) -> Mapping[str, int]:
         """The aliases of a model, and the versions that they name."""
@@ -134,104 +167,124 @@ class Residents(Generic[ResidentT]):
 
     def find(self, reference: str) -> ResidentT:
         """The model "name", "name@version" or "name@alias". Raises ModelNotFound."""
-        key = self.key(reference)
-        if key is None or key not in self._served:
+        model = self._meanings.get(reference)
+        if model is None:
             raise ModelNotFound(_NOT_FOUND)
-        return self._served[key]
+        return model
+
+    def meant(self, reference: str) -> ResidentT | None:
+        """The same; None where there is none."""
+        return self._meanings.get(reference)
 
     def key(self, reference: str) -> Key | None:
-        """What a reference means, served or loading; None where nothing is."""
-        name, at, which = reference.partition("@")
-        aliases = self._aliases.get(name, {})
-        if not at:
-            return (name, aliases[DEFAULT]) if DEFAULT in aliases else self._newest(name)
-        if which in aliases:
-            return name, aliases[which]
+        """What a reference means, served or loading for the first time; None where nothing is."""
+        served = self._meanings.get(reference)
+        if served is not None:
+            return _key(served)
+        name, at, version = reference.partition("@")
+        coming = [key for key in self._coming if key[0] == name]
         # The one way to write a number: "02" names nothing.
-        return next((key for key in self._keys(name) if str(key[1]) == which), None)
+        return max((key for key in coming if not at or str(key[1]) == version), default=None)
 
     def begin(self, key: Key, size: int) -> None:
-        """A version of so many bytes is being loaded. Raises RepositoryFull."""
-        held = [*self._served.values(), *self._leaving]
-        count, total = len(held) + len(self._coming) + 1, sum(model.size for model in held) + sum(self._coming.values())
-        if self._bounds.models and count > self._bounds.models:
-            most = self._bounds.models
-            raise RepositoryFull(f"{count - 1} models are in memory, the most is {most}", {"max_models": str(most)})
-        if self._bounds.size and total + size > self._bounds.size:
-            most = self._bounds.size
-            text = f"the bundles in memory have {total} bytes and this one {size}, the most is {most}"
-            raise RepositoryFull(text, {"max_model_bytes": str(most)})
+        """A version of so many bytes, of which nothing is loading, is being loaded. Raises RepositoryFull."""
+        held = [*(model.size for model in (*self._served.values(), *self._leaving)), *self._coming.values()]
+        self._bounds.check(len(held), sum(held), size)
         self._coming[key] = size
-        self._tell(self._known(key), loading=True, state=State.READY if key in self._served else State.LOADING)
+        self._tell(key)
 
     def ready(self, model: ResidentT) -> ResidentT | None:
-        """What was being loaded is served from now on: what was served in its place until now, which is leaving."""
+        """A model is served from now on: what was served in its place until now, which is leaving."""
         key = _key(model)
-        self._coming.pop(key)
+        self._coming.pop(key, None)
+        self._problems.pop(key, None)
         replaced = self._served.get(key)
         if replaced is not None:
             self._leaving.append(replaced)
         self._served[key] = model
-        status = self._known(key)
-        told = replace(status, digest=model.digest, fingerprint=model.fingerprint, size=model.size)
-        self._tell(told, state=State.READY, loading=False, problem="")
+        self._tell(key)
         return replaced
 
     def failed(self, key: Key, problem: str) -> None:
-        """What was being loaded cannot be served."""
-        self._coming.pop(key)
-        state = State.READY if key in self._served else State.FAILED
-        self._tell(self._known(key), state=state, loading=False, problem=problem)
+        """A version could not be loaded; what was served in its place is served on."""
+        self._coming.pop(key, None)
+        self._problems[key] = problem
+        self._tell(key)
 
     def leave(self, key: Key) -> ResidentT:
         """A version is served no more, and is leaving. Raises ModelNotFound or ModelInUse."""
-        if key not in self._served:
-            raise ModelNotFound("no such version is served")
-        if names := self.names_of(key):
-            raise ModelInUse(f"the alias {names[0]} names it; have it name another version first", {"alias": names[0]})
-        model = self._served.pop(key)
-        self._leaving.append(model)
-        self._tell(self._known(key), state=State.UNLOADING)
-        return model
+        return self.leave_all([key])[0]
+
+    def leave_all(self, keys: Sequence[Key]) -> Sequence[ResidentT]:
+        """Versions are served no more, and are leaving: all of them or none. Raises as `leave`."""
+        for key in keys:
+            if key not in self._served:
+                raise ModelNotFound("no such version is served")
+            if names := self.names_of(key):
+                text = f"the alias {names[0]} names it; have it name another version first"
+                raise ModelInUse(text, {"alias": names[0]})
+        left = [self._served.pop(key) for key in keys]
+        self._leaving += left
+        for key in keys:
+            self._problems.pop(key, None)
+            self._tell(key)
+        return left
 
     def gone(self, model: ResidentT) -> None:
         """What was leaving has left memory."""
         self._leaving = [each for each in self._leaving if each is not model]
-        key = _key(model)
-        if key not in self._served and key not in self._coming:
-            told = replace(self._known(key), digest="", fingerprint="", size=0)
-            self._tell(told, state=State.UNLOADED)
+        self._tell(_key(model))
+
+    def forgive(self, key: Key) -> None:
+        """That a version could not be loaded is of no concern any more: nothing lies there now."""
+        if self._problems.pop(key, None) is not None:
+            self._tell(key)
 
     def set_alias(self, name: str, alias: str, version: int | None) -> None:
         """Have an alias name a version that is served; None removes it. Raises ModelNotFound."""
-        aliases = self._aliases.setdefault(name, {})
-        before = aliases.get(alias)
-        if version is None:
-            if before is None:
-                raise ModelNotFound("no such alias is set")
-            del aliases[alias]
-        elif (name, version) not in self._served:
+        before = self._aliases.get(name, {}).get(alias)
+        if version is None and before is None:
+            raise ModelNotFound("no such alias is set")
+        if version is not None and (name, version) not in self._served:
             raise ModelNotFound("no such version is served")
-        else:
-            aliases[alias] = version
-        for key in {(name, each) for each in (before, version) if each is not None}:
-            self._tell(self._known(key))
+        named = {**self._aliases.pop(name, {}), alias: version}
+        if kept := {each: number for each, number in named.items() if number is not None}:
+            self._aliases[name] = kept
+        for number in {each for each in (before, version) if each is not None}:
+            self._tell((name, number))
 
-    def _newest(self, name: str) -> Key | None:
-        """The newest that is served, or else the newest that is loading."""
-        served = [key for key in self._served if key[0] == name]
-        return max(served or self._keys(name), default=None)
+    def _state(self, key: Key) -> State:
+        if key in self._served:
+            return State.READY
+        if key in self._coming:
+            return State.LOADING
+        if any(_key(model) == key for model in self._leaving):
+            return State.UNLOADING
+        return State.FAILED if key in self._problems else State.UNLOADED
 
-    def _keys(self, name: str) -> Iterable[Key]:
-        return [key for key in (*self._served, *self._coming) if key[0] == name]
-
-    def _known(self, key: Key) -> Status:
-        return self._statuses.get(key) or Status(*key, State.UNLOADED)
-
-    def _tell(self, status: Status, **news: object) -> None:
-        key = (status.name, status.version)
-        self._statuses[key] = replace(status, changed=self._clock(), **news)  # type: ignore[arg-type]
+    def _tell(self, key: Key) -> None:
+        self._when[key] = self._clock()
+        self._meanings = dict(self._all_meanings())
+        self._forget()
         self.changed(key)
+
+    def _all_meanings(self) -> Iterator[tuple[str, ResidentT]]:
+        """What every reference to what is served means; a later one holds."""
+        for model in self.served:
+            yield model.name, model
+            yield f"{model.name}@{model.version}", model
+        for name, aliases in self._aliases.items():
+            for alias, version in aliases.items():
+                yield f"{name}@{alias}", self._served[name, version]
+            if DEFAULT in aliases:
+                yield name, self._served[name, aliases[DEFAULT]]
+
+    def _forget(self) -> None:
+        """Know no more of what has been out of memory for longest: versions come and go for as long as we serve."""
+        past = [key for key in self._when if self._state(key) in (State.FAILED, State.UNLOADED)]
+        for key in sorted(past, key=lambda key: self._when[key])[: max(0, len(past) - MOST_PAST)]:
+            del self._when[key]
+            self._problems.pop(key, None)
 
     def __iter__(self) -> Iterator[ResidentT]:
         return iter(self.served)

@@ -3,7 +3,7 @@
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from rhapsode_server.rpc.methods import ADMINISTRATION
+from rhapsode_server.rpc.methods import ADMINISTRATION, NAMED_ALONE
 
 ALL = "*"
 
@@ -12,7 +12,8 @@ ALL = "*"
 class Caller:
     """A client. None in `methods` or `models` allows all; a share of 0 is without limit.
 
-    All methods are those for clients: administration must be named.
+    All methods are those for clients: administration must be named, and what in a service for clients is administration
+    by the name of the method.
     """
 
     name: str
@@ -32,9 +33,12 @@ class Caller:
 
     def may_call(self, service: str, method: str) -> bool:
         """Whether the client may call this method of this service."""
+        name = f"{service}/{method}"
+        if name in NAMED_ALONE:
+            return self.methods is not None and name in self.methods
         if service != ADMINISTRATION and (self.methods is None or ALL in self.methods):
             return True
-        return self.methods is not None and not self.methods.isdisjoint((service, f"{service}/{method}"))
+        return self.methods is not None and not self.methods.isdisjoint((service, name))
 
     def may_use(self, model: str) -> bool:
         """Whether the client may use the model of this name."""
@@ -43,3 +47,9 @@ class Caller:
 
 CALLER: ContextVar[Caller | None] = ContextVar("caller", default=None)
 """The client of the rpc that is being handled; None where access is not controlled."""
+
+
+def may_use(model: str) -> bool:
+    """Whether the client of the rpc that is being handled may use the model of this name."""
+    caller = CALLER.get()
+    return caller is None or caller.may_use(model)

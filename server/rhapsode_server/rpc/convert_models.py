@@ -1,12 +1,14 @@
 """A served model → what ModelService tells about it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from rhapsode.v1 import image_pb2, model_pb2, text_pb2
 from rhapsode.v1.bounds_pb2 import bounds
 from rhapsode.v1.bundle_pb2 import DiffusionSpec, GibbsSpec, SequenceSpec
 from rhapsode_server.config import Config
+from rhapsode_server.repository.residents import State, Status
 from rhapsode_server.rpc.catalog import Served
 from rhapsode_server.rpc.convert_images import images_per_reply
 from rhapsode_server.rpc.convert_text import longest_prompt
@@ -23,8 +25,41 @@ class Ground:
     onnxruntime: str
 
 
-def model_message(served: Served, ground: Ground, config: Config, tokens: bool) -> model_pb2.Model:
-    """Describe a model; with what is long of it (tokens, a schedule's signal, a chain's start), or without."""
+_STATES: Mapping[State, model_pb2.ModelState.ValueType] = MappingProxyType(
+    {
+        State.LOADING: model_pb2.MODEL_STATE_LOADING,
+        State.READY: model_pb2.MODEL_STATE_READY,
+        State.UNLOADING: model_pb2.MODEL_STATE_UNLOADING,
+        State.UNLOADED: model_pb2.MODEL_STATE_UNLOADED,
+        State.FAILED: model_pb2.MODEL_STATE_FAILED,
+    }
+)
+
+
+def status_message(status: Status, aliases: Sequence[str]) -> model_pb2.ModelStatus:
+    """Tell what is known of a version, which these aliases name."""
+    told = model_pb2.ModelStatus(
+        model=status.name,
+        version=status.version,
+        state=_STATES[status.state],
+        loading=status.loading,
+        problem=status.problem,
+        digest=status.digest,
+        fingerprint=status.fingerprint,
+        bytes=status.size,
+        aliases=aliases,
+    )
+    told.changed.FromMicroseconds(round(status.changed * 1e6))
+    return told
+
+
+def model_message(
+    served: Served, ground: Ground, config: Config, aliases: Sequence[str], *, tokens: bool
+) -> model_pb2.Model:
+    """Describe a model that these aliases name.
+
+    With what is long of it (tokens, a schedule's signal, a chain's start), or without.
+    """
     bundle = served.loaded.bundle
     return model_pb2.Model(
         name=bundle.name,
@@ -46,6 +81,7 @@ def model_message(served: Served, ground: Ground, config: Config, tokens: bool) 
         code=bundle.code if bundle.HasField("code") else None,
         diffusion=_diffusion(bundle.diffusion, tokens) if bundle.HasField("diffusion") else None,
         gibbs=_gibbs(bundle.gibbs, tokens) if bundle.HasField("gibbs") else None,
+        aliases=aliases,
     )
 
 

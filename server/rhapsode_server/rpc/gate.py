@@ -21,7 +21,7 @@ from rhapsode_server.observe.logs import note
 from rhapsode_server.observe.traces import Metadata
 from rhapsode_server.rpc.access import NOBODY, NotRecognised, Rules
 from rhapsode_server.rpc.caller import CALLER, Caller
-from rhapsode_server.rpc.methods import ADMINISTRATION, HEALTH
+from rhapsode_server.rpc.methods import ADMINISTRATION, COMMANDS, HEALTH
 from rhapsode_server.rpc.peers import certificate_names, stranger
 from rhapsode_server.rpc.quotas import Quotas, Share
 from rhapsode_server.rpc.stream_share import StreamShare
@@ -116,7 +116,7 @@ class Gate:
     def _place(self, caller: Caller, path: str) -> _Place | None:
         """A place among the client's requests; None where they are not counted. Raises QuotaError."""
         share = _share(caller)
-        if not share.limited or path.partition("/")[0] in UNCOUNTED:
+        if not share.limited or path.partition("/")[0] in UNCOUNTED or path in COMMANDS:
             return None
         self.quotas.begin(caller.name, share, self._clock())
         return _Place(lambda: self.quotas.end(caller.name, self._clock()))

@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 
 from rhapsode_server.errors import MalformedRequest
 from rhapsode_server.observe.rpcs import OTHER, Method, MethodMetrics, RpcMetrics
-from rhapsode_server.rpc.methods import INFERENCE, PROBES
+from rhapsode_server.rpc.methods import INFERENCE, NAMED_ALONE, PROBES
 from rhapsode_server.rpc.routes import Behaviour, metric_label
 
 OURS = ("rhapsode.", f"{INFERENCE}/")
@@ -35,6 +35,8 @@ class Rpc:
     """Whether it has one reply."""
     many: bool
     """Whether it has many requests."""
+    waits: bool
+    """Whether it needs the model that it names to be there."""
     metrics: MethodMetrics
 
 
@@ -57,14 +59,8 @@ def refuse_malformed(request: object) -> None:
 def rpc_unknown(metrics: RpcMetrics) -> Rpc:
     """Stand for all methods that there are not, where clients make some up."""
     label = Method(OTHER, OTHER, OTHER)
-    return Rpc(
-        path=OTHER,
-        ours=True,
-        bounded=False,
-        unary=False,
-        many=False,
-        metrics=metrics.method(label, list(CODES.values())),
-    )
+    kept = metrics.method(label, list(CODES.values()))
+    return Rpc(path=OTHER, ours=True, bounded=False, unary=False, many=False, waits=False, metrics=kept)
 
 
 def rpc_of(service: str, method: MethodDescriptor, metrics: RpcMetrics) -> Rpc:
@@ -76,6 +72,7 @@ def rpc_of(service: str, method: MethodDescriptor, metrics: RpcMetrics) -> Rpc:
         bounded=path.startswith(BOUNDED),
         unary=not method.server_streaming,
         many=method.client_streaming,
+        waits=path not in NAMED_ALONE | PROBES,
         metrics=metrics.method(metric_label(service, method), list(CODES.values())),
     )
 

@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from rhapsode_server.errors import (
     AccessError,
     ClientTooSlow,
+    ModelLoading,
     QuotaError,
     RequestError,
     ShuttingDown,
@@ -31,6 +32,7 @@ from rhapsode_server.rpc.catalog import Catalog
 from rhapsode_server.rpc.gate import Gate, Refused
 from rhapsode_server.rpc.guarded import CODES, Read, Rpc, guarded, refuse_malformed, rpc_of, rpc_unknown, unread
 from rhapsode_server.rpc.leases import leases
+from rhapsode_server.rpc.references import reference_of
 from rhapsode_server.rpc.request_ids import RequestIds
 from rhapsode_server.rpc.routes import Behaviour, Service
 from rhapsode_server.rpc.status import code_of, mask, status_of
@@ -134,8 +136,11 @@ class Guard(grpc.aio.ServerInterceptor):
             request = read(request)
             self._admit(rpc, request)
             if rpc.many:
-                call.turns = Turns(self._gate.stream_share(context), partial(self._admit, rpc), self._report)
+                admit = partial(self._admit, rpc)
+                call.turns = Turns(self._gate.stream_share(context), admit, partial(self._arrived, call), self._report)
             with leases():
+                if rpc.waits:
+                    await self._arrived(call, request)
                 return await _answer(behaviour, request, call)
         except (asyncio.CancelledError, ClientGone) as end:
             code = grpc.StatusCode.CANCELLED if call.time_remaining() != 0 else grpc.StatusCode.DEADLINE_EXCEEDED
@@ -160,7 +165,7 @@ class Guard(grpc.aio.ServerInterceptor):
         """Count and log why an rpc failed."""
         seen = mask(error)
         note(reason=seen.reason)
-        if isinstance(error, RequestError | AccessError | QuotaError | TooManyWatches):
+        if isinstance(error, RequestError | AccessError | QuotaError | TooManyWatches | ModelLoading):
             self._count_refusal(request, error.reason)
         elif isinstance(error, ClientTooSlow):
             self._metrics.given_up.labels(self._catalog.label(request)).inc()
@@ -186,6 +191,11 @@ class Guard(grpc.aio.ServerInterceptor):
                 raise ShuttingDown("the server is about to stop")
             if rpc.bounded:
                 self._bounds.check(request)
+
+    async def _arrived(self, call: Call, request: object) -> None:
+        """Wait for a model that is being loaded where there is the time. Raises ModelLoading or ShuttingDown."""
+        if self._catalog.awaits and (reference := reference_of(request)):
+            await self._catalog.arrived(reference, call.time_remaining())
 
     def _count_refusal(self, request: object, reason: str) -> None:
         """Count what never reached a model; a model's driver counts what it refuses itself."""

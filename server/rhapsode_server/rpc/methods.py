@@ -22,6 +22,7 @@ _ADMIN = _service(admin_pb2, "AdminService")
 _ALPHA = _service(reflection_pb2, "ServerReflection")
 _INFERENCE = _service(inference_pb2, "GRPCInferenceService")
 _HEALTH = _service(health_pb2, "Health")
+_MODELS = _service(model_pb2, "ModelService")
 ADMINISTRATION = _ADMIN.full_name
 HEALTH = _HEALTH.full_name
 INFERENCE = _INFERENCE.full_name
@@ -31,11 +32,15 @@ PROBES = frozenset(f"{INFERENCE}/{name}" for name in ("ServerLive", "ServerReady
 
 MODEL_CONTROL = frozenset(("LoadModel", "UnloadModel", "SetModelAlias", "WatchModels"))
 """The methods of ModelService that are administration."""
+COMMANDS = frozenset(f"{_MODELS.full_name}/{name}" for name in MODEL_CONTROL)
+"""Their full names."""
+NAMED_ALONE = COMMANDS | {f"{INFERENCE}/RepositoryModel{name}" for name in ("Load", "Unload")}
+"""Administration in services that are not: who may call these is named for each, never for the service."""
 
 _SERVICES = (
     _service(text_pb2, "TextService"),
     _service(image_pb2, "ImageService"),
-    _service(model_pb2, "ModelService"),
+    _MODELS,
     _INFERENCE,
     _HEALTH,
     _ALPHA,
@@ -46,10 +51,15 @@ _NAMES = {
 
 SERVED: Mapping[str, frozenset[str]] = MappingProxyType(_NAMES | {REFLECTION: _NAMES[_ALPHA.full_name]})
 """By the full name of each service for clients: the names of its methods."""
-_KNOWN = {**SERVED, ADMINISTRATION: frozenset(method.name for method in _ADMIN.methods)}
+ADMINISTERED: Mapping[str, frozenset[str]] = MappingProxyType(
+    {each.full_name: frozenset(method.name for method in each.methods) for each in (_ADMIN, _MODELS, _HEALTH)}
+    | {name: SERVED[name] for name in (_ALPHA.full_name, REFLECTION)}
+)
+"""The same of the admin address."""
 
 
 def is_served(name: str) -> bool:
     """Whether a service ("rhapsode.v1.TextService") or a method ("…/StreamText") has this name; administration too."""
     service, _, method = name.partition("/")
-    return service in _KNOWN and ("/" not in name or method in _KNOWN[service])
+    places = [place[service] for place in (SERVED, ADMINISTERED) if service in place]
+    return any("/" not in name or method in methods for methods in places)

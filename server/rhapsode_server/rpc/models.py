@@ -3,7 +3,7 @@
 from rhapsode.v1 import model_pb2
 from rhapsode_server.config import Config
 from rhapsode_server.rpc.call import Call
-from rhapsode_server.rpc.catalog import Catalog
+from rhapsode_server.rpc.catalog import Catalog, Served
 from rhapsode_server.rpc.convert_models import Ground, model_message
 from rhapsode_server.rpc.methods import MODEL_CONTROL
 from rhapsode_server.rpc.routes import Service, service
@@ -23,10 +23,14 @@ class ModelService:
 
     async def ListModels(self, _request: model_pb2.ListModelsRequest, _call: Call) -> model_pb2.ListModelsResponse:
         """List every model that the client may use, without vocabularies."""
-        models = [model_message(served, self._ground, self._config, tokens=False) for served in self._catalog.usable]
+        models = [self._message(served, tokens=False) for served in self._catalog.usable]
         return model_pb2.ListModelsResponse(models=models)
 
     async def GetModel(self, request: model_pb2.GetModelRequest, _call: Call) -> model_pb2.GetModelResponse:
         """Describe one model."""
         served = self._catalog.find(request.model)
-        return model_pb2.GetModelResponse(model=model_message(served, self._ground, self._config, tokens=True))
+        return model_pb2.GetModelResponse(model=self._message(served, tokens=True))
+
+    def _message(self, served: Served, *, tokens: bool) -> model_pb2.Model:
+        aliases = self._catalog.residents.names_of((served.loaded.name, served.loaded.version))
+        return model_message(served, self._ground, self._config, aliases, tokens=tokens)

@@ -7,8 +7,9 @@ documentation and tested on the CPU provider only, where it must fall back with 
 import contextlib
 import io
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Literal
 
 from rhapsode_server.errors import DeviceLost, ProviderError, RunFailed
@@ -20,6 +21,9 @@ from rhapsode_server.runtime.session import Session
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
+_NAMES: Mapping[str, Literal["cpu", "cuda", "tensorrt"]] = MappingProxyType(
+    {CPU: "cpu", CUDA: "cuda", TENSORRT: "tensorrt"}
+)
 
 _ERRORS_ONLY = 3
 _FATAL_ONLY = 4
@@ -62,6 +66,11 @@ class Runtime:
         self._options = options
         self.version: str = ort.__version__
         self.placement = self._place()
+
+    @property
+    def options(self) -> RuntimeOptions:
+        """With which another process runs where this one does, or not at all."""
+        return replace(self._options, provider=_NAMES[self.placement.provider])
 
     def session(self, graph: bytes) -> Session:
         """Load a serialised ONNX model; RunFailed where ONNX Runtime refuses it, or runs it in another place."""

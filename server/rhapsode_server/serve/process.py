@@ -10,7 +10,9 @@ import warnings
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-_DRIVES = "drive-"  # begins the names of the threads that drive models
+from rhapsode_server.serve.threads import LEFT_BEHIND
+
+_IN_ONNXRUNTIME = ("drive-", LEFT_BEHIND)  # begin the names of the threads that drive models, or load them
 PATIENCE = 5.0  # seconds that threads which will not end may delay the end of the process
 # Seconds beyond drain delay and grace in which every stop is done: requests that are cut off get their status (2),
 # the last spans are sent (4), threads that will not end are left behind (PATIENCE).
@@ -27,7 +29,7 @@ def run_alone(serving: Coroutine[Any, Any, int]) -> int:
     """Run what serves until it ends, as all that this process does from now on: the exit status."""
     warnings.filterwarnings("ignore", module="PIL")  # whatever it finds odd in a client's file is no news of ours
     _rest_collector()
-    _give_back_memory()
+    give_back_memory()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(serving)
 
@@ -37,7 +39,7 @@ def leave(code: int) -> None:
     watchdog = threading.Timer(PATIENCE, _leave, (code,))
     watchdog.daemon = True
     watchdog.start()
-    if any(thread.name.startswith(_DRIVES) for thread in threading.enumerate()):
+    if any(thread.name.startswith(_IN_ONNXRUNTIME) for thread in threading.enumerate()):
         _leave(code)  # a thread that comes back from ONNX Runtime while Python ends would abort the process
     sys.exit(code)
 
@@ -65,7 +67,7 @@ def _rest_collector() -> None:
     gc.set_threshold(10_000, 20, 20)
 
 
-def _give_back_memory() -> None:
+def give_back_memory() -> None:
     """Hand the system what loading took and left: 34 of 187 MB with the bundles that ship (glibc only)."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:

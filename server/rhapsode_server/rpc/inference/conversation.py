@@ -88,7 +88,7 @@ class Conversation:
         reply = _Reply(ModelStreamInferResponse(), size)
         message = reply.message.infer_response
         try:
-            with self._turns.one(request):
+            async with self._turns.one(request):
                 plan = self._inferring.plan(request, self._call)
                 self._room.grow(plan.reply_bytes)
                 reply.size += plan.reply_bytes

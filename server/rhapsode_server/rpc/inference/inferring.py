@@ -74,7 +74,7 @@ class Inferring:
         message.id = plan.id
         fill(message, plan.found, plan.outputs, made, raw=plan.raw)
         spent = Spent(plan.read - plan.began, queue, ran - submitted - queue, time.perf_counter() - ran)
-        self._statistics.succeeded(plan.found, len(made), spent)
+        self._statistics.succeeded(plan.found, spent)
         note(items=len(made))
 
     def _plan(self, asked: ModelInferRequest, found: Found, call: Call, began: float) -> Plan:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from rhapsode.oip import inference_pb2
 from rhapsode_server.config import Config
-from rhapsode_server.errors import InvalidField, ModelNotFound
+from rhapsode_server.errors import InvalidField, ModelLoading, ModelNotFound
 from rhapsode_server.rpc.call import Call
 from rhapsode_server.rpc.catalog import Catalog
 from rhapsode_server.rpc.inference import describe
@@ -78,7 +78,7 @@ class InferenceService:
         """Say whether a model can be asked."""
         try:
             found = self._models.find(request.name, request.version)
-        except ModelNotFound:
+        except (ModelNotFound, ModelLoading):
             return inference_pb2.ModelReadyResponse(ready=False)
         return inference_pb2.ModelReadyResponse(ready=self._vitality().serves(found.served.loaded.name))
 

@@ -1,0 +1,74 @@
+"""Loads a version from the models folder as those that are served were loaded.
+
+Everything here takes its time: it is not for the event loop.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rhapsode_server.errors import BundleError, LoadChanged, LoadFailed, ModelNotFound, StartupError
+from rhapsode_server.repository import bundle, files, folders, loading
+from rhapsode_server.repository.bundle import Announced
+from rhapsode_server.repository.in_child import PROGRAM, Bounds, Leash, rehearse_in_child
+from rhapsode_server.repository.loading import LoadedModel
+from rhapsode_server.repository.residents import Key
+from rhapsode_server.repository.stepping import Batching
+from rhapsode_server.runtime.providers import Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A version that lies in the folder, sound or not."""
+
+    key: Key
+    folder: Path
+    digest: str
+    """Of its bundle.json; empty where that cannot be read."""
+
+
+class Loader:
+    """Finds versions by name and number, and loads them as those that are served were loaded."""
+
+    def __init__(
+        self,
+        models: Path,
+        runtime: Runtime,
+        batching: Batching,
+        bounds: Bounds = Bounds(),  # noqa: B008 - frozen
+        program: Sequence[str] = PROGRAM,
+    ) -> None:
+        self._models = models
+        self._runtime = runtime
+        self._batching = batching
+        self._bounds = bounds
+        self._program = program
+
+    def find(self, name: str, version: int | None) -> Found:
+        """The version of that number, or the newest. Raises ModelNotFound, or LoadFailed where nobody can look."""
+        try:
+            there = folders.versions(self._models, name)
+        except StartupError as error:
+            raise LoadFailed("the folder of models cannot be read") from error
+        number = max(there, default=None) if version is None else version
+        if number is None or number not in there:
+            raise ModelNotFound("no such version lies in the folder of models")
+        try:
+            digest = bundle.announced(there[number]).digest
+        except BundleError:  # which is told when its turn comes
+            digest = ""
+        return Found((name, number), there[number], digest)
+
+    def announced(self, found: Found) -> Announced:
+        """What its bundle.json says now. Raises BundleError."""
+        return bundle.announced(found.folder)
+
+    def load(self, found: Found, announced: Announced, leash: Leash) -> LoadedModel:
+        """Load what was announced: in a child first, which may crash; then here. Raises StartupError."""
+        folder = found.folder
+        seen = rehearse_in_child(folder, self._runtime.options, self._batching, self._bounds, self._program, leash)
+        if seen.digest == announced.digest and not leash.pulled:
+            model = loading.load(folder, self._runtime, self._batching)
+            if model.digest == seen.digest:
+                return model
+        raise LoadChanged(f"bundle {files.label(folder)}: it was changed while it was loaded; load it again")
