@@ -78,8 +78,18 @@ class Driver(Generic[RowT, EventT]):
         await self.stop()
         while self._thread.is_alive():  # a run that hangs is the watchdog's business
             await asyncio.to_thread(self._thread.join, LET_GO)
-        self._metrics.rest()
+        self.rest()
         self._condition.forget()
+
+    def rest(self) -> None:
+        """Leave the gauges of its lane to others."""
+        with self._changed:
+            self._metrics.rest()
+
+    def report(self) -> None:
+        """Set the gauges of its lane, which were others' until now."""
+        with self._changed:
+            self._count_jobs()
 
     def give_up(self, error: RhapsodeError) -> None:
         """End every job with the error, and refuse all that come: the thread hangs, or the device is lost."""

@@ -61,14 +61,21 @@ class Lanes:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._waits: dict[Lane, Callable[[], float]] = {}
 
+        self._of_lanes: list[Counter | Gauge | Histogram] = []
+
         def counter(name: str, text: str, labels: tuple[str, ...] = _LANE) -> Counter:
-            return Counter(name, text, labels, registry=registry)
+            made = Counter(name, text, labels, registry=registry)
+            if labels[: len(_LANE)] == _LANE:
+                self._of_lanes.append(made)
+            return made
 
         def gauge(name: str, text: str) -> Gauge:
-            return Gauge(name, text, _LANE, registry=registry)
+            self._of_lanes.append(made := Gauge(name, text, _LANE, registry=registry))
+            return made
 
         def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
-            return Histogram(name, text, _LANE, buckets=buckets, registry=registry)
+            self._of_lanes.append(made := Histogram(name, text, _LANE, buckets=buckets, registry=registry))
+            return made
 
         self.queue_depth = gauge("rhapsode_queue_depth", "Jobs that wait for a slot.")
         self.active_slots = gauge("rhapsode_active_slots", "Jobs that hold a slot.")
@@ -107,6 +114,11 @@ class Lanes:
         """Forget what would tell it, unless that is another by now."""
         if self._waits.get(lane) is wait:
             del self._waits[lane]
+
+    def unloaded(self, version: Mapping[str, str]) -> None:
+        """Have the series of a version's lanes go, by the labels that they share."""
+        for metric in self._of_lanes:
+            metric.remove_by_labels(dict(version))
 
     def _expected_wait(self, lane: Lane) -> float:
         wait = self._waits.get(lane)

@@ -55,6 +55,11 @@ class Registry:
         except KeyError:
             raise ModelNotFound("no model of that name and version; ListModels names those that are there") from None
 
+    def let_go(self) -> None:
+        """Hold none of them any more, so that those can go who are not needed."""
+        self.models = ()
+        self._by_reference = {}
+
     def __repr__(self) -> str:
         """Name the models."""
         return f"Registry({', '.join(f'{model.name}@{model.version}' for model in self.models)})"

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 
 from rhapsode_server.errors import MalformedRequest
 from rhapsode_server.observe.rpcs import OTHER, Method, MethodMetrics, RpcMetrics
+from rhapsode_server.rpc.methods import MODEL_CONTROL
 from rhapsode_server.rpc.routes import Behaviour, metric_label
 
 OURS = "rhapsode."
@@ -29,6 +30,8 @@ class Rpc:
     ours: bool
     unary: bool
     """Whether it has one reply."""
+    waits: bool
+    """Whether it needs the model that it names to be there."""
     metrics: MethodMetrics
 
 
@@ -51,7 +54,7 @@ def refuse_malformed(request: object) -> None:
 def rpc_unknown(metrics: RpcMetrics) -> Rpc:
     """Stand for all methods that there are not, where clients make some up."""
     label = Method(OTHER, OTHER, OTHER)
-    return Rpc(path=OTHER, ours=True, unary=False, metrics=metrics.method(label, list(CODES.values())))
+    return Rpc(path=OTHER, ours=True, unary=False, waits=False, metrics=metrics.method(label, list(CODES.values())))
 
 
 def rpc_of(service: str, method: MethodDescriptor, metrics: RpcMetrics) -> Rpc:
@@ -60,6 +63,7 @@ def rpc_of(service: str, method: MethodDescriptor, metrics: RpcMetrics) -> Rpc:
         path=f"{service}/{method.name}",
         ours=service.startswith(OURS),
         unary=not method.server_streaming,
+        waits=method.name not in MODEL_CONTROL and not method.name.startswith("RepositoryModel"),
         metrics=metrics.method(metric_label(service, method), list(CODES.values())),
     )
 

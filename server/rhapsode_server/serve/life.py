@@ -21,6 +21,7 @@ from rhapsode_server.observe.traces import NO_TRACES, Traces
 from rhapsode_server.observe.traces_settings import TracesSettings
 from rhapsode_server.observe.workers import WorkerMetrics
 from rhapsode_server.repository.registry import Registry
+from rhapsode_server.repository.residents import Key
 from rhapsode_server.rpc.admin import AdminService, Premises
 from rhapsode_server.rpc.catalog import AnyDriver, Catalog
 from rhapsode_server.rpc.convert_models import Ground
@@ -97,7 +98,7 @@ class Server:
         self._watches: list[Watch] = []
         self._gate = Gate(read_access(config), share_of(config))
         failures = self._metrics.access_reload_failures
-        self._access = AccessWatch(config, self._gate, self._names, log, failures.inc)
+        self._access = AccessWatch(config, self._gate, lambda: self.catalog.names, log, failures.inc)
         self._recent_lag = RecentLag(self._metrics.loop_lag.observe)
         self._health: Health
         self._guard: Guard
@@ -115,6 +116,7 @@ class Server:
         self._keep_credentials()
         services = self._services()
         self.fate = Fate(self.catalog, self._health, self._log, self._wish)
+        self._follow_models()
         self._guard = self._guard_of(services)
         self._grpc = grpc.aio.server(interceptors=[self._guard], options=channel_arguments(self._config))
         self._grpc.add_generic_rpc_handlers([each.handler() for each in services])
@@ -191,13 +193,10 @@ class Server:
         ]
         # Clients that balance have a watch on each of their connections.
         watches = max(MOST_WATCHES, self._config.max_connections)
-        self._health = Health((each.name for each in ours), self._names, most_watches=watches)
+        self._health = Health((each.name for each in ours), most_watches=watches)
+        self._health.follow(self.catalog.names)
         told = [*ours, self._health.service()]
         return [*told, *Reflection(told).services()]
-
-    @property
-    def _names(self) -> frozenset[str]:
-        return frozenset(served.loaded.name for served in self.catalog.models)
 
     def _guard_of(self, services: Sequence[Service]) -> Guard:
         reporting = (self._metrics, self._rpc_metrics, self._log, self._traces)
@@ -236,10 +235,21 @@ class Server:
         fallback = bool(ground.fallback_reason)
         self._metrics.started(version("rhapsode"), ground.onnxruntime, grpc.__version__, ground.provider, fallback)
         for served in self.catalog.models:
+            self._describe_model((served.loaded.name, served.loaded.version))
+
+    def _follow_models(self) -> None:
+        """Have all that names models know which there are."""
+        self.catalog.listen(lambda _: self._health.follow(self.catalog.names))
+        self.catalog.listen(self.fate.forget, switches=True)
+        self.catalog.listen(self._describe_model, switches=True)
+
+    def _describe_model(self, key: Key) -> None:
+        """Say in the metrics what is served as a version."""
+        for served in self.catalog.models:
             model = served.loaded
-            self._metrics.loaded(
-                model.name, model.version, model.digest, model.fingerprint, ground.provider, model.load_seconds
-            )
+            if (model.name, model.version) == key:
+                made = (model.digest, model.fingerprint, self._ground.provider, model.load_seconds)
+                self._metrics.loaded(model.name, model.version, *made)
 
 
 def _say_ready(server: Server, _: asyncio.Event) -> None:
@@ -264,6 +274,7 @@ async def serve(
         loop = asyncio.get_running_loop()
         traces = open_traces(tracing, version("rhapsode"), log, loop.call_soon_threadsafe)
         server = Server(config, runtime, models, log, traces, asked.set)
+        models.let_go()  # whoever loaded them has this registry for as long as we serve
         await server.start()
         on_ready(server, asked)
         with watching(_watchdog(server, config, log)):
@@ -273,6 +284,6 @@ async def serve(
 
 
 def _watchdog(server: Server, config: Config, log: Log) -> Watchdog[AnyDriver]:
-    drivers, stop = list(server.catalog.drivers()), config.drain_delay + config.grace + SLACK
+    stop = config.drain_delay + config.grace + SLACK
     call = asyncio.get_running_loop().call_soon_threadsafe
-    return Watchdog(drivers, server.fate.hung, config.run_timeout, stop, log, call)
+    return Watchdog(server.catalog.drivers, server.fate.hung, config.run_timeout, stop, log, call)

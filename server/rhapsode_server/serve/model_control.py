@@ -132,7 +132,10 @@ class ModelControl:
                 self._residents.failed(found.key, _STOPPED)
                 raise
             except Exception as error:  # whatever it is, the models that are served are none the worse for it
-                raise self._fail(found.key, error) from error
+                seen = self._fail(found.key, error)
+                if seen is error:  # an error that were its own cause would be a chain without an end
+                    raise
+                raise seen from error
             self._switch(model)
             return self._residents.status(found.key)
 
