@@ -3,8 +3,9 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TypeAlias
 
 import grpc
 from benchmarks.cases import Case, Measurement, Way
@@ -15,6 +16,8 @@ from deploy.local_server import LocalServer
 STREAMS_A_CONNECTION = 64
 EVERYBODY = ("--slots=1024", "--queue-wait=60")
 """Settings of a server that steps all streams in turn, and refuses none."""
+Send: TypeAlias = "Callable[[grpc.aio.Channel, Case, int, int], Awaitable[Taken]]"
+"""Sends request number so-and-so of a case with a seed: what send of benchmarks.requests is."""
 _OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
 
 
@@ -30,7 +33,7 @@ async def connected(server: LocalServer, streams: int) -> AsyncIterator[Sequence
         yield channels
 
 
-async def measure(server: LocalServer, case: Case, way: Way, seed: int) -> Measurement:
+async def measure(server: LocalServer, case: Case, way: Way, seed: int, send: Send = send) -> Measurement:
     """Send a case's requests at once, wait for all of their answers, and account for both processes' CPU time."""
     async with connected(server, case.requests) as channels:
         account = _Account(server)

@@ -10,9 +10,16 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
+from rhapsode.oip import inference_pb2
 from rhapsode.v1 import image_pb2, model_pb2, text_pb2
 
-_FILES = (text_pb2.DESCRIPTOR, image_pb2.DESCRIPTOR, model_pb2.DESCRIPTOR, health_pb2.DESCRIPTOR)
+_FILES = (
+    text_pb2.DESCRIPTOR,
+    image_pb2.DESCRIPTOR,
+    model_pb2.DESCRIPTOR,
+    inference_pb2.DESCRIPTOR,
+    health_pb2.DESCRIPTOR,
+)
 _REFLECTION = reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"]
 _REFLECTION_NAMES = ("grpc.reflection.v1alpha.ServerReflection", "grpc.reflection.v1.ServerReflection")
 
@@ -35,7 +42,7 @@ class Method:
     @property
     def ours(self) -> bool:
         """Whether it is of a service of this project."""
-        return self.path.startswith("/rhapsode.")
+        return self.path.startswith(("/rhapsode.", "/inference."))
 
 
 def methods() -> Sequence[Method]:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmarks.abuse.promise import Promise, at_most, exactly, told
+from benchmarks.abuse.promise import Figures, Promise, at_most, exactly, told
 from benchmarks.report import Sheet
 from benchmarks.soak.faults import CHURN, HARMLESS
 from benchmarks.soak.history import OK
@@ -72,7 +72,7 @@ class Findings:
         return (self.after.memory - self.before.memory) / MIB
 
 
-def promise_sheet(findings: Findings, title: str) -> Sheet:
+def promise_sheet(findings: Figures, title: str) -> Sheet:
     """A line for each promise."""
     lines = tuple(
         (promise.text, promise.value, promise.bound, ("yes" if promise.held else "NO") if promise.bound else "")

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 from benchmarks.soak.history import Finish, Item, Message, Origin
 from google.protobuf.message import Message as ProtoMessage
@@ -16,6 +16,7 @@ _PICTURES = (
     image_pb2.EditImagesResponse,
     image_pb2.TransformImagesResponse,
 )
+_WHO = ("model", "version", "fingerprint")
 
 
 class Reader:
@@ -34,7 +35,7 @@ class Reader:
             return Message(at, (_picture(message.image),), origin=_origin(message))
         if isinstance(message, _PICTURES):
             return Message(at, tuple(_picture(image) for image in message.images), origin=_origin(message))
-        return Message(at, (Item(0, 0, _digest(message.SerializeToString(deterministic=True))),))
+        return Message(at, (Item(0, 0, _digest(_body(message))),), origin=_origin(message))
 
     def _text(
         self,
@@ -56,8 +57,8 @@ class Reader:
         return Message(at, tuple(items), tuple(finished), origin)
 
 
-class _Started(Protocol):
-    """What every reply with parts of its own begins with."""
+class _Told(Protocol):
+    """What a reply says of who answered: in its first part, or among its own fields."""
 
     model: str
     version: int
@@ -65,10 +66,26 @@ class _Started(Protocol):
 
 
 def _origin(message: ProtoMessage) -> Origin | None:
-    if not message.HasField("started"):
+    fields = message.DESCRIPTOR.fields_by_name
+    if "started" in fields:
+        if not message.HasField("started"):
+            return None
+        started: _Told = getattr(message, "started")  # noqa: B009  # no type has it in common
+        return Origin(started.model, started.version, started.fingerprint)
+    if "version" not in fields:
         return None
-    started: _Started = getattr(message, "started")  # noqa: B009  # no type has it in common
-    return Origin(started.model, started.version, started.fingerprint)
+    told: Any = message
+    return Origin(told.model, told.version, told.fingerprint if "fingerprint" in fields else "")
+
+
+def _body(message: ProtoMessage) -> bytes:
+    """The message without who answered, who is noted by himself."""
+    body = type(message)()
+    body.CopyFrom(message)
+    for field in _WHO:
+        if field in message.DESCRIPTOR.fields_by_name:
+            body.ClearField(field)
+    return body.SerializeToString(deterministic=True)
 
 
 def _picture(image: image_pb2.Image) -> Item:

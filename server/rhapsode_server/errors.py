@@ -5,6 +5,7 @@ RhapsodeError
 │   ├── InvalidField     a field is out of its bounds, or contradicts another
 │   ├── UnknownToken     a prompt has a character or an id that the vocabulary lacks
 │   ├── OutputTooLarge   the reply would not fit one message
+│   ├── TensorsRefused   a graph cannot be run on the tensors
 │   ├── UnreadablePayload a compressed picture is damaged, or of another model or format
 │   ├── MalformedRequest the bytes are not a message of the expected type
 │   ├── UnknownMethod    no method of that name
@@ -12,6 +13,7 @@ RhapsodeError
 │   ├── ModelInUse       an alias names the version that is to go
 │   ├── LoadFailed       a bundle cannot be served as it is
 │   ├── RepositoryFull   more models, or bytes of them, than may be in memory
+│   ├── ControlElsewhere models are loaded and let go at another address
 │   └── Unsupported      the model lacks what the request needs
 ├── AccessError          other credentials are needed
 │   ├── Unauthenticated  no credential, or none that is valid
@@ -92,6 +94,12 @@ class OutputTooLarge(InvalidField):
     reason = "OUTPUT_TOO_LARGE"
 
 
+class TensorsRefused(RequestError):
+    """A graph cannot be run on the tensors that it was given."""
+
+    reason = "TENSORS_REFUSED"
+
+
 class UnreadablePayload(InvalidField):
     """A compressed picture is damaged, or of another model or format."""
 
@@ -132,6 +140,12 @@ class RepositoryFull(RequestError):
     """More models, or bytes of them, than may be in memory."""
 
     reason = "REPOSITORY_FULL"
+
+
+class ControlElsewhere(RequestError):
+    """Models are loaded and let go at another address."""
+
+    reason = "CONTROL_ELSEWHERE"
 
 
 class Unsupported(RequestError):

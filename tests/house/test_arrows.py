@@ -8,6 +8,8 @@ import pytest
 from house.project import Import, all_imports, imports_of, is_within
 
 PACKAGES = ("rhapsode", "rhapsode_server", "rhapsode_exporter", "rhapsode_client")
+BEGINNINGS = (("rhapsode_command", "rhapsode_client"),)
+"""Where a package's command begins, outside of the package."""
 
 # From the top floor down; a room sees the rooms on lower floors, never those above it or beside it.
 FLOORS: tuple[tuple[str, ...], ...] = (
@@ -58,7 +60,7 @@ RESERVED = (
     Reserved("safetensors", (f"{SERVER}.repository", EXPORTER)),
     Reserved("music21", (f"{EXPORTER}.judge", f"{CLIENT}.music")),
     Reserved("PIL", (f"{SERVER}.rpc", EXPORTER, CLIENT)),
-    Reserved("grpc", ("rhapsode.v1", *TALKERS, f"{SERVER}.observe", *CALLERS)),
+    Reserved("grpc", ("rhapsode.v1", "rhapsode.oip", *TALKERS, f"{SERVER}.observe", *CALLERS)),
     Reserved("grpc_health", TALKERS),
     Reserved("grpc_reflection", TALKERS),
     Reserved("grpc_status", TALKERS),
@@ -66,6 +68,8 @@ RESERVED = (
     Reserved("rhapsode.v1.bundle_pb2", (f"{SERVER}.repository", f"{SERVER}.rpc", EXPORTER, *CALLERS)),
     *(Reserved(f"rhapsode.v1.{name}_pb2", (*TALKERS, *CALLERS)) for name in ("text", "image", "model", "bounds")),
     *(Reserved(f"rhapsode.v1.{name}_pb2_grpc", (*TALKERS, *CALLERS)) for name in ("text", "image", "model")),
+    Reserved("rhapsode.oip.inference_pb2", (f"{SERVER}.rpc",)),
+    Reserved("rhapsode.oip.inference_pb2_grpc", ()),
     Reserved("rhapsode.v1.admin_pb2", (*TALKERS, *CALLERS)),
     Reserved("rhapsode.v1.admin_pb2_grpc", CALLERS),
     Reserved("google", ("rhapsode.v1", f"{SERVER}.repository", f"{SERVER}.rpc", EXPORTER, *CALLERS)),
@@ -77,7 +81,7 @@ def package_offences(imports: Iterable[Import]) -> list[str]:
     found = []
     for entry in imports:
         home, target = entry.importer.partition(".")[0], entry.imported.partition(".")[0]
-        if target in PACKAGES and target not in (home, "rhapsode"):
+        if target in PACKAGES and target not in (home, "rhapsode") and (home, target) not in BEGINNINGS:
             found.append(_say(entry, "packages meet in rhapsode.v1 only"))
     return found
 

@@ -19,6 +19,7 @@ SERVICES = [
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
+    "inference.GRPCInferenceService",
     "rhapsode.v1.ImageService",
     "rhapsode.v1.ModelService",
     "rhapsode.v1.TextService",

@@ -16,6 +16,7 @@ from rhapsode_server.engine.job import Job, Stage
 from rhapsode_server.engine.outbox import Outbox
 from rhapsode_server.engine.scheduler import Delivery, Report, Scheduler
 from rhapsode_server.models.base import Outcome
+from rhapsode_server.rpc.leases import Holders
 
 _KEPT: list[bytearray] = []
 KEPT = 2**20  # bytes that a job leaves behind
@@ -100,6 +101,15 @@ def keep_memory() -> None:
     right, Scheduler._retire = Scheduler._retire, retire  # type: ignore[method-assign]
 
 
+def switch_at_once() -> None:
+    """A model that is replaced is stopped though rpcs still hold it."""
+
+    async def none(self: Holders) -> None:
+        """Wait for nobody."""
+
+    Holders.none = none  # type: ignore[method-assign]
+
+
 def nothing() -> None:
     """All promises are held."""
 
@@ -115,6 +125,7 @@ BREAKS: Mapping[str, Callable[[], None]] = MappingProxyType(
             drop_a_token,
             mix_rows,
             keep_memory,
+            switch_at_once,
             nothing,
         )
     }

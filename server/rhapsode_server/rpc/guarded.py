@@ -11,10 +11,11 @@ from google.protobuf.message import DecodeError
 
 from rhapsode_server.errors import MalformedRequest
 from rhapsode_server.observe.rpcs import OTHER, Method, MethodMetrics, RpcMetrics
-from rhapsode_server.rpc.methods import MODEL_CONTROL
+from rhapsode_server.rpc.methods import INFERENCE, MODEL_CONTROL, PROBES
 from rhapsode_server.rpc.routes import Behaviour, metric_label
 
-OURS = "rhapsode."
+OURS = ("rhapsode.", f"{INFERENCE}/")
+BOUNDED = "rhapsode."
 CODES = {code: code.name.title().replace("_", "") for code in grpc.StatusCode} | {
     grpc.StatusCode.OK: "OK",
     grpc.StatusCode.CANCELLED: "Canceled",
@@ -24,10 +25,12 @@ CODES = {code: code.name.title().replace("_", "") for code in grpc.StatusCode} |
 
 @dataclass(frozen=True, slots=True)
 class Rpc:
-    """What the guard knows of a method. `ours` are checked against their bounds and refused while the server stops."""
+    """What the guard knows of a method. `ours` are traced and logged, and refused while the server stops."""
 
     path: str
     ours: bool
+    bounded: bool
+    """Whether the bounds of its request stand beside the fields in its .proto file."""
     unary: bool
     """Whether it has one reply."""
     waits: bool
@@ -54,14 +57,17 @@ def refuse_malformed(request: object) -> None:
 def rpc_unknown(metrics: RpcMetrics) -> Rpc:
     """Stand for all methods that there are not, where clients make some up."""
     label = Method(OTHER, OTHER, OTHER)
-    return Rpc(path=OTHER, ours=True, unary=False, waits=False, metrics=metrics.method(label, list(CODES.values())))
+    kept = metrics.method(label, list(CODES.values()))
+    return Rpc(path=OTHER, ours=True, bounded=False, unary=False, waits=False, metrics=kept)
 
 
 def rpc_of(service: str, method: MethodDescriptor, metrics: RpcMetrics) -> Rpc:
     """Describe a method of a service, which is served under the given name."""
+    path = f"{service}/{method.name}"
     return Rpc(
-        path=f"{service}/{method.name}",
-        ours=service.startswith(OURS),
+        path=path,
+        ours=path.startswith(OURS) and path not in PROBES,
+        bounded=path.startswith(BOUNDED),
         unary=not method.server_streaming,
         waits=method.name not in MODEL_CONTROL and not method.name.startswith("RepositoryModel"),
         metrics=metrics.method(metric_label(service, method), list(CODES.values())),

@@ -54,6 +54,10 @@ class Health:
         """Whether requests are wanted."""
         return self._state(READINESS) == SERVING
 
+    def serves(self, name: str) -> bool:
+        """Whether requests are wanted for a service or a model."""
+        return self._state(name) == SERVING
+
     @property
     def withdrawn(self) -> bool:
         """Whether an operator wants the server to get no requests."""

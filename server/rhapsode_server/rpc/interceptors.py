@@ -185,7 +185,8 @@ class Guard(grpc.aio.ServerInterceptor):
             if self._stopping:
                 self._count_refusal(request, ShuttingDown.reason)
                 raise ShuttingDown("the server is about to stop")
-            self._bounds.check(request)
+            if rpc.bounded:
+                self._bounds.check(request)
 
     def _count_refusal(self, request: object, reason: str) -> None:
         """Count what never reached a model; a model's driver counts what it refuses itself."""

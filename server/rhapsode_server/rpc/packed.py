@@ -30,18 +30,22 @@ def floats(message: Message, count: int) -> NDArray[np.float32]:
         return np.empty(0, dtype=np.float32)
     data = message.SerializeToString()  # tag, length, numbers, unknown fields
     # The tag is one byte, the length has seven bits in each.
-    header = 1 + ((4 * count).bit_length() + 6) // 7
-    return np.frombuffer(data, dtype="<f4", count=count, offset=header).astype(np.float32)
+    offset = 1 + ((4 * count).bit_length() + 6) // 7
+    return np.frombuffer(data, dtype="<f4", count=count, offset=offset).astype(np.float32)
 
 
 def packed(kind: type[MessageT], values: NDArray[np.float32]) -> MessageT:
     """Make such a message of numbers: float32 [n]."""
     data = values.astype("<f4", copy=False).tobytes()
     (field,) = kind.DESCRIPTOR.fields
-    header = bytearray([field.number << 3 | LENGTH_DELIMITED])
-    length = len(data)
+    return kind.FromString(header(field.number, len(data)) + data)
+
+
+def header(field: int, length: int) -> bytes:
+    """What stands before so many bytes of packed numbers in a message: the tag of a field below 16, the length."""
+    written = bytearray([field << 3 | LENGTH_DELIMITED])
     while length > 127:
-        header.append(length & 127 | 128)
+        written.append(length & 127 | 128)
         length >>= 7
-    header.append(length)
-    return kind.FromString(bytes(header) + data)
+    written.append(length)
+    return bytes(written)

@@ -28,6 +28,7 @@ _CODES: tuple[tuple[type[errors.RhapsodeError], grpc.StatusCode], ...] = (
     (errors.ModelInUse, grpc.StatusCode.FAILED_PRECONDITION),
     (errors.LoadFailed, grpc.StatusCode.FAILED_PRECONDITION),
     (errors.RepositoryFull, grpc.StatusCode.FAILED_PRECONDITION),
+    (errors.ControlElsewhere, grpc.StatusCode.FAILED_PRECONDITION),
     (errors.Unsupported, grpc.StatusCode.FAILED_PRECONDITION),
     (errors.RequestError, grpc.StatusCode.INVALID_ARGUMENT),
     (errors.Unauthenticated, grpc.StatusCode.UNAUTHENTICATED),

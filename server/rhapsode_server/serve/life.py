@@ -29,6 +29,7 @@ from rhapsode_server.rpc.darkroom import Darkroom
 from rhapsode_server.rpc.gate import Gate
 from rhapsode_server.rpc.health import MOST_WATCHES, Health
 from rhapsode_server.rpc.image import ImageService
+from rhapsode_server.rpc.inference.service import InferenceService
 from rhapsode_server.rpc.interceptors import Guard
 from rhapsode_server.rpc.model_control import ModelControlService
 from rhapsode_server.rpc.models import ModelService
@@ -190,6 +191,7 @@ class Server:
             TextService(self.catalog, self._config, self._metrics).service(),
             ImageService(self.catalog, self._config, self._darkroom).service(),
             ModelService(self.catalog, self._config, self._ground).service(),
+            InferenceService(self.catalog, self._config, lambda: self._health).service(),
         ]
         # Clients that balance have a watch on each of their connections.
         watches = max(MOST_WATCHES, self._config.max_connections)

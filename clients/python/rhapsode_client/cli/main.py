@@ -1,7 +1,6 @@
 """The commands, gathered under one name."""
 
 import io
-import os
 import sys
 from importlib.metadata import version
 from typing import Annotated
@@ -74,8 +73,6 @@ def build() -> typer.Typer:
 
 def main() -> None:
     """Run the command that the process was started with; ends the process."""
-    # gRPC's core writes of every connection that goes; the commands say themselves what went wrong.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # for terminals that lack a character

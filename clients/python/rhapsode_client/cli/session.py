@@ -19,7 +19,10 @@ Advice: TypeAlias = tuple[tuple[type[errors.RhapsodeError], str], ...]
 _ADVICE: Advice = (
     (
         errors.ConnectionLost,
-        "is a server running at {address}? See --address, and --tls-ca where it speaks TLS, or start `rhapsode-server`",
+        (
+            "is a server running at {address}? See --address, and --tls-ca where it speaks TLS and only there, or "
+            "start `rhapsode-server`"
+        ),
     ),
     (errors.Unavailable, "try again in a moment"),
     (errors.ModelNotFound, "`rhapsode models` lists what is served"),

@@ -1,0 +1,100 @@
+"""The kinds of requests to models that change: those of a soak, by any reference, some that take several stages."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from benchmarks.soak import kinds as soak
+from benchmarks.soak.kinds import RAW, Kind
+from google.protobuf.message import Message as ProtoMessage
+
+from rhapsode.v1 import image_pb2, text_pb2
+
+TEXT, DIGITS, FACES = "shakespeare-rnn", "digits-gan", "faces-vae"
+MODELS = (TEXT, DIGITS, FACES)
+SUFFIXES = ("", "@1", "@stable", "@canary")
+"""How a model is referred to: by its name, by a version that is always there, by its aliases."""
+LASTING = "very long stream of text"
+"""The one that is not made at once where its reader stands still: its model is replaced meanwhile."""
+_LONG = 3_000  # tokens
+_IMAGES = "/rhapsode.v1.ImageService"
+_WEIGHTS = {"stream of 4 candidates": 2.0}  # less than in a soak: it would take most of two cores
+_LEFT_OUT = "long stream of text"  # there are longer ones
+_FACE = (16, 16, 3)
+
+
+def kinds(models: Collection[str], suffix: str = "") -> Sequence[Kind]:
+    """Those that these models can be asked for, by their names with this suffix."""
+    every = [replace(kind, weight=_WEIGHTS.get(kind.name, kind.weight)) for kind in soak.kinds(models)]
+    every = [kind for kind in every if kind.name != _LEFT_OUT]
+    every += [kind for kind in _own() if kind.model in models]
+    return [_referring(kind, f"{kind.model}{suffix}") for kind in every]
+
+
+def _own() -> Sequence[Kind]:
+    return (
+        Kind(
+            LASTING,
+            TEXT,
+            "/rhapsode.v1.TextService/StreamText",
+            True,
+            2.0,
+            _very_long,
+            text_pb2.StreamTextResponse,
+            1,
+        ),
+        Kind(
+            "the best digits of many",
+            DIGITS,
+            f"{_IMAGES}/GenerateImages",
+            False,
+            6.0,
+            _best,
+            image_pb2.GenerateImagesResponse,
+        ),
+        Kind(
+            "walk between pictures",
+            FACES,
+            f"{_IMAGES}/InterpolateImages",
+            True,
+            6.0,
+            _walk,
+            image_pb2.InterpolateImagesResponse,
+        ),
+    )
+
+
+def _very_long(seed: int) -> ProtoMessage:
+    stopping = text_pb2.Stopping(max_tokens=_LONG)
+    return text_pb2.StreamTextRequest(generation=text_pb2.TextGeneration(seed=seed, stopping=stopping))
+
+
+def _best(seed: int) -> ProtoMessage:
+    """Drawn, judged, drawn again."""
+    best = image_pb2.KeepBest(drawn=24)
+    return image_pb2.GenerateImagesRequest(
+        generation=image_pb2.ImageGeneration(seed=seed, count=4, format=RAW, keep_best=best)
+    )
+
+
+def _walk(seed: int) -> ProtoMessage:
+    """Encoded, then drawn."""
+    noise = np.random.default_rng(seed).integers(0, 256, (2, *_FACE), np.uint8)
+    ends = [
+        image_pb2.Keyframe(image=image_pb2.InputImage(data=picture.tobytes(), format=image_pb2.IMAGE_FORMAT_RAW_UINT8))
+        for picture in noise
+    ]
+    return image_pb2.InterpolateImagesRequest(keyframes=ends, frames_per_segment=24, format=RAW)
+
+
+def _referring(kind: Kind, reference: str) -> Kind:
+    """The same, by another reference."""
+
+    def make(seed: int) -> ProtoMessage:
+        message: Any = kind.make(seed)
+        part = message.generation if "generation" in message.DESCRIPTOR.fields_by_name else message
+        part.model = reference
+        return message  # type: ignore[no-any-return]
+
+    return replace(kind, model=reference, make=make)
