@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from deploy.ending_with_us import ending_with_us
 from deploy.local_server import environment
 
 PATIENCE = 100.0  # seconds for a line to come
@@ -78,11 +79,11 @@ def child(
     words: Sequence[str], environ: Mapping[str, str] | None = None, folder: Path | None = None
 ) -> Iterator[Child]:
     """Start a process, in an environment without settings of ours where none is given; killed at the end if it still
-    runs.
+    runs, and when this process is.
     """
     environ = environment() if environ is None else environ
     with subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environ, cwd=folder
+        ending_with_us(words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environ, cwd=folder
     ) as process:
         started = Child(process)
         reader = threading.Thread(target=started.read)

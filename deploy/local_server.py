@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.ending_with_us import ending_with_us
+
 READY_SECONDS = 120.0
 STOP_SECONDS = 40.0
 _POLL_SECONDS = 0.05
@@ -44,14 +46,15 @@ def environment() -> dict[str, str]:
 def running_server(models: Path, log: Path, *options: str) -> Iterator[LocalServer]:
     """Serve `models` on free ports of 127.0.0.1 and write the server's log to `log`; on leaving, stop it gracefully.
 
-    The server is in a session of its own: Ctrl-C reaches this process alone, which then stops the server. Raises
-    ServerFailedError where it does not get ready in time, or does not end with 0.
+    The server is in a session of its own: Ctrl-C reaches this process alone, which then stops the server; where this
+    one is killed, so is the server. Raises ServerFailedError where it does not get ready in time, or does not end
+    with 0.
     """
     flags = ("--address=127.0.0.1:0", "--metrics-address=127.0.0.1:0", "--drain-delay=0", "--log-format=json")
     command = [program("rhapsode-server"), f"--models={models}", *flags, *options]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command,
+            ending_with_us(command),
             stdout=output,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from support.server import process
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 DEFAULT_ADDRESS = '"127.0.0.1:50051"'
+ADMIN_ADDRESS = '"unix:/run/rhapsode/admin"'
 # What an example may take for granted from those before it.
 PREAMBLE = "from rhapsode_client import Client\n\nclient = Client({address!r})\n"
 
@@ -26,14 +28,21 @@ def snippets() -> list[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with process(ROOT / "models", "--max-tokens", "400") as server:
+def admin_address() -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="rhapsode-") as folder:
+        yield f"unix:{folder}/admin"
+
+
+@pytest.fixture(scope="module")
+def address(admin_address: str) -> Iterator[str]:
+    with process(ROOT / "models", "--max-tokens", "400", "--admin-address", admin_address) as server:
         yield server.address
 
 
 @pytest.mark.parametrize("snippet", [pytest.param(block, id=name) for name, block in snippets()])
-def test_an_example_runs(snippet: str, address: str, tmp_path: Path) -> None:
+def test_an_example_runs(snippet: str, address: str, admin_address: str, tmp_path: Path) -> None:
     here = snippet.replace(DEFAULT_ADDRESS, repr(address)).replace("Client()", f"Client({address!r})")
+    here = here.replace(ADMIN_ADDRESS, repr(admin_address))
     if "async with" in here:
         here = f"import asyncio\n\nasync def main():\n{textwrap.indent(here, '    ')}\n\nasyncio.run(main())\n"
     script = tmp_path / "example.py"

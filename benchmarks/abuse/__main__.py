@@ -17,6 +17,7 @@ from benchmarks.abuse import results
 from benchmarks.abuse.catalogue import SCENARIOS
 from benchmarks.abuse.promise import Figures, Promise, Scenario
 from benchmarks.abuse.results import Result
+from benchmarks.abuse.victim import SHIPPED
 from benchmarks.cost import processor
 from rich.console import Console
 
@@ -105,12 +106,14 @@ def _take_all_descriptors() -> None:
 
 
 def _read(argv: Sequence[str] | None) -> Options:
-    parser = argparse.ArgumentParser(description="Abuses servers, and tells which of their promises were held.")
+    parser = argparse.ArgumentParser("python -m benchmarks.abuse", description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the full counts to do (default: 1)")
     parser.add_argument("--only", default=",".join(_NAMES), help="names of scenarios, with commas (default: all)")
     parser.add_argument("--out", type=Path, default=Path("out/abuse"), help="folder of results (default: out/abuse)")
     parser.add_argument("--write", type=Path, help="page to put the table into, between its two comments")
     given = parser.parse_args(argv)
+    if not SHIPPED.is_dir():
+        parser.error(f"there is no folder {SHIPPED} here: run it where the bundles that ship are")
     only = tuple(given.only.split(","))
     if unknown := set(only) - set(_NAMES):
         parser.error(f"--only: there is no {', '.join(sorted(unknown))}; there are {', '.join(_NAMES)}")

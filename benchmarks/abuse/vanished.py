@@ -7,21 +7,18 @@ free, so what is measured is never too little.
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 
 import grpc
 from benchmarks.abuse import asked
+from benchmarks.abuse.doomed import Nursery, nursery
 from benchmarks.abuse.good import PLAIN, asking
 from benchmarks.abuse.leftover import Leftover, leftover
 from benchmarks.abuse.promise import Promise, at_most, told
 from benchmarks.abuse.victim import TEXT, Victim, victim
-from benchmarks.abuse.wire import TEXT_STREAM
 
 KILLED, FROZEN = 200, 4
 RUN_BUDGET_MS = 50.0  # the server's own default
@@ -29,7 +26,6 @@ LIMIT_SECONDS = 5.0  # keepalive and its timeout, and a second
 _LONG = 1_000_000  # tokens
 _WAITS = (0.02, 0.06)  # seconds that the next one has been waiting when the client vanishes
 _PATIENCE = 60.0
-_DEADLINE = 3600.0  # of who waits: he would be refused if an endless text were to take longer
 _DEADLINE = 3600.0  # of the one that waits: with less the server refuses to wait for the end of so many tokens
 ONE_SLOT = (
     "--slots=1",
@@ -97,27 +93,28 @@ def freeze(server: Victim, count: int, model: str = TEXT) -> Frozen:
 
 def _vanish(server: Victim, how: signal.Signals, count: int, model: str) -> tuple[tuple[float, ...], Leftover]:
     dice = random.Random(count)
-    with grpc.insecure_channel(server.address, PLAIN) as channel, _nursery(server.address, model) as nursery:
+    with (
+        grpc.insecure_channel(server.address, PLAIN) as channel,
+        nursery(server.address, asked.text_stream(_LONG, model)) as clients,
+    ):
         ask = asking(channel)
         ask(asked.text(1, model), timeout=_PATIENCE)
         before = server.patient.until(lambda vitals: vitals.idle, _PATIENCE)
-        seconds = tuple(_round(nursery, ask, asked.text(1, model), how, dice.uniform(*_WAITS)) for _ in range(count))
+        seconds = tuple(_round(clients, ask, asked.text(1, model), how, dice.uniform(*_WAITS)) for _ in range(count))
         return seconds, leftover(server.patient, before)
 
 
 def _round(
-    nursery: "subprocess.Popen[str]",
+    clients: Nursery,
     ask: "grpc.UnaryUnaryMultiCallable[bytes, bytes]",
     request: bytes,
     how: signal.Signals,
     wait: float,
 ) -> float:
     """Have a client vanish while another one waits: the seconds until that one was answered."""
-    if nursery.stdin is None or nursery.stdout is None:
-        raise RuntimeError("the nursery has no pipes")
-    nursery.stdin.write("\n")
-    nursery.stdin.flush()
-    client = int(nursery.stdout.readline())
+    client = clients.begin()
+    if client is None:
+        raise RuntimeError("a client was refused the only slot, which is free")
     waiting = ask.future(request, timeout=_DEADLINE)
     time.sleep(wait)
     if waiting.done():
@@ -130,17 +127,3 @@ def _round(
     if how != signal.SIGKILL:
         os.kill(client, signal.SIGKILL)
     return seconds
-
-
-@contextmanager
-def _nursery(address: str, model: str) -> Iterator["subprocess.Popen[str]"]:
-    words = (
-        sys.executable,
-        "-m",
-        "benchmarks.abuse.doomed",
-        address,
-        TEXT_STREAM,
-        asked.text_stream(_LONG, model).hex(),
-    )
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield process

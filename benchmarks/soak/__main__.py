@@ -61,6 +61,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         findings = _soaked(options)
     except KeyboardInterrupt:
         sys.exit("interrupted, with no load to tell of")
+    except ServerFailedError as error:
+        sys.exit(str(error))
     console = Console(width=None if sys.stdout.isatty() else _WIDTH_IN_A_FILE)
     minutes, rate = findings.seconds / 60, findings.rate
     title = f"{processor()}; {minutes:.1f} minutes, {rate:.0f} requests/s, seed {findings.seed}"
@@ -80,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _read(argv: Sequence[str] | None) -> Options:
-    parser = argparse.ArgumentParser(description="Loads a server for minutes, and tells what it held and kept.")
+    parser = argparse.ArgumentParser("python -m benchmarks.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0, help="how long the load lasts (default: 10)")
     parser.add_argument("--seed", type=int, default=1, help="decides the requests, their moments and faults")
     parser.add_argument("--load", type=float, default=0.6, help="share of two cores to use (default: 0.6)")
@@ -88,6 +90,8 @@ def _read(argv: Sequence[str] | None) -> Options:
     parser.add_argument("--out", type=Path, default=Path("out/soak"), help="folder of results (default: out/soak)")
     parser.add_argument("--write", type=Path, help="page to put the tables into, between its two comments")
     given = parser.parse_args(argv)
+    if not given.models.is_dir():
+        parser.error(f"--models: there is no folder {given.models}")
     scale = Scale(given.minutes * 60, given.seed, given.load)
     return Options(scale, given.models, given.out, given.write)
 

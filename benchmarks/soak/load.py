@@ -1,6 +1,7 @@
 """Clients of a soak: requests of all kinds at random moments, some spoilt, each judged when it has ended."""
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -10,16 +11,18 @@ from pathlib import Path
 from random import Random
 
 import grpc
+from benchmarks.abuse import asked
+from benchmarks.abuse.doomed import nursery
 from benchmarks.soak import faults
 from benchmarks.soak.checks import check_one
 from benchmarks.soak.frames import FrameRecorder
 from benchmarks.soak.history import Record, References
 from benchmarks.soak.kinds import Kind, kinds
-from benchmarks.soak.mayfly import killed_in_mid_stream
 from benchmarks.soak.recorder import Recorder
 
 CONNECTIONS = 4
 THREADS = 64  # requests that are read frame by frame, or killed, at a time
+DOOMED_TOKENS = 8_000  # of a stream whose client is killed
 OWN = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0))
 
 
@@ -130,7 +133,7 @@ class Clients:
     async def _kill(self) -> None:
         began = time.monotonic()
         model = next(kind.model for kind in self._kinds if kind.streams and kind.lanes)
-        begun = await asyncio.to_thread(killed_in_mid_stream, self._order.address, model)
+        begun = await asyncio.to_thread(_killed_in_mid_stream, self._order.address, model)
         if not begun:
             self._offences.append(f"{faults.KILLED}: its stream never began")
         self._ended.append(Ended(faults.KILLED, faults.KILLED, "KILLED", time.monotonic() - began, began))
@@ -144,3 +147,12 @@ class Clients:
 
     def _judge(self, record: Record) -> Sequence[str]:
         return [str(offence) for offence in check_one(record, self._order.references)]
+
+
+def _killed_in_mid_stream(address: str, model: str) -> bool:
+    """Start a client, and kill it when it reads: whether it was given anything to read."""
+    with nursery(address, asked.text_stream(DOOMED_TOKENS, model)) as clients:
+        client = clients.begin()
+        if client is not None:
+            os.kill(client, signal.SIGKILL)
+    return client is not None

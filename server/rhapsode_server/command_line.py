@@ -5,9 +5,10 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, get_args, get_origin
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from rhapsode_server.config import Config
 from rhapsode_server.errors import ConfigError
@@ -100,8 +101,14 @@ def parser() -> argparse.ArgumentParser:
         if field.annotation is bool:
             made.add_argument(_flag(name), dest=name, action=argparse.BooleanOptionalAction, help=text)
         else:  # a missing value is told with everything else that is wrong
-            made.add_argument(_flag(name), dest=name, nargs="?", metavar="VALUE", help=text)
+            metavar = "|".join(choices(field)) or "VALUE"
+            made.add_argument(_flag(name), dest=name, nargs="?", metavar=metavar, help=text)
     return made
+
+
+def choices(field: FieldInfo) -> tuple[str, ...]:
+    """The values that a field may have, where they can be counted up; a flag that is there or not has none."""
+    return get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
 
 
 def lines(config: Config) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """The server's settings: one class, of which each field is a flag and a variable; command_line.py reads them."""
 
+from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
@@ -213,6 +214,12 @@ class Config(BaseModel):
         "info"
     )
     log_format: Annotated[Literal["json", "console"], Field(description="for machines or for people")] = "json"
+
+    @property
+    def grpc_addresses(self) -> Mapping[str, str]:
+        """Where gRPC listens, by the flag that says so."""
+        told = {"--address": self.address, "--admin-address": self.admin_address}
+        return {flag: address for flag, address in told.items() if address}
 
     @field_validator("admin_address")
     @classmethod

@@ -5,6 +5,7 @@ RhapsodeError
 │   ├── InvalidField     a field is out of its bounds, or contradicts another
 │   ├── UnknownToken     a prompt has a character or an id that the vocabulary lacks
 │   ├── OutputTooLarge   the reply would not fit one message
+│   ├── TensorsRefused   a graph cannot be run on the tensors
 │   ├── UnreadablePayload a compressed picture is damaged, or of another model or format
 │   ├── MalformedRequest the bytes are not a message of the expected type
 │   ├── UnknownMethod    no method of that name
@@ -91,6 +92,12 @@ class OutputTooLarge(InvalidField):
     """The reply would not fit one message."""
 
     reason = "OUTPUT_TOO_LARGE"
+
+
+class TensorsRefused(RequestError):
+    """A graph cannot be run on the tensors that it was given."""
+
+    reason = "TENSORS_REFUSED"
 
 
 class UnreadablePayload(InvalidField):

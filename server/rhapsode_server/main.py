@@ -30,9 +30,9 @@ def run(argv: list[str], environ: dict[str, str]) -> int:
         action, settings = command_line.read(argv, environ)
         match action:
             case "version":
-                print(f"rhapsode-server {version('rhapsode')}")
+                _say(f"rhapsode-server {version('rhapsode')}")
             case "print-config":
-                print("\n".join(command_line.lines(settings)))
+                _say("\n".join(command_line.lines(settings)))
             case "new-token":
                 _print_token(new_token())
             case "check" | "serve":
@@ -47,9 +47,17 @@ def run(argv: list[str], environ: dict[str, str]) -> int:
     return 0
 
 
+def _say(text: str) -> None:
+    """Print to whoever reads; one that has what it wants, and leaves, is no error."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python tries once more at its end
+
+
 def _print_token(token: str) -> None:
     """Print it by itself, so that it can go straight to a file; its lines for the access file where people look."""
-    print(token)
+    _say(token)
     print(f"for the file of --access; the token itself is not kept anywhere:\n\n{entry(token)}", file=sys.stderr)
 
 

@@ -4,28 +4,11 @@ import inspect
 
 import grpc
 import pytest
-from google.protobuf.any_pb2 import Any
-from google.protobuf.duration_pb2 import Duration
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
-from google.rpc.status_pb2 import Status
 
+from client.details import trailing
 from rhapsode_client import errors
 from rhapsode_client.retry import Attempts, RetryPolicy
 from rhapsode_client.status import error_of
-
-
-def trailing(reason: str, *, field: str = "", delay: float | None = None) -> list[tuple[str, str | bytes]]:
-    status = Status()
-    details: list[ErrorInfo | BadRequest | RetryInfo] = [ErrorInfo(reason=reason)]
-    if field:
-        details.append(BadRequest(field_violations=[BadRequest.FieldViolation(field=field, description="is bad")]))
-    if delay is not None:
-        details.append(RetryInfo(retry_delay=Duration(nanos=int(delay * 1e9))))
-    for detail in details:
-        packed = Any()
-        packed.Pack(detail)
-        status.details.append(packed)
-    return [("grpc-status-details-bin", status.SerializeToString())]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +21,12 @@ def trailing(reason: str, *, field: str = "", delay: float | None = None) -> lis
         (grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_REQUEST", errors.MalformedRequest),
         (grpc.StatusCode.NOT_FOUND, "MODEL_NOT_FOUND", errors.ModelNotFound),
         (grpc.StatusCode.FAILED_PRECONDITION, "UNSUPPORTED", errors.Unsupported),
+        (grpc.StatusCode.FAILED_PRECONDITION, "LOAD_FAILED", errors.LoadFailed),
+        (grpc.StatusCode.FAILED_PRECONDITION, "MODEL_IN_USE", errors.ModelInUse),
+        (grpc.StatusCode.FAILED_PRECONDITION, "REPOSITORY_FULL", errors.RepositoryFull),
+        (grpc.StatusCode.UNIMPLEMENTED, "UNKNOWN_METHOD", errors.UnknownMethod),
         (grpc.StatusCode.UNAVAILABLE, "QUEUE_FULL", errors.QueueFull),
+        (grpc.StatusCode.UNAVAILABLE, "MODEL_LOADING", errors.ModelLoading),
         (grpc.StatusCode.UNAVAILABLE, "SHUTTING_DOWN", errors.ServerStopping),
         (grpc.StatusCode.UNAVAILABLE, "SOMETHING_NEW", errors.Unavailable),
         (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXPIRED", errors.DeadlineExceeded),

@@ -1,4 +1,4 @@
-"""A real server is killed in the middle of a stream, and another one takes its place."""
+"""A real server is killed in the middle of a stream, and one that serves a newer version too takes its place."""
 
 from pathlib import Path
 
@@ -20,10 +20,12 @@ def test_a_stream_survives_its_server(tmp_path: Path) -> None:
             pictures = [next(stream) for _ in range(10)]
             first.process.kill()
             first.process.wait()
+            bundles.autoencoder(version=2, seed=9).write(tmp_path)
             with process(tmp_path, *flags) as second:
                 pictures.extend(stream)
                 made = started_calls(second, "StreamImages")
-                whole = client.stream_images("tiny-faces", seed=6, count=COUNT, format=ImageFormat.RAW_FLOAT32)
+                assert client.generate_images("tiny-faces").started.version == 2
+                whole = client.stream_images("tiny-faces@1", seed=6, count=COUNT, format=ImageFormat.RAW_FLOAT32)
                 expected = [picture.data for picture in whole]
     assert [picture.index for picture in pictures] == list(range(COUNT))
     assert [picture.data for picture in pictures] == expected

@@ -87,8 +87,9 @@ async def test_it_tells_what_the_server_does(models: Loaded, tmp_path: Path) -> 
         for stream in streams:
             stream.cancel()
         await asyncio.gather(*readers, return_exceptions=True)
-    (lane,) = state.lanes
+    lane, raw = state.lanes
     assert (lane.model, lane.version, lane.role) == ("tiny-text", 1, "step")
+    assert (raw.role, raw.slots, raw.active) == ("step_raw", 1, 0)
     assert (lane.slots, lane.active, lane.queued) == (1, 1, 1)
     assert {each.method: each.count for each in state.open_rpcs} == {
         "rhapsode.v1.AdminService/GetServerState": 1,

@@ -180,7 +180,7 @@ def test_each_driver_that_hangs_is_told_of_once() -> None:
     lanes = [Lane(Run(7, 1)), Lane(None), Lane(Run(3, 2))]
     told: list[tuple[Lane, Run]] = []
     log: Any = None
-    dog = Watchdog(lanes, lambda *what: told.append(what), 5, 60, log, lambda do, *what: do(*what))
+    dog = Watchdog(lambda: lanes, lambda *what: told.append(what), 5, 60, log, lambda do, *what: do(*what))
     for now in range(10):
         dog._look_at_runs(now)
         lanes[2].run = Run(now, 2)  # goes on

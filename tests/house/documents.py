@@ -1,5 +1,6 @@
 """What the documents say, and what the programs say of themselves."""
 
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,14 +16,16 @@ from rhapsode.v1 import bundle_pb2
 from rhapsode_client.cli import main as client
 from rhapsode_exporter import main as exporter
 from rhapsode_exporter.families.catalogue import families
-from rhapsode_server import command_line
+from rhapsode_server import command_line, errors
 from rhapsode_server.config import Config
+from rhapsode_server.observe import lanes
 from rhapsode_server.observe.connections import ConnectionMetrics
 from rhapsode_server.observe.loads import LoadMetrics
 from rhapsode_server.observe.log_metrics import LogMetrics
 from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.observe.rpcs import RpcMetrics
 from rhapsode_server.observe.workers import WorkerMetrics
+from rhapsode_server.rpc.interceptors import Guard
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
@@ -43,7 +46,8 @@ def option_rows() -> Iterator[str]:
     """The rows of the table of options: flag, default, meaning."""
     for name, field in Config.model_fields.items():
         default = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
-        meaning = str(field.description).replace("<", "&lt;")
+        values = ", ".join(f"`{value}`" for value in command_line.choices(field))
+        meaning = str(field.description).replace("<", "&lt;") + (f" ({values})" if values else "")
         yield f"| `--{name.replace('_', '-')}` | `{default}` | {meaning} |"
 
 
@@ -72,6 +76,21 @@ def metric_rows() -> Iterator[str]:
         yield f"| `{name}` | {family.type} | {labels} | {family.documentation} |"
 
 
+def refusals() -> set[str]:
+    """The reasons for which requests are counted as refused: by a model's driver, and by what stands before it."""
+    seen = re.search(r"isinstance\(error, ([\w |]+)\):\s+self\._count_refusal", inspect.getsource(Guard))
+    assert seen, "the guard counts in another way"
+    kinds = [kind for name in seen[1].split(" | ") for kind in _kinds(getattr(errors, name))]
+    return {kind.reason.lower() for kind in kinds if "reason" in vars(kind)} | {*lanes._REJECTIONS}
+
+
+def told_refusals() -> set[str]:
+    """Those that the document of metrics lists."""
+    section = (ROOT / "docs/observability.md").read_text("utf-8").partition("\n### Why requests are refused\n")[2]
+    points = "\n".join(re.findall(r"^- .+$", section.partition("\n### ")[0], re.MULTILINE))
+    return set(re.findall(r"`([a-z]\w+)`", points)) - {"model"}
+
+
 def model_rows() -> Iterator[str]:
     """The rows of the table of shipped models: name with a link to its card, kind, size in MB, figures.
 
@@ -97,6 +116,12 @@ def broken_links(page: Path, text: str) -> list[str]:
         if not file.exists() or (anchor and anchor not in _anchors(text if not path else file.read_text("utf-8"))):
             found.append(f"{page.name}: {target}")
     return found
+
+
+def _kinds(error: type[errors.RhapsodeError]) -> Iterator[type[errors.RhapsodeError]]:
+    yield error
+    for kind in error.__subclasses__():
+        yield from _kinds(kind)
 
 
 def _flags(command: Any) -> Iterator[str]:  # of typer's own copy of click

@@ -19,6 +19,8 @@ from house.documents import (
     model_rows,
     option_rows,
     own_flags,
+    refusals,
+    told_refusals,
 )
 from house.project import ROOT
 
@@ -89,6 +91,10 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_the_operator_finds_every_option_and_metric() -> None:
     assert _missing(option_rows(), "docs/operations.md") == []
     assert _missing(metric_rows(), "docs/observability.md") == []
+
+
+def test_the_operator_finds_every_reason_of_a_refusal() -> None:
+    assert told_refusals() == refusals()
 
 
 def test_the_readme_has_the_figures_of_the_cards() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from support import bundles, text_bundles
+from support.living import Versions, write_versions
 from support.server import Loaded, load
 
 
@@ -41,6 +42,12 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
 def loaded(models_folder: Path) -> Loaded:
     """The same, loaded."""
     return load(models_folder)
+
+
+@pytest.fixture(scope="session")
+def versions(tmp_path_factory: pytest.TempPathFactory) -> Versions:
+    """Models of which there are two versions."""
+    return write_versions(tmp_path_factory.mktemp("versions"))
 
 
 @pytest.fixture(scope="module")

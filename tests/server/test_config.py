@@ -93,6 +93,12 @@ def test_every_setting_has_a_help_text() -> None:
     assert all(f"--{name.replace('_', '-')}" in text for name in Config.model_fields)
 
 
+def test_values_to_choose_from_are_shown() -> None:
+    text = command_line.parser().format_help()
+    assert "--step-form [auto|loop|unrolled|plain]" in text
+    assert "--max-batch [VALUE]" in text
+
+
 @pytest.mark.parametrize(
     ("argv", "action"),
     [((), "serve"), (("--check",), "check"), (("--print-config",), "print-config"), (("--version",), "version")],

@@ -162,7 +162,7 @@ def test_it_listens_on_ipv6(registry: CollectorRegistry) -> None:
 
 @pytest.mark.parametrize("address", ["127.0.0.1:99999", "198.51.100.1:0", "127.0.0.1:x", ":x"])
 def test_an_address_that_cannot_be_had(registry: CollectorRegistry, address: str) -> None:
-    with pytest.raises(ConfigError, match=f"metrics_address {address} cannot be listened on"):
+    with pytest.raises(ConfigError, match=f"--metrics-address {address} cannot be listened on"):
         open_endpoint(address, registry)
 
 

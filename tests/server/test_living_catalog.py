@@ -7,7 +7,6 @@ import types
 import weakref
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import grpc
 import onnxruntime
@@ -16,49 +15,24 @@ import pytest
 from rhapsode.v1 import image_pb2, text_pb2
 from rhapsode_server.repository.loading import LoadedModel
 from rhapsode_server.rpc.catalog import Catalog
-from support import bundles
-from support.living import away, come, leave, load_one, until_free
+from support.living import Versions, away, come, leave, until_free
 from support.refusals import refusal
 from support.replies import reply
 from support.requests import generate_images, generate_text, images, text
-from support.server import Loaded, Running, load, running
+from support.server import Running, running
 
 LONG = text(2000, logprobs=20)  # more than the window of a client that reads nothing
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first version of a model of texts, of one of faces and of a critic of those."""
-    return _write(tmp_path_factory.mktemp("first"), 1)
-
-
-@pytest.fixture(scope="module")
-def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The second version of each."""
-    return _write(tmp_path_factory.mktemp("second"), 2)
-
-
-@pytest.fixture(scope="module")
-def first(folder: Path) -> Loaded:
-    return load(folder)
-
-
 @pytest.fixture
-async def server(first: Loaded) -> AsyncIterator[Running]:
-    async with running(first, max_tokens=10_000) as started:
+async def server(versions: Versions) -> AsyncIterator[Running]:
+    async with running(versions.first, max_tokens=10_000) as started:
         yield started
 
 
 @pytest.fixture
 def catalog(server: Running) -> Catalog:
     return server.server.catalog
-
-
-def _write(folder: Path, version: int) -> Path:
-    bundles.stepper(version=version, seed=version).write(folder)
-    bundles.autoencoder(version=version, seed=version).write(folder)
-    bundles.judge(version=version, seed=version).write(folder)
-    return folder
 
 
 @contextmanager
@@ -95,13 +69,15 @@ async def failure(server: Running, model: str) -> str:
     return refusal(caught.value).info.reason
 
 
-async def test_a_stream_ends_on_the_version_that_it_began_on(server: Running, catalog: Catalog, newer: Path) -> None:
+async def test_a_stream_ends_on_the_version_that_it_began_on(
+    server: Running, catalog: Catalog, versions: Versions
+) -> None:
     old, asked = catalog.residents.find("tiny-text"), text_pb2.StreamTextRequest(generation=LONG)
     undisturbed = said([message async for message in server.text.StreamText(asked)])
     await until_free(catalog, old)
     messages = aiter(server.text.StreamText(asked))
     begun = await anext(messages)
-    come(catalog, load_one(newer / "tiny-text/2"))
+    come(catalog, versions.load("tiny-text"))
     going = asyncio.create_task(leave(catalog, old))
     assert (await generate_text(server, text(4))).started.version == 2
     assert await failure(server, "tiny-text@1") == "MODEL_NOT_FOUND"
@@ -117,7 +93,7 @@ def said(messages: Sequence[text_pb2.StreamTextResponse]) -> Sequence[object]:
 
 
 async def test_all_stages_of_a_request_meet_the_models_that_it_found(
-    server: Running, catalog: Catalog, newer: Path
+    server: Running, catalog: Catalog, versions: Versions
 ) -> None:
     asked = images(4, keep_best=image_pb2.KeepBest(drawn=64, critic="tiny-judge"))
     expected = await generate_images(server, asked)
@@ -126,22 +102,24 @@ async def test_all_stages_of_a_request_meet_the_models_that_it_found(
         answers = [asyncio.create_task(generate_images(server, asked)) for _ in range(4)]
         while not (catalog.holders(judge) and catalog.holders(faces)):
             await asyncio.sleep(0)
-        newer_judge, newer_faces = load_one(newer / "tiny-judge/2"), load_one(newer / "tiny-faces/2")
-        come(catalog, newer_judge), come(catalog, newer_faces)
+        newer_judge, newer_faces = versions.load("tiny-judge"), versions.load("tiny-faces")
+        come(catalog, newer_judge)
+        come(catalog, newer_faces)
         going = asyncio.gather(leave(catalog, judge), leave(catalog, faces))
         for answer in await asyncio.gather(*answers):
             assert answer.images == (expected.images if answer.started.version == 1 else answer.images)
         await going
-        come(catalog, judge), come(catalog, faces)
+        come(catalog, judge)
+        come(catalog, faces)
         await asyncio.gather(leave(catalog, newer_judge), leave(catalog, newer_faces))
 
 
 async def test_what_is_retired_is_freed_at_once_and_without_the_collector(
-    server: Running, catalog: Catalog, newer: Path
+    server: Running, catalog: Catalog, versions: Versions
 ) -> None:
     with no_collector():
         for name in ("tiny-text", "tiny-faces", "tiny-judge"):
-            model = load_one(newer / name / "2")
+            model = versions.load(name)
             held = sessions(model)
             assert held
             come(catalog, model)
@@ -153,18 +131,20 @@ async def test_what_is_retired_is_freed_at_once_and_without_the_collector(
     assert not [thread for thread in threading.enumerate() if "@2/" in thread.name]
 
 
-async def test_a_reload_of_the_same_version_changes_no_byte(server: Running, catalog: Catalog, folder: Path) -> None:
+async def test_a_reload_of_the_same_version_changes_no_byte(
+    server: Running, catalog: Catalog, versions: Versions
+) -> None:
     before = await reply(server.channel, text(), streamed=False)
-    replaced = come(catalog, load_one(folder / "tiny-text/1"))
+    replaced = come(catalog, versions.load("tiny-text", 1))
     assert replaced is not None
     await away(catalog, replaced)
     assert await reply(server.channel, text(), streamed=False) == before
 
 
-async def test_a_stop_while_a_model_retires_is_quick(first: Loaded, newer: Path) -> None:
-    async with running(first, max_tokens=10_000, grace=0.1) as server:
+async def test_a_stop_while_a_model_retires_is_quick(versions: Versions) -> None:
+    async with running(versions.first, max_tokens=10_000, grace=0.1) as server:
         catalog = server.server.catalog
-        new = load_one(newer / "tiny-text/2")
+        new = versions.load("tiny-text")
         come(catalog, new)
         call = server.text.StreamText(text_pb2.StreamTextRequest(generation=LONG))
         await call.read()

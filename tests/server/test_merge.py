@@ -23,6 +23,7 @@ ADDED = {
     "rhapsode_active_slots",
     "rhapsode_connections_limit",
     "rhapsode_event_loop_tasks",
+    "rhapsode_models",
     "rhapsode_open_connections",
     "rhapsode_open_rpcs",
     "rhapsode_parked_jobs",

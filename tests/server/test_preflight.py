@@ -47,10 +47,20 @@ def test_all_that_is_wrong_is_said_at_once(taken: str, tmp_path: Path, workers: 
         "--tls-certificate: ",
         "--tls-key: ",
         "no model in the folder",
-        f"address {taken} cannot be listened on",
-        f"metrics_address {taken} cannot be listened on",
+        f"--address {taken} cannot be listened on",
+        f"--metrics-address {taken} cannot be listened on",
     )
     assert [line.startswith(beginning) for line, beginning in zip(lines, beginnings, strict=True)] == [True] * 7
+
+
+def test_an_address_that_cannot_be_had_is_said_with_its_flag(taken: str, tmp_path: Path) -> None:
+    """Of a socket too, whose folder there is not: before models are loaded, whose lack is said beside it."""
+    nowhere = f"unix:{tmp_path / 'no/such'}"
+    flags = (f"--models={tmp_path}", f"--address={nowhere}", f"--admin-address={taken}", "--metrics-address=")
+    code, lines = ended(*flags)
+    assert (code, len(lines)) == (2, 3)
+    assert lines[1] == f"--address {nowhere} cannot be listened on: {tmp_path / 'no'}: No such file or directory"
+    assert lines[2].startswith(f"--admin-address {taken} cannot be listened on: ")
 
 
 def test_missing_models_alone_are_no_wrong_option(tmp_path: Path) -> None:

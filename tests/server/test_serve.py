@@ -28,7 +28,7 @@ from rhapsode_server.serve.processors import share
 from support.bundles import stepper
 from support.refusals import refusal
 from support.requests import text
-from support.server import Loaded, process, running
+from support.server import Loaded, clean_environment, command, process, running
 
 Call: TypeAlias = "grpc.aio.UnaryStreamCall[text_pb2.StreamTextRequest, text_pb2.StreamTextResponse]"
 
@@ -181,11 +181,22 @@ def test_the_version_and_the_settings_are_printed(capfd: pytest.CaptureFixture[s
     assert "RHAPSODE_QUEUE=7" in capfd.readouterr().out.splitlines()
 
 
+@pytest.mark.parametrize("buffering", [{}, {"PYTHONUNBUFFERED": "1"}])
+def test_a_reader_of_the_settings_that_leaves_is_no_error(buffering: dict[str, str]) -> None:
+    environ = {name: value for name, value in clean_environment().items() if name != "PYTHONUNBUFFERED"}
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as nobody:
+        words, env = command("--print-config"), environ | buffering
+        done = subprocess.run(words, stdout=nobody, stderr=subprocess.PIPE, text=True, env=env, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("setting", ["address", "metrics_address"])
 async def test_an_address_that_is_taken_is_a_wrong_option(loaded: Loaded, setting: str) -> None:
     async with running(loaded, address="127.0.0.1:0", metrics_address="127.0.0.1:0") as other:
         taken = getattr(other, setting)
-        with pytest.raises(ConfigError, match=f"{setting} {taken} cannot be listened on"):
+        with pytest.raises(ConfigError, match=f"^--{setting.replace('_', '-')} {taken} cannot be listened on"):
             async with running(loaded, **{setting: taken}):
                 pass
 

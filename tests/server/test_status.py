@@ -14,6 +14,7 @@ CODES = {
     errors.UnknownToken: grpc.StatusCode.INVALID_ARGUMENT,
     errors.OutputTooLarge: grpc.StatusCode.INVALID_ARGUMENT,
     errors.UnreadablePayload: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.TensorsRefused: grpc.StatusCode.INVALID_ARGUMENT,
     errors.MalformedRequest: grpc.StatusCode.INVALID_ARGUMENT,
     errors.ModelNotFound: grpc.StatusCode.NOT_FOUND,
     errors.ModelInUse: grpc.StatusCode.FAILED_PRECONDITION,

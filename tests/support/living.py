@@ -1,6 +1,7 @@
 """Models that come to a server in this process, and go."""
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 
 from rhapsode_server.repository import loading
@@ -8,6 +9,30 @@ from rhapsode_server.repository.loading import LoadedModel
 from rhapsode_server.repository.registry import Batching
 from rhapsode_server.rpc.catalog import Catalog
 from rhapsode_server.runtime.providers import Runtime, RuntimeOptions
+from support import bundles
+from support.server import Loaded, load
+
+
+@dataclass(frozen=True)
+class Versions:
+    """A model of texts, one of faces and a critic of those: two versions of each, of which the first is loaded."""
+
+    first: Loaded
+    folder: Path
+
+    def load(self, name: str, version: int = 2) -> LoadedModel:
+        """Load one."""
+        return load_one(self.folder / str(version) / name / str(version))
+
+
+def write_versions(folder: Path) -> Versions:
+    """Write both, each below a folder of its own."""
+    for version in (1, 2):
+        below = folder / str(version)
+        bundles.stepper(version=version, seed=version).write(below)
+        bundles.autoencoder(version=version, seed=version).write(below)
+        bundles.judge(version=version, seed=version).write(below)
+    return Versions(load(folder / "1"), folder)
 
 
 def load_one(folder: Path) -> LoadedModel:

@@ -47,6 +47,14 @@ def target_of(address: Address) -> Target:
     return Target(f"ipv{kinds.pop()}:{','.join(word.strip() for word in words)}", several=True)
 
 
+def one_server(address: str) -> str:
+    """`address`, if it names one server and no more. Raises InvalidRequest."""
+    if target_of(address).several:
+        rule = 'must be one server\'s, "host:port" or "unix:path": each server is administered by itself'
+        raise InvalidRequest(f"address {rule}", field_violations=(FieldViolation("address", rule),))
+    return address
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return host == "localhost" or ip_address(host).is_loopback

@@ -2,20 +2,17 @@
 
 # ruff: noqa: ASYNC109 - a timeout here is gRPC's deadline, which travels to the server; asyncio.timeout would not
 
-import asyncio
 from collections.abc import Sequence
-from typing import Self, TypeVar, Unpack
-
-import grpc.aio
+from typing import Unpack
 
 from rhapsode.v1 import image_pb2, model_pb2, text_pb2
 from rhapsode.v1.image_pb2_grpc import ImageServiceStub
 from rhapsode.v1.model_pb2_grpc import ModelServiceStub
 from rhapsode.v1.text_pb2_grpc import TextServiceStub
 from rhapsode_client.addresses import Address
+from rhapsode_client.aio_link import AsyncLink
 from rhapsode_client.aio_streams import AsyncImageStream, AsyncTextStream
-from rhapsode_client.calls import Call, new_call
-from rhapsode_client.channel import DEFAULT_ADDRESS, DEFAULT_SETTINGS, ChannelSettings, open_aio_channel
+from rhapsode_client.channel import DEFAULT_ADDRESS, DEFAULT_SETTINGS, ChannelSettings
 from rhapsode_client.convert import (
     classify,
     edits,
@@ -28,8 +25,6 @@ from rhapsode_client.convert import (
     text,
     tokens,
 )
-from rhapsode_client.errors import QuotaExceeded
-from rhapsode_client.failures import aio_failures
 from rhapsode_client.resume.images import (
     ImagesPlan,
     rest_of_decoding,
@@ -64,35 +59,17 @@ from rhapsode_client.types import (
     WalkOptions,
 )
 
-RequestT = TypeVar("RequestT")
-ReplyT = TypeVar("ReplyT")
 
-
-class AsyncClient:
+class AsyncClient(AsyncLink):
     """What `Client` is, for asyncio: the same methods with the same arguments and errors. Unary methods are awaited,
     streaming ones give an asynchronous iterator at once. Make it inside a running event loop, which it is bound to.
     """
 
     def __init__(self, address: Address = DEFAULT_ADDRESS, settings: ChannelSettings = DEFAULT_SETTINGS) -> None:
-        self.address = address
-        self._settings = settings
-        self._channel = open_aio_channel(address, settings)
+        super().__init__(address, settings)
         self._text = TextServiceStub(self._channel)
         self._images = ImageServiceStub(self._channel)
         self._models = ModelServiceStub(self._channel)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.address!r})"
-
-    async def close(self) -> None:
-        """Close the connection; calls under way are cancelled."""
-        await self._channel.close()
 
     async def models(self, *, timeout: float | None = None) -> tuple[Model, ...]:
         """Every model, sorted by name, without its tokens."""
@@ -100,7 +77,7 @@ class AsyncClient:
         return tuple(models.model(message) for message in reply.models)
 
     async def model(self, name: str, *, timeout: float | None = None) -> Model:
-        """The model of a name, "name" or "name@version"."""
+        """The model of a name, "name", "name@version" or "name@alias"."""
         request = model_pb2.GetModelRequest(model=scalars.text("model", name))
         return models.model((await self._unary(self._models.GetModel, request, timeout)).model)
 
@@ -257,20 +234,3 @@ class AsyncClient:
         """What a model makes of pictures, in their order: restored, or in another style."""
         request = exchange.transform_request(model, pictures, format)
         return exchange.transformed(await self._unary(self._images.TransformImages, request, timeout))
-
-    def _call(self, timeout: float | None) -> Call:
-        return new_call(timeout, self._settings.retry, self._settings.resume, self._settings.sent)
-
-    async def _unary(
-        self, method: "grpc.aio.UnaryUnaryMultiCallable[RequestT, ReplyT]", request: RequestT, timeout: float | None
-    ) -> ReplyT:
-        call = self._call(timeout)
-        attempts = call.attempts()
-        while True:
-            try:
-                with aio_failures(call.request_id):
-                    left = attempts.remaining(call.clock())
-                    return await method(request, timeout=left, metadata=call.metadata)
-            except QuotaExceeded as error:  # what gRPC itself sends again is in the channel's service config
-                delay = attempts.delay_after(error, call.clock(), begun=False)
-            await asyncio.sleep(delay)

@@ -10,7 +10,7 @@ from rhapsode_client.errors import RhapsodeError
 from rhapsode_client.failures import aio_failures
 from rhapsode_client.metadata import RequestMetadata
 from rhapsode_client.resume.course import Course
-from rhapsode_client.resume.images import ImagesMessage, ImagesPlan
+from rhapsode_client.resume.images import ImagesMessage, ImagesPlan, ImagesRequestT
 from rhapsode_client.resume.plan import StreamPlan
 from rhapsode_client.resume.text import TextPlan
 from rhapsode_client.types import ImagesStarted, Picture, TextChunk, TextFinished, TextStarted
@@ -124,7 +124,7 @@ class AsyncImageStream(AsyncStream[Any, ImagesMessage, Picture]):
     """Pictures as they come, in order."""
 
     def __init__(
-        self, method: AsyncStreamingMethod[RequestT, ImagesMessage], plan: ImagesPlan[RequestT], call: Call
+        self, method: AsyncStreamingMethod[ImagesRequestT, ImagesMessage], plan: ImagesPlan[ImagesRequestT], call: Call
     ) -> None:
         super().__init__(method, plan, call)
         self._plan = plan

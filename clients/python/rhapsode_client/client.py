@@ -1,18 +1,14 @@
 """The client for synchronous code."""
 
-import time
 from collections.abc import Sequence
-from typing import Self, TypeVar, Unpack
-
-import grpc
+from typing import Unpack
 
 from rhapsode.v1 import image_pb2, model_pb2, text_pb2
 from rhapsode.v1.image_pb2_grpc import ImageServiceStub
 from rhapsode.v1.model_pb2_grpc import ModelServiceStub
 from rhapsode.v1.text_pb2_grpc import TextServiceStub
 from rhapsode_client.addresses import Address
-from rhapsode_client.calls import Call, new_call
-from rhapsode_client.channel import DEFAULT_ADDRESS, DEFAULT_SETTINGS, ChannelSettings, open_channel
+from rhapsode_client.channel import DEFAULT_ADDRESS, DEFAULT_SETTINGS, ChannelSettings
 from rhapsode_client.convert import (
     classify,
     edits,
@@ -25,8 +21,7 @@ from rhapsode_client.convert import (
     text,
     tokens,
 )
-from rhapsode_client.errors import QuotaExceeded
-from rhapsode_client.failures import failures
+from rhapsode_client.link import Link
 from rhapsode_client.resume.images import (
     ImagesPlan,
     rest_of_decoding,
@@ -62,11 +57,8 @@ from rhapsode_client.types import (
     WalkOptions,
 )
 
-RequestT = TypeVar("RequestT")
-ReplyT = TypeVar("ReplyT")
 
-
-class Client:
+class Client(Link):
     """A connection to one server, or to the replicas behind one name; may be used by many threads at a time.
 
     `address` is "host:port", "dns:///host:port", "unix:path" or several of "ip:port"; nothing is sent before the first
@@ -75,25 +67,10 @@ class Client:
     """
 
     def __init__(self, address: Address = DEFAULT_ADDRESS, settings: ChannelSettings = DEFAULT_SETTINGS) -> None:
-        self.address = address
-        self._settings = settings
-        self._channel = open_channel(address, settings)
+        super().__init__(address, settings)
         self._text = TextServiceStub(self._channel)
         self._images = ImageServiceStub(self._channel)
         self._models = ModelServiceStub(self._channel)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.address!r})"
-
-    def close(self) -> None:
-        """Close the connection; calls under way are cancelled."""
-        self._channel.close()
 
     def models(self, *, timeout: float | None = None) -> tuple[Model, ...]:
         """Every model, sorted by name, without its tokens."""
@@ -101,7 +78,7 @@ class Client:
         return tuple(models.model(message) for message in reply.models)
 
     def model(self, name: str, *, timeout: float | None = None) -> Model:
-        """The model of a name, "name" or "name@version"."""
+        """The model of a name, "name", "name@version" or "name@alias"."""
         request = model_pb2.GetModelRequest(model=scalars.text("model", name))
         return models.model(self._unary(self._models.GetModel, request, timeout).model)
 
@@ -258,20 +235,3 @@ class Client:
         """What a model makes of pictures, in their order: restored, or in another style."""
         request = exchange.transform_request(model, pictures, format)
         return exchange.transformed(self._unary(self._images.TransformImages, request, timeout))
-
-    def _call(self, timeout: float | None) -> Call:
-        return new_call(timeout, self._settings.retry, self._settings.resume, self._settings.sent)
-
-    def _unary(
-        self, method: "grpc.UnaryUnaryMultiCallable[RequestT, ReplyT]", request: RequestT, timeout: float | None
-    ) -> ReplyT:
-        call = self._call(timeout)
-        attempts = call.attempts()
-        while True:
-            try:
-                with failures(call.request_id):
-                    left = attempts.remaining(call.clock())
-                    return method(request, timeout=left, metadata=call.metadata)
-            except QuotaExceeded as error:  # what gRPC itself sends again is in the channel's service config
-                delay = attempts.delay_after(error, call.clock(), begun=False)
-            time.sleep(delay)

@@ -8,11 +8,16 @@ RhapsodeError
 ├── MalformedRequest       the server could not read the request at all
 ├── ModelNotFound          the server serves no model of that name and version
 ├── Unsupported            the model, or the server, lacks what was asked for
+│   └── UnknownMethod      the server that was reached has no such method
+├── LoadFailed             the server cannot serve a bundle as it is, and says why
+├── ModelInUse             an alias names the version that is to go
+├── RepositoryFull         the server would have more in memory than it may
 ├── AccessDenied           the server wants other credentials
 │   ├── NotAuthenticated   it knows none, or none that is valid
 │   └── PermissionDenied   those that it knows do not allow this
 ├── Unavailable            the same request may succeed later
 │   ├── QueueFull          the model has as much work as it may hold
+│   ├── ModelLoading       the model is being loaded
 │   ├── ServerStopping     the server is about to stop
 │   └── ConnectionLost     no server was reached, or the connection broke
 ├── LimitExceeded          a quota, or the size that a message may have
@@ -100,6 +105,24 @@ class Unsupported(RhapsodeError):
     """The model lacks what was asked for, or the server does not know the method."""
 
 
+class UnknownMethod(Unsupported):
+    """The server has no such method: it is older, or the address is its other one (models and administration have one
+    each).
+    """
+
+
+class LoadFailed(RhapsodeError):
+    """The bundle cannot be served as it is; the message says why. What was served before is served on."""
+
+
+class ModelInUse(RhapsodeError):
+    """An alias names the version that is to be unloaded: move the alias first."""
+
+
+class RepositoryFull(RhapsodeError):
+    """The server would have more models, or bytes of them, in memory than it may: unload others first."""
+
+
 class AccessDenied(RhapsodeError):
     """The server wants credentials, or other ones."""
 
@@ -118,6 +141,10 @@ class Unavailable(RhapsodeError):
 
 class QueueFull(Unavailable):
     """The model has as much accepted work as it may hold."""
+
+
+class ModelLoading(Unavailable):
+    """The model is being loaded, and was not served before."""
 
 
 class ServerStopping(Unavailable):

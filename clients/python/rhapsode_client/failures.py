@@ -9,6 +9,7 @@ import grpc
 import grpc.aio
 
 from rhapsode_client.errors import ConnectionLost
+from rhapsode_client.handshake import explained
 from rhapsode_client.status import error_of
 
 
@@ -20,7 +21,7 @@ def failures(request_id: str) -> Iterator[None]:
     except grpc.RpcError as failure:
         # Pairs in either client, whatever class each calls them; None where the call broke before it began.
         trailing = cast("Iterable[tuple[str, str | bytes]]", failure.trailing_metadata() or ())
-        raise error_of(failure.code(), failure.details() or "", trailing, request_id) from failure
+        raise error_of(failure.code(), explained(failure.details() or ""), trailing, request_id) from failure
 
 
 @contextmanager

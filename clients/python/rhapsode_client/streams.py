@@ -10,7 +10,7 @@ from rhapsode_client.errors import RhapsodeError
 from rhapsode_client.failures import failures
 from rhapsode_client.metadata import RequestMetadata
 from rhapsode_client.resume.course import Course
-from rhapsode_client.resume.images import ImagesMessage, ImagesPlan
+from rhapsode_client.resume.images import ImagesMessage, ImagesPlan, ImagesRequestT
 from rhapsode_client.resume.plan import StreamPlan
 from rhapsode_client.resume.text import TextPlan
 from rhapsode_client.types import ImagesStarted, Picture, TextChunk, TextFinished, TextStarted
@@ -129,7 +129,7 @@ class ImageStream(Stream[Any, ImagesMessage, Picture]):
     """Pictures as they come, in order."""
 
     def __init__(
-        self, method: StreamingMethod[RequestT, ImagesMessage], plan: ImagesPlan[RequestT], call: Call
+        self, method: StreamingMethod[ImagesRequestT, ImagesMessage], plan: ImagesPlan[ImagesRequestT], call: Call
     ) -> None:
         super().__init__(method, plan, call)
         self._plan = plan

@@ -97,7 +97,9 @@ class LaneState(message.Message):
     version: builtins.int
     """Its version."""
     role: builtins.str
-    """What the graph does: "step", "decode", "encode", "critic", "transform", "denoise" or "gibbs"."""
+    """What the graph does: "step", "decode", "encode", "critic", "transform", "denoise" or "gibbs"; "step_raw" is a
+    step graph by itself, as it is run on tensors, without the sampler that texts are made with.
+    """
     slots: builtins.int
     """Jobs that may hold a slot now; in a crowd of long ones fewer than there are slots."""
     active: builtins.int

@@ -244,7 +244,7 @@ class KeepBest(message.Message):
     drawn: builtins.int
     """Pictures to draw; at least as many as are wanted."""
     critic: builtins.str
-    """The model whose critic judges, "name" or "name@version"; empty means the model's own critic."""
+    """The model whose critic judges, "name", "name@version" or "name@alias"; empty means the model's own critic."""
     def __init__(
         self,
         *,
@@ -499,7 +499,7 @@ class ImageGeneration(message.Message):
     DIFFUSION_FIELD_NUMBER: builtins.int
     GIBBS_FIELD_NUMBER: builtins.int
     model: builtins.str
-    """The model, "name" or "name@version"."""
+    """The model, "name", "name@version" or "name@alias"."""
     count: builtins.int
     """Pictures to make; absent means as many as there are seeds or latents, else 1. Where both are given they must agree."""
     seed: builtins.int
@@ -750,7 +750,7 @@ class InterpolateImagesRequest(message.Message):
     FORMAT_FIELD_NUMBER: builtins.int
     RETURN_LATENTS_FIELD_NUMBER: builtins.int
     model: builtins.str
-    """The model, "name" or "name@version"."""
+    """The model, "name", "name@version" or "name@alias"."""
     method: InterpolationMethod.ValueType
     """The way between two of them."""
     frames_per_segment: builtins.int
@@ -828,7 +828,7 @@ class EncodeImagesRequest(message.Message):
     MODEL_FIELD_NUMBER: builtins.int
     IMAGES_FIELD_NUMBER: builtins.int
     model: builtins.str
-    """The model, "name" or "name@version"."""
+    """The model, "name", "name@version" or "name@alias"."""
     @builtins.property
     def images(self) -> containers.RepeatedCompositeFieldContainer[InputImage]:
         """The pictures. A file of another size or mode is converted, and the answer says so."""
@@ -922,7 +922,7 @@ class DecodeLatentsRequest(message.Message):
     IMAGE_CLASS_FIELD_NUMBER: builtins.int
     FORMAT_FIELD_NUMBER: builtins.int
     model: builtins.str
-    """The model, "name" or "name@version"."""
+    """The model, "name", "name@version" or "name@alias"."""
     format: ImageFormat.ValueType
     """How pictures are written."""
     @builtins.property
@@ -988,7 +988,7 @@ class EditImagesRequest(message.Message):
     FORMAT_FIELD_NUMBER: builtins.int
     RETURN_LATENTS_FIELD_NUMBER: builtins.int
     model: builtins.str
-    """The model, "name" or "name@version"."""
+    """The model, "name", "name@version" or "name@alias"."""
     format: ImageFormat.ValueType
     """How pictures are written."""
     return_latents: builtins.bool
@@ -1059,7 +1059,7 @@ class FitAttributeRequest(message.Message):
     PRESENT_FIELD_NUMBER: builtins.int
     ABSENT_FIELD_NUMBER: builtins.int
     model: builtins.str
-    """The model, "name" or "name@version"; it needs an encoder."""
+    """The model, "name", "name@version" or "name@alias"; it needs an encoder."""
     @builtins.property
     def present(self) -> containers.RepeatedCompositeFieldContainer[InputImage]:
         """Pictures that have the attribute."""
@@ -1130,7 +1130,7 @@ class CompressImagesRequest(message.Message):
     MODEL_FIELD_NUMBER: builtins.int
     IMAGES_FIELD_NUMBER: builtins.int
     model: builtins.str
-    """The model, "name" or "name@version"."""
+    """The model, "name", "name@version" or "name@alias"."""
     @builtins.property
     def images(self) -> containers.RepeatedCompositeFieldContainer[InputImage]:
         """The pictures. A file of another size or mode is converted, and the answer says so."""
@@ -1215,7 +1215,7 @@ class DecompressImagesRequest(message.Message):
     COMPRESSED_FIELD_NUMBER: builtins.int
     FORMAT_FIELD_NUMBER: builtins.int
     model: builtins.str
-    """The model, "name" or "name@version"; the one that made the codes."""
+    """The model, "name", "name@version" or "name@alias"; the one that made the codes."""
     format: ImageFormat.ValueType
     """How pictures are written."""
     @builtins.property
@@ -1272,7 +1272,7 @@ class ScoreImagesRequest(message.Message):
     MODEL_FIELD_NUMBER: builtins.int
     IMAGES_FIELD_NUMBER: builtins.int
     model: builtins.str
-    """The model, "name" or "name@version"."""
+    """The model, "name", "name@version" or "name@alias"."""
     @builtins.property
     def images(self) -> containers.RepeatedCompositeFieldContainer[InputImage]:
         """The pictures. A file of another size or mode is converted, and the answer says so."""
@@ -1375,7 +1375,7 @@ class TransformImagesRequest(message.Message):
     IMAGES_FIELD_NUMBER: builtins.int
     FORMAT_FIELD_NUMBER: builtins.int
     model: builtins.str
-    """The model, "name" or "name@version"."""
+    """The model, "name", "name@version" or "name@alias"."""
     format: ImageFormat.ValueType
     """How pictures are written."""
     @builtins.property

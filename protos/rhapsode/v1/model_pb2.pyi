@@ -458,7 +458,7 @@ class GetModelRequest(message.Message):
 
     MODEL_FIELD_NUMBER: builtins.int
     model: builtins.str
-    """The model, "name" or "name@version"."""
+    """The model, "name", "name@version" or "name@alias"."""
     def __init__(
         self,
         *,

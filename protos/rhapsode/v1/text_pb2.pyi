@@ -209,9 +209,9 @@ class KeepBestText(message.Message):
     drawn: builtins.int
     """Candidates to generate; at least as many as are wanted."""
     critic: builtins.str
-    """The critic of texts that judges, "name" or "name@version"; empty means that the candidate with the highest mean
-    log-probability of a token under the model itself is the best. The mean is that of the tokens that are sent: an end
-    token, and tokens cut off with a stop sequence, do not count.
+    """The critic of texts that judges, "name", "name@version" or "name@alias"; empty means that the candidate with the
+    highest mean log-probability of a token under the model itself is the best. The mean is that of the tokens that are
+    sent: an end token, and tokens cut off with a stop sequence, do not count.
 
     A critic reads the prompt and what was generated as one text, cut to the first tokens that it takes. Its vocabulary
     need not be the model's: what it has no token for becomes its unknown token, or is left out where it names none.
@@ -252,7 +252,7 @@ class TextGeneration(message.Message):
     CLASS_NAME_FIELD_NUMBER: builtins.int
     KEEP_BEST_FIELD_NUMBER: builtins.int
     model: builtins.str
-    """The model, "name" or "name@version"."""
+    """The model, "name", "name@version" or "name@alias"."""
     text: builtins.str
     """The prompt as text."""
     seed: builtins.int
@@ -750,7 +750,7 @@ class ScoreTextRequest(message.Message):
     INPUTS_FIELD_NUMBER: builtins.int
     TOP_LOGPROBS_FIELD_NUMBER: builtins.int
     model: builtins.str
-    """The model, "name" or "name@version"."""
+    """The model, "name", "name@version" or "name@alias"."""
     top_logprobs: builtins.int
     """How many of the likeliest tokens to tell beside each scored token; zero or absent means none."""
     @builtins.property
@@ -863,7 +863,7 @@ class ClassifyTextRequest(message.Message):
     MODEL_FIELD_NUMBER: builtins.int
     INPUTS_FIELD_NUMBER: builtins.int
     model: builtins.str
-    """The critic, "name" or "name@version"."""
+    """The critic, "name", "name@version" or "name@alias"."""
     @builtins.property
     def inputs(self) -> containers.RepeatedCompositeFieldContainer[ScoreInput]:
         """The texts, each with at most as many tokens as the critic takes (Model.limits). No class_name may be set."""
@@ -983,7 +983,7 @@ class TokenizeTextRequest(message.Message):
     MODEL_FIELD_NUMBER: builtins.int
     INPUTS_FIELD_NUMBER: builtins.int
     model: builtins.str
-    """The model, "name" or "name@version"."""
+    """The model, "name", "name@version" or "name@alias"."""
     @builtins.property
     def inputs(self) -> containers.RepeatedCompositeFieldContainer[TokenizeInput]:
         """What to cut or to put together."""

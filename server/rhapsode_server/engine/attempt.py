@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from rhapsode_server.errors import DeviceLost, OutOfMemory, RhapsodeError, RunFailed
+from rhapsode_server.errors import DeviceLost, OutOfMemory, RequestError, RhapsodeError, RunFailed
 from rhapsode_server.models.base import Model, Outcome
 
 RowT = TypeVar("RowT")
@@ -48,3 +48,8 @@ def failure_of(outcomes: Sequence[Outcome[EventT]]) -> RhapsodeError | None:
     errors = [outcome.error for outcome in outcomes]
     lost = next((error for error in errors if isinstance(error, DeviceLost)), None)
     return lost or (errors[0] if all(isinstance(error, RunFailed) for error in errors) else None)
+
+
+def was_run(outcomes: Sequence[Outcome[EventT]]) -> bool:
+    """Whether the outcomes tell anything of the model: one that no row was fit for shows nothing of how it is."""
+    return not all(isinstance(outcome.error, RequestError) for outcome in outcomes)

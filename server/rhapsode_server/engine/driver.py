@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from rhapsode_server.engine.attempt import Run, attempt, failure_of
+from rhapsode_server.engine.attempt import Run, attempt, failure_of, was_run
 from rhapsode_server.engine.breaker import Breaker
 from rhapsode_server.engine.condition import Condition, Mood
 from rhapsode_server.engine.job import Job
 from rhapsode_server.engine.outbox import Outbox, Pace
 from rhapsode_server.engine.scheduler import Limits, Place, Plan, Report, Scheduler
+from rhapsode_server.engine.tally import Ledger, Tally
 from rhapsode_server.errors import DeadlineExpired, DriverDied, NonFiniteOutput, RhapsodeError, ShuttingDown
 from rhapsode_server.models.base import Model
 from rhapsode_server.observe.lanes import Jobs, LaneMetrics
@@ -46,6 +47,7 @@ class Driver(Generic[RowT, EventT]):
         self._condition = Condition(breaker or Breaker(), mood, metrics.failed, self._in_loop)
         self._model = model
         self._metrics = metrics
+        self._ledger = Ledger()
         self._clock = clock
         self._spans = spans
         self._scheduler: Scheduler[RowT, EventT] = Scheduler(model.max_batch, limits, model.wants)
@@ -78,8 +80,18 @@ class Driver(Generic[RowT, EventT]):
         await self.stop()
         while self._thread.is_alive():  # a run that hangs is the watchdog's business
             await asyncio.to_thread(self._thread.join, LET_GO)
-        self._metrics.rest()
+        self.rest()
         self._condition.forget()
+
+    def rest(self) -> None:
+        """Leave the gauges of its lane to others."""
+        with self._changed:
+            self._metrics.rest()
+
+    def report(self) -> None:
+        """Set the gauges of its lane, which were others' until now."""
+        with self._changed:
+            self._count_jobs()
 
     def give_up(self, error: RhapsodeError) -> None:
         """End every job with the error, and refuse all that come: the thread hangs, or the device is lost."""
@@ -128,6 +140,11 @@ class Driver(Generic[RowT, EventT]):
     def crowd(self) -> int:
         """Jobs that are open now."""
         return len(self._outboxes)
+
+    @property
+    def tally(self) -> Tally:
+        """What it has done so far."""
+        return self._ledger.read()
 
     @property
     def jobs(self) -> Jobs:
@@ -213,7 +230,9 @@ class Driver(Generic[RowT, EventT]):
                 plan = self._scheduler.plan(self._clock())
                 if plan.batch or plan.expired:
                     for job in plan.started:
-                        self._metrics.waited((job.started or job.arrived) - job.arrived, job.trace)
+                        waited = (job.started or job.arrived) - job.arrived
+                        self._metrics.waited(waited, job.trace)
+                        self._ledger.began(waited)
                         self._tell_queued(job)
                     self._count_jobs()
                     return plan
@@ -231,13 +250,16 @@ class Driver(Generic[RowT, EventT]):
         ended = self._clock()
         error = failure_of(outcomes)
         self._metrics.ran(len(batch), ended - began, _sampled(batch))
+        self._ledger.ran(len(batch), sum(outcome.error is None for outcome in outcomes), ended - began, time.time())
         if self._spans is not None:
             steps = max((outcome.made for outcome in outcomes), default=0)
             reason = error.reason if error else None
             self._spans.ran((place.job.trace for place in batch), ended - began, len(batch), max(1, steps), reason)
         with self._changed:
-            self._condition.judge(error, ended)
-            self._metrics.items(sum(outcome.made for outcome in outcomes))
+            if was_run(outcomes):
+                self._condition.judge(error, ended)
+            tensors = sum(outcome.made for outcome in outcomes if outcome.raw)
+            self._metrics.items(sum(outcome.made for outcome in outcomes) - tensors, tensors)
             reports = self._scheduler.complete(batch, outcomes, ended)
             self._count_jobs()
         return reports
@@ -257,8 +279,10 @@ class Driver(Generic[RowT, EventT]):
 
     def _publish(self, reports: Sequence[Report[RowT, EventT]]) -> None:
         for report in reports:
-            if report.closed and report.job.started is None:
-                self._tell_queued(report.job)
+            if report.closed:
+                self._ledger.ended((report.job.ended or report.job.arrived) - report.job.arrived, report.error is None)
+                if report.job.started is None:
+                    self._tell_queued(report.job)
             if isinstance(report.error, NonFiniteOutput):
                 self._metrics.nonfinite()
             if isinstance(report.error, DeadlineExpired) and report.job.started is None:

@@ -59,9 +59,11 @@ class Outcome(NamedTuple, Generic[EventT]):
     done: bool = False
     error: RhapsodeError | None = None
     made: int = 0
-    """Tokens, pictures, latents or judgements that the run made for this row, told or not yet told."""
+    """Tokens, pictures, latents, judgements or tensors that the run made for this row, told or not yet told."""
     fleeting: bool = False
     """Whether the events, previews, mean nothing any more once later ones of the row have come."""
+    raw: bool = False
+    """Whether what was made are tensors, as the graph gives them."""
 
 
 class Wanted(NamedTuple):

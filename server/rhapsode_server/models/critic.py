@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from rhapsode_server.errors import NonFiniteOutput
 from rhapsode_server.models.base import OneRun, Outcome, Session
 from rhapsode_server.models.decoder import Pixels
+from rhapsode_server.models.graph_model import Arrays, GraphModel, finite
 
 Probabilities = NDArray[np.float32]
 
@@ -28,20 +29,22 @@ class Judgement:
     probabilities: Probabilities
 
 
-class Critic(OneRun):
+class Critic(OneRun, GraphModel[CriticRow, Judgement]):
     """Judges pictures: image [batch, channels, height, width] → realness [batch], class_logits [batch, classes]."""
 
     def __init__(self, session: Session, classifies: bool, max_batch: int) -> None:
-        self.max_batch = max_batch
-        self._session = session
+        super().__init__(session, max_batch)
         self._classifies = classifies
 
-    def advance(self, rows: Sequence[CriticRow]) -> Sequence[Outcome[Judgement]]:
+    def feeds(self, rows: Sequence[CriticRow]) -> Arrays:
+        """The pictures."""
+        return {"image": np.stack([row.values for row in rows])}
+
+    def outcomes(self, rows: Sequence[CriticRow], _feeds: Arrays, results: Arrays) -> Sequence[Outcome[Judgement]]:
         """Judge every row; each is done after it."""
-        results = self._session.run({"image": np.stack([row.values for row in rows])})
         realness = results["realness"]
         logits = results["class_logits"] if self._classifies else np.empty((len(rows), 0), dtype=np.float32)
-        sound = np.isfinite(realness) & np.isfinite(logits).all(axis=1)
+        sound = finite(realness) & finite(logits)
         return [
             Outcome([Judgement(float(real), softmax(scores))], done=True, made=1)
             if fine

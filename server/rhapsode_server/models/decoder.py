@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rhapsode_server.errors import NonFiniteOutput
 from rhapsode_server.models.attributes import Move, moved
 from rhapsode_server.models.base import OneRun, Outcome, Session
+from rhapsode_server.models.graph_model import Arrays, GraphModel, finite
 from rhapsode_server.models.latents import Draw, Latent, Prior, draw_all
 from rhapsode_server.models.noise import choices
 
@@ -53,30 +54,31 @@ class Picture:
     """Of a preview: steps that the picture has had; None where it is finished."""
 
 
-class Decoder(OneRun):
+class Decoder(OneRun, GraphModel[ImageRow, Picture]):
     """Turns latents into pictures: latent [batch, size] → image [batch, channels, height, width]."""
 
     def __init__(self, session: Session, latent_size: int, prior: Prior, class_count: int, max_batch: int) -> None:
-        self.max_batch = max_batch
-        self._session = session
+        super().__init__(session, max_batch)
         self._latent_size = latent_size
         self._prior = prior
         self._class_count = class_count
 
-    def advance(self, rows: Sequence[ImageRow]) -> Sequence[Outcome[Picture]]:
-        """Decode every row; each is done after it."""
-        latents = self._latents(rows)
-        feeds: dict[str, NDArray[Any]] = {"latent": latents}
+    def feeds(self, rows: Sequence[ImageRow]) -> Arrays:
+        """The latents, those that are named drawn."""
+        feeds: dict[str, NDArray[Any]] = {"latent": self._latents(rows)}
         if self._class_count:
             feeds["class_id"] = self._classes(rows)
-        pictures: Pixels = self._session.run(feeds)["image"]
-        sound = np.asarray(np.isfinite(pictures).reshape(len(rows), -1).all(axis=1))
+        return feeds
+
+    def outcomes(self, _rows: Sequence[ImageRow], feeds: Arrays, results: Arrays) -> Sequence[Outcome[Picture]]:
+        """Decode every row; each is done after it."""
+        pictures: Pixels = results["image"]
         # Copies, because a picture that waits for its reader must not keep its whole batch in memory.
         return [
             Outcome((Picture(picture.copy(), latent.copy()),), done=True, made=1)
             if fine
             else Outcome(done=True, error=NonFiniteOutput("the model gave pixels that are not finite"))
-            for picture, latent, fine in zip(pictures, latents, sound, strict=True)
+            for picture, latent, fine in zip(pictures, feeds["latent"], finite(pictures), strict=True)
         ]
 
     def _latents(self, rows: Sequence[ImageRow]) -> NDArray[np.float32]:

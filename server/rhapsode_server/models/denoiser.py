@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from rhapsode_server.errors import NonFiniteOutput
 from rhapsode_server.models.attributes import moved
 from rhapsode_server.models.base import Outcome, Session, Wanted
 from rhapsode_server.models.decoder import ImageRow, Picture
+from rhapsode_server.models.graph_model import Arrays, GraphModel, finite
 from rhapsode_server.models.latents import Draw, Latent, Prior, draw_all
 from rhapsode_server.models.noise import Purpose, choices, words_of_steps
 from rhapsode_server.models.normal import normals
@@ -66,7 +66,7 @@ def fresh_noise(names: Sequence[Draw], steps: Sequence[int], size: int) -> Float
     return normals((words.astype(np.float64) + 0.5) * 2.0**-32).astype(np.float32)
 
 
-class Denoiser:
+class Denoiser(GraphModel[DenoiseRow, Picture]):
     """Takes noise away: image [batch, channels, height, width], time [batch], class_id [batch] → noise, as image.
 
     Rows of one run may stand at different times of different courses. The class after the last stands for none; a row
@@ -76,27 +76,42 @@ class Denoiser:
     def __init__(
         self, session: Session, canvas: Canvas, signal: NDArray[np.float64], class_count: int, max_batch: int
     ) -> None:
-        self.max_batch = max_batch
+        super().__init__(session, max_batch)
         self.signal = signal
-        self._session = session
         self._canvas = canvas
         self._class_count = class_count
 
-    def advance(self, rows: Sequence[DenoiseRow]) -> Sequence[Outcome[Picture]]:
-        """Take the next step of every row's course."""
+    def feeds(self, rows: Sequence[DenoiseRow]) -> Arrays:
+        """Every row where it stands, with its class; then those that are guided once more, without."""
         self._begin([row for row in rows if row.progress.noisy is None])
-        moment = Moment.of([(row.way.course, row.progress.taken) for row in rows])
         noisy: Floats = np.stack([row.progress.noisy for row in rows if row.progress.noisy is not None])
-        found = self._found(rows, noisy, moment.times[:, 0])
+        times = np.array([row.way.course.numbers[row.progress.taken, 0] for row in rows], dtype=np.float32)
+        if not self._class_count:
+            return {"image": noisy.reshape(-1, *self._canvas.shape), "time": times}
+        none, guidance = self._class_count, _guidance(rows)
+        asked = np.array([row.progress.class_id for row in rows], dtype=np.int64)
+        asked[guidance == 0.0] = none
+        guided = _guided(guidance)
+        places = np.concatenate([np.arange(len(rows)), guided])
+        return {
+            "image": noisy[places].reshape(-1, *self._canvas.shape),
+            "time": times[places],
+            "class_id": np.append(asked, np.full(len(guided), none)),
+        }
+
+    def outcomes(self, rows: Sequence[DenoiseRow], feeds: Arrays, results: Arrays) -> Sequence[Outcome[Picture]]:
+        """Take the next step of every row's course."""
+        moment = Moment.of([(row.way.course, row.progress.taken) for row in rows])
+        noisy: Floats = feeds["image"][: len(rows)].reshape(len(rows), self._canvas.size)
+        found = self._found(rows, results["noise"].reshape(-1, self._canvas.size))
         clean = moment.clean(noisy, found, self._canvas.low, self._canvas.high)
         after = moment.moved(noisy, clean)
         self._freshen(rows, after, moment.fresh)
-        sound = np.asarray(np.isfinite(after).all(axis=1))
         return [
             self._stepped(row, next_noisy, seen)
             if fine
             else Outcome(done=True, error=NonFiniteOutput("the model gave noise that is not finite"))
-            for row, next_noisy, seen, fine in zip(rows, after, clean, sound, strict=True)
+            for row, next_noisy, seen, fine in zip(rows, after, clean, finite(after), strict=True)
         ]
 
     def wants(self, row: DenoiseRow) -> Wanted:
@@ -124,36 +139,16 @@ class Denoiser:
             for (row, _), choice in zip(undecided, choices(seeds, numbers, self._class_count), strict=True):
                 row.progress.class_id = int(choice)
 
-    def _found(self, rows: Sequence[DenoiseRow], noisy: Floats, times: Floats) -> Floats:
+    def _found(self, rows: Sequence[DenoiseRow], given: Floats) -> Floats:
         """The noise in each row, as it is guided: float32 [batch, size]."""
-        if not self._class_count:
-            return self._predicted(noisy, times, None)
-        none, guidance = self._class_count, np.array([row.way.guidance for row in rows], dtype=np.float32)
-        asked = np.array([row.progress.class_id for row in rows], dtype=np.int64)
-        asked[guidance == 0.0] = none
-        guided = np.flatnonzero((guidance != 0.0) & (guidance != 1.0))
-        places = np.concatenate([np.arange(len(rows)), guided])
-        classes = np.append(asked, np.full(len(guided), none))
-        results = self._predicted(noisy[places], times[places], classes)
-        found, free = results[: len(rows)], results[len(rows) :]
-        if len(guided):
-            found[guided] = free + guidance[guided, None] * (found[guided] - free)
-        return found
-
-    def _predicted(self, noisy: Floats, times: Floats, classes: NDArray[np.int64] | None) -> Floats:
-        """What the graph gives: [n, size]; of more rows than a run may have, run by run."""
-        parts = []
-        for start in range(0, len(noisy), self.max_batch):
-            part = slice(start, start + self.max_batch)
-            feeds: dict[str, NDArray[Any]] = {
-                "image": noisy[part].reshape(-1, *self._canvas.shape),
-                "time": times[part],
-            }
-            if classes is not None:
-                feeds["class_id"] = classes[part]
-            parts.append(self._session.run(feeds)["noise"].reshape(-1, self._canvas.size))
-        # A copy also of a single part, because what a session gave is not ours to change.
-        return np.concatenate(parts)
+        found, free = given[: len(rows)], given[len(rows) :]
+        if not len(free):
+            return found
+        guidance = _guidance(rows)
+        guided = _guided(guidance)
+        led = found.copy()  # what a session gave is not ours to change
+        led[guided] = free + guidance[guided, None] * (found[guided] - free)
+        return led
 
     def _freshen(self, rows: Sequence[DenoiseRow], after: Floats, shares: Floats) -> None:
         """Add fresh noise to the rows that want it: that of a row's step depends on its name and the step alone."""
@@ -178,3 +173,12 @@ class Denoiser:
             return Outcome()
         seen = clean.reshape(self._canvas.shape).copy()
         return Outcome((Picture(seen, latent, progress.taken),), fleeting=True)
+
+
+def _guidance(rows: Sequence[DenoiseRow]) -> Floats:
+    return np.array([row.way.guidance for row in rows], dtype=np.float32)
+
+
+def _guided(guidance: Floats) -> NDArray[np.intp]:
+    """The places of the rows that are shown without their class too."""
+    return np.flatnonzero((guidance != 0.0) & (guidance != 1.0))

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from rhapsode_server.errors import NonFiniteOutput
-from rhapsode_server.models.base import OneRun, Outcome, Session
+from rhapsode_server.models.base import OneRun, Outcome
 from rhapsode_server.models.decoder import Pixels
+from rhapsode_server.models.graph_model import Arrays, GraphModel, finite
 from rhapsode_server.models.latents import Latent
 
 
@@ -26,18 +27,17 @@ class Encoded:
     log_variance: Latent
 
 
-class Encoder(OneRun):
+class Encoder(OneRun, GraphModel[EncodeRow, Encoded]):
     """Turns pictures into posteriors: image [batch, channels, height, width] → mean, log_variance [batch, size]."""
 
-    def __init__(self, session: Session, max_batch: int) -> None:
-        self.max_batch = max_batch
-        self._session = session
+    def feeds(self, rows: Sequence[EncodeRow]) -> Arrays:
+        """The pictures."""
+        return {"image": np.stack([row.values for row in rows])}
 
-    def advance(self, rows: Sequence[EncodeRow]) -> Sequence[Outcome[Encoded]]:
+    def outcomes(self, _rows: Sequence[EncodeRow], _feeds: Arrays, results: Arrays) -> Sequence[Outcome[Encoded]]:
         """Encode every row; each is done after it."""
-        results = self._session.run({"image": np.stack([row.values for row in rows])})
         means, log_variances = results["mean"], results["log_variance"]
-        sound = np.isfinite(means).all(axis=1) & np.isfinite(log_variances).all(axis=1)
+        sound = finite(means) & finite(log_variances)
         return [
             Outcome([Encoded(mean, log_variance)], done=True, made=1)
             if fine

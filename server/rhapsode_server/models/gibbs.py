@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rhapsode_server.errors import NonFiniteOutput
 from rhapsode_server.models.base import Outcome, Session, Wanted
 from rhapsode_server.models.decoder import NO_LATENT, ImageRow, Picture, Pixels
+from rhapsode_server.models.graph_model import Arrays, GraphModel, finite
 from rhapsode_server.models.latents import Draw
 from rhapsode_server.models.noise import Purpose, choices, single_uniforms, words_of_steps
 
@@ -36,7 +37,7 @@ class GibbsRow(ImageRow):
     chain: Chain = field(init=False, default_factory=Chain)
 
 
-class GibbsSampler:
+class GibbsSampler(GraphModel[GibbsRow, Picture]):
     """Steps chains: state [batch, n] of zeros and ones, uniform [batch, m] → next_state, image [batch, c, h, w].
 
     A fresh state's number j is 1 where uniform j is below `start[j]`; step s of a row has uniforms of its own, whatever
@@ -46,14 +47,13 @@ class GibbsSampler:
     def __init__(
         self, session: Session, start: NDArray[np.float32], noise_size: int, class_count: int, max_batch: int
     ) -> None:
-        self.max_batch = max_batch
-        self._session = session
+        super().__init__(session, max_batch)
         self._start = start
         self._noise_size = noise_size
         self._class_count = class_count
 
-    def advance(self, rows: Sequence[GibbsRow]) -> Sequence[Outcome[Picture]]:
-        """Take one step of every row's chain."""
+    def feeds(self, rows: Sequence[GibbsRow]) -> Arrays:
+        """The states, and the noise of each row's step."""
         self._begin([row for row in rows if row.chain.state is None])
         feeds: dict[str, NDArray[Any]] = {
             "state": np.stack([row.chain.state for row in rows if row.chain.state is not None]),
@@ -61,9 +61,12 @@ class GibbsSampler:
         }
         if self._class_count:
             feeds["class_id"] = np.array([row.chain.class_id for row in rows], dtype=np.int64)
-        results = self._session.run(feeds)
+        return feeds
+
+    def outcomes(self, rows: Sequence[GibbsRow], _feeds: Arrays, results: Arrays) -> Sequence[Outcome[Picture]]:
+        """Take one step of every row's chain."""
         pictures, states = results["image"], results["next_state"]
-        sound = np.isfinite(pictures).reshape(len(rows), -1).all(axis=1) & np.isfinite(states).all(axis=1)
+        sound = finite(pictures) & finite(states)
         return [
             _stepped(row, state, picture)
             if fine

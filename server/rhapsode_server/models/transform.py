@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from rhapsode_server.errors import NonFiniteOutput
-from rhapsode_server.models.base import OneRun, Outcome, Session
+from rhapsode_server.models.base import OneRun, Outcome
 from rhapsode_server.models.decoder import Pixels
+from rhapsode_server.models.graph_model import Arrays, GraphModel, finite
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,21 +25,22 @@ class Transformed:
     values: Pixels
 
 
-class Transformer(OneRun):
+class Transformer(OneRun, GraphModel[TransformRow, Transformed]):
     """Turns pictures into pictures: image [batch, channels, height, width] → transformed, of the same shape."""
 
-    def __init__(self, session: Session, max_batch: int) -> None:
-        self.max_batch = max_batch
-        self._session = session
+    def feeds(self, rows: Sequence[TransformRow]) -> Arrays:
+        """The pictures."""
+        return {"image": np.stack([row.values for row in rows])}
 
-    def advance(self, rows: Sequence[TransformRow]) -> Sequence[Outcome[Transformed]]:
+    def outcomes(
+        self, _rows: Sequence[TransformRow], _feeds: Arrays, results: Arrays
+    ) -> Sequence[Outcome[Transformed]]:
         """Transform every row; each is done after it."""
-        pictures: Pixels = self._session.run({"image": np.stack([row.values for row in rows])})["transformed"]
-        sound = np.asarray(np.isfinite(pictures).reshape(len(rows), -1).all(axis=1))
+        pictures: Pixels = results["transformed"]
         # Copies, because a picture that waits for its reader must not keep its whole batch in memory.
         return [
             Outcome((Transformed(picture.copy()),), done=True, made=1)
             if fine
             else Outcome(done=True, error=NonFiniteOutput("the model gave pixels that are not finite"))
-            for picture, fine in zip(pictures, sound, strict=True)
+            for picture, fine in zip(pictures, finite(pictures), strict=True)
         ]

@@ -75,7 +75,7 @@ def _listen(address: str, pages: Pages) -> "_Server":
         # The port as it was given: what getaddrinfo makes of one above 65535 is another one.
         return _Server(family, (place[0], int(port), *place[2:]), pages)
     except (OSError, OverflowError, ValueError) as error:
-        raise ConfigError(f"metrics_address {address} cannot be listened on: {error}") from error
+        raise ConfigError(f"--metrics-address {address} cannot be listened on: {error}") from error
 
 
 def takes_gzip(accepted: str) -> bool:

@@ -10,7 +10,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from rhapsode_server.observe.exemplars import exemplar
 from rhapsode_server.observe.trace_context import TraceContext
 
-Role = Literal["step", "decode", "encode", "critic", "transform", "denoise", "gibbs"]
+Role = Literal["step", "decode", "encode", "critic", "transform", "denoise", "gibbs", "step_raw"]
+"""What a graph does; "step_raw" is a step graph by itself, without the sampler that texts are made with."""
 Lane = tuple[str, str, Role]
 """A graph: its model, its version and what it does."""
 Left = Literal["queued", "running", "streaming"]
@@ -19,6 +20,7 @@ Left = Literal["queued", "running", "streaming"]
 SHORT = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 """Bounds of the buckets for what should take a moment, in seconds."""
 
+_TENSORS = "tensors"
 _ITEM_OF_ROLE: Mapping[Role, str] = MappingProxyType(
     {
         "step": "token",
@@ -28,6 +30,7 @@ _ITEM_OF_ROLE: Mapping[Role, str] = MappingProxyType(
         "transform": "image",
         "denoise": "image",
         "gibbs": "image",
+        "step_raw": _TENSORS,
     }
 )
 _STAGES: tuple[Left, ...] = ("queued", "running", "streaming")
@@ -61,14 +64,21 @@ class Lanes:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._waits: dict[Lane, Callable[[], float]] = {}
 
+        self._of_lanes: list[Counter | Gauge | Histogram] = []
+
         def counter(name: str, text: str, labels: tuple[str, ...] = _LANE) -> Counter:
-            return Counter(name, text, labels, registry=registry)
+            made = Counter(name, text, labels, registry=registry)
+            if labels[: len(_LANE)] == _LANE:
+                self._of_lanes.append(made)
+            return made
 
         def gauge(name: str, text: str) -> Gauge:
-            return Gauge(name, text, _LANE, registry=registry)
+            self._of_lanes.append(made := Gauge(name, text, _LANE, registry=registry))
+            return made
 
         def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
-            return Histogram(name, text, _LANE, buckets=buckets, registry=registry)
+            self._of_lanes.append(made := Histogram(name, text, _LANE, buckets=buckets, registry=registry))
+            return made
 
         self.queue_depth = gauge("rhapsode_queue_depth", "Jobs that wait for a slot.")
         self.active_slots = gauge("rhapsode_active_slots", "Jobs that hold a slot.")
@@ -88,7 +98,9 @@ class Lanes:
         )
         self.gaps = histogram("rhapsode_inter_message_seconds", "Between two messages of one job.", SHORT)
         self.items = counter(
-            "rhapsode_items_generated_total", "Tokens, images, latents and judgements made.", ("model", "kind")
+            "rhapsode_items_generated_total",
+            "Tokens, images, latents, judgements and rows of tensors made.",
+            ("model", "kind"),
         )
         self.rejected = counter("rhapsode_requests_rejected_total", "Requests refused.", ("model", "reason"))
         self.cancelled = counter("rhapsode_requests_cancelled_total", "Jobs whose reader left.", (*_LANE, "stage"))
@@ -107,6 +119,11 @@ class Lanes:
         """Forget what would tell it, unless that is another by now."""
         if self._waits.get(lane) is wait:
             del self._waits[lane]
+
+    def unloaded(self, version: Mapping[str, str]) -> None:
+        """Have the series of a version's lanes go, by the labels that they share."""
+        for metric in self._of_lanes:
+            metric.remove_by_labels(dict(version))
 
     def _expected_wait(self, lane: Lane) -> float:
         wait = self._waits.get(lane)
@@ -136,6 +153,7 @@ class LaneMetrics:
         self._first_message = lanes.first_message.labels(*lane)
         self._gaps = lanes.gaps.labels(*lane)
         self._items = lanes.items.labels(model, _ITEM_OF_ROLE[role])
+        self._tensors = lanes.items.labels(model, _TENSORS)
         self._rejected = {reason: lanes.rejected.labels(model, reason) for reason in _REJECTIONS}
         self._cancelled = {stage: lanes.cancelled.labels(*lane, stage) for stage in _STAGES}
         self._expired = lanes.expired.labels(*lane)
@@ -183,9 +201,11 @@ class LaneMetrics:
         """Report the time between two messages of one job."""
         self._gaps.observe(seconds)
 
-    def items(self, count: int) -> None:
-        """Report tokens, images or latents made."""
+    def items(self, count: int, tensors: int = 0) -> None:
+        """Report tokens, images, latents or judgements made, and rows of tensors."""
         self._items.inc(count)
+        if tensors:
+            self._tensors.inc(tensors)
 
     def cancelled(self, stage: Left) -> None:
         """Report a job whose reader left."""

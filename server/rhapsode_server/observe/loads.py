@@ -16,7 +16,7 @@ class LoadMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         failures = Counter(
             "rhapsode_model_load_failures_total",
-            "Models that could not be loaded while the server served.",
+            "Models that could not be loaded though others are served.",
             ["reason"],
             registry=registry,
         )

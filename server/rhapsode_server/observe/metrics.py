@@ -43,6 +43,9 @@ class Metrics:
         self.model_load = gauge(
             "rhapsode_model_load_seconds", "Time to read, check and warm up a model.", "model", "version"
         )
+        self.models = gauge(
+            "rhapsode_models", "Models in memory, those that can be asked for and those that cannot.", "state"
+        )
         self.provider_fallback = gauge(
             "rhapsode_provider_fallback", "1 where the preferred execution provider is not in use.", "provider"
         )
@@ -83,9 +86,27 @@ class Metrics:
         self._spans_dropped[loss].inc(spans)
 
     def loaded(self, model: str, version: int, digest: str, fingerprint: str, provider: str, seconds: float) -> None:
-        """Report a model that is ready."""
+        """Report a model that is served from now on, in place of what was as the same version."""
+        self.model_info.remove_by_labels({"model": model, "version": str(version)})
         self.model_info.labels(model, str(version), digest, fingerprint, provider).set(1)
         self.model_load.labels(model, str(version)).set(seconds)
+
+    def unloaded(self, model: str, version: int) -> None:
+        """Have the series of a version that has left memory go."""
+        one = {"model": model, "version": str(version)}
+        self.model_info.remove_by_labels(one)
+        self.model_load.remove_by_labels(one)
+        self._lanes.unloaded(one)
+
+    def forget(self, model: str) -> None:
+        """Have what was counted of a model go, of which no version is there any more."""
+        for counter in (self._lanes.items, self.rejected, self.given_up):
+            counter.remove_by_labels({"model": model})
+
+    def count_models(self, served: Callable[[], int], leaving: Callable[[], int]) -> None:
+        """Have these tell how many models are in memory."""
+        self.models.labels("served").set_function(served)
+        self.models.labels("leaving").set_function(leaving)
 
     def started(self, version: str, onnxruntime: str, grpc: str, provider: str, fallback: bool) -> None:
         """Report what this process is made of, and whether it runs where it was meant to."""

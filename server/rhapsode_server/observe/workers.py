@@ -6,6 +6,7 @@ from threading import Lock
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.registry import Collector
 
+from rhapsode_server.observe.departures import Departed, Version, versions
 from rhapsode_server.observe.merge import Family, Snapshot, lasting, merge
 
 
@@ -35,12 +36,22 @@ class Ledger(Collector):
     def tell(self, worker: Hashable, snapshot: Snapshot) -> None:
         """Take what a worker reports now."""
         with self._lock:
+            before = self._told.get(worker, ())
             self._told[worker] = snapshot
+            if gone := versions(before) - versions(snapshot):
+                self._let_go(gone, before, versions(snapshot))
 
     def bury(self, worker: Hashable) -> None:
         """Keep what a worker had counted when it ended; its gauges go."""
         with self._lock:
             self._past = merge([self._past, lasting(self._told.pop(worker, ()))])
+
+    def _let_go(self, gone: frozenset[Version], before: Snapshot, kept: frozenset[Version]) -> None:
+        """Keep what a worker had counted of versions that have left it, for as long as others have them."""
+        self._past = merge([self._past, lasting(Departed(gone, kept).among(before))])
+        left = frozenset(version for told in self._told.values() for version in versions(told))
+        if nowhere := gone - left:
+            self._past = Departed(nowhere, left).beside(self._past)
 
     def collect(self) -> Iterable[Family]:
         """Give the families of the page."""

@@ -11,6 +11,7 @@ from safetensors import numpy as safetensors
 
 from rhapsode.v1.bundle_pb2 import Bundle, Graph
 from rhapsode_server.repository.problems import Problem, refusal, refuse
+from rhapsode_server.repository.ranges import ranges
 from rhapsode_server.repository.schema import GOLDENS, ROLE_NAMES
 from rhapsode_server.repository.tensors import Tensor, declared
 
@@ -61,17 +62,14 @@ def _problems(arrays: Arrays, bundle: Bundle) -> Iterator[Problem]:
 
 
 def _range_problems(arrays: Arrays, bundle: Bundle) -> Iterator[Problem]:
-    vocabulary = len(bundle.sequence.vocabulary.tokens)
-    ranges = {
-        "step.inputs.token": (0, vocabulary),
-        "decode.inputs.class_id": (0, len(bundle.classes)),
-        "denoise.inputs.class_id": (0, len(bundle.classes) + 1),  # the last one is no class
-        "critic.inputs.tokens": (0, vocabulary),
-        "critic.inputs.length": (1, bundle.sequence.longest_prompt + 1),
+    allowed = {
+        f"{ROLE_NAMES[graph.role]}.inputs.{name}": each
+        for graph in bundle.graphs
+        for name, each in ranges(bundle, graph.role).items()
     }
-    for key, (least, end) in ranges.items():
-        if key in arrays and not ((arrays[key] >= least) & (arrays[key] < end)).all():
-            yield Problem("V1", f"{GOLDENS}: {key!r}", f"has numbers outside [{least}, {end})")
+    for key, each in allowed.items():
+        if key in arrays and not ((arrays[key] >= each.least) & (arrays[key] < each.end)).all():
+            yield Problem("V1", f"{GOLDENS}: {key!r}", f"has numbers outside [{each.least}, {each.end})")
 
 
 def _wanted(bundle: Bundle) -> Mapping[str, Tensor]:

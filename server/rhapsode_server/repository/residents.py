@@ -235,6 +235,11 @@ class Residents(Generic[ResidentT]):
         self._leaving = [each for each in self._leaving if each is not model]
         self._tell(_key(model))
 
+    def forgive(self, key: Key) -> None:
+        """That a version could not be loaded is of no concern any more: nothing lies there now."""
+        if self._problems.pop(key, None) is not None:
+            self._tell(key)
+
     def set_alias(self, name: str, alias: str, version: int | None) -> None:
         """Have an alias name a version that is served; None removes it. Raises ModelNotFound."""
         before = self._aliases.get(name, {}).get(alias)

@@ -1,17 +1,20 @@
 """The models as the rpcs see them: found by reference, driven until nobody needs them."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
 
 from rhapsode_server.config import Config
+from rhapsode_server.errors import DeviceLost, DriverDied, RhapsodeError
 from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.observe.traces import NO_TRACES, Traces
 from rhapsode_server.repository.registry import LoadedModel, Registry
-from rhapsode_server.repository.residents import Bounds, Key, Residents
+from rhapsode_server.repository.residents import Bounds, Key, Residents, State
+from rhapsode_server.rpc.arrivals import Arrivals
 from rhapsode_server.rpc.caller import may_use
 from rhapsode_server.rpc.leases import Holders, hold
+from rhapsode_server.rpc.references import reference_of
 from rhapsode_server.rpc.served import (
     ROLES,
     AnyDriver,
@@ -57,7 +60,7 @@ UNKNOWN = "_unknown"  # no model can bear this name
 
 
 Listener = Callable[[Key], object]
-"""Told the key of a version of which something has changed."""
+"""Told the key of a version, in the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +85,21 @@ class Catalog:
         traces: Traces = NO_TRACES,
         feel: Feel = lambda *_: None,
     ) -> None:
-        self._serve = partial(serve, config=config, metrics=metrics, traces=traces, feel=feel)
-        self._driven = {id(loaded): _Driven(self._serve(loaded)) for loaded in registry.models}
+        self._metrics = metrics
+        self._feel = feel
+        self._serve = partial(serve, config=config, metrics=metrics, traces=traces)
+        self._driven: dict[int, _Driven] = {}
+        self._current: dict[Key, LoadedModel] = {}
         self._listeners: list[Listener] = []
-        bounds = Bounds(config.max_models, config.max_model_bytes)
-        self.residents = Residents(registry.models, bounds, changed=self._tell)
+        self._switched: list[Listener] = []
+        self.residents = Residents(registry.models, Bounds(config.max_models, config.max_model_bytes))
+        self._arrivals = Arrivals(self.residents)
+        self.residents.changed = self._tell
+        for loaded in registry.models:
+            self._take(loaded)
+            self._current[_key(loaded)] = loaded
+        self._named: Set[str] = self.names.keys()
+        metrics.count_models(lambda: len(self._current), lambda: len(self._driven) - len(self._current))
 
     @property
     def models(self) -> Sequence[Served]:
@@ -98,26 +111,45 @@ class Catalog:
         """Those that the rpc's client may use."""
         return [served for served in self.models if may_use(served.loaded.name)]
 
-    def find(self, reference: str) -> Served:
-        """The model "name", "name@version" or "name@alias", which the rpc holds from now on. Raises ModelNotFound.
+    @property
+    def names(self) -> Mapping[str, bool]:
+        """The names of models that are served, or are being loaded: whether the first is so."""
+        coming = {status.name: False for status in self.residents.statuses if status.state is State.LOADING}
+        return coming | {loaded.name: True for loaded in self.residents.served}
 
-        A model that the rpc's client may not use is to that client one that there is not.
+    def find(self, reference: str) -> Served:
+        """The model "name", "name@version" or "name@alias", which the rpc holds from now on.
+
+        A model that the rpc's client may not use is to that client one that there is not. Raises ModelNotFound, or
+        ModelLoading where it will be there.
         """
-        known = may_use(reference.partition("@")[0])
-        driven = self._driven[id(self.residents.find(reference if known else UNKNOWN))]
+        known = reference if may_use(_name(reference)) else UNKNOWN
+        self._arrivals.check(known)
+        driven = self._driven[id(self.residents.find(known))]
         hold(driven.holders)
         return driven.served
 
+    @property
+    def awaits(self) -> bool:
+        """Whether there may be anything to await before a model is found."""
+        return self._arrivals.any
+
+    async def arrived(self, reference: str, seconds: float | None) -> None:
+        """Wait for what a reference means where that is being loaded, for a client with so much time, None for none.
+
+        Raises ModelLoading or ShuttingDown; of what is not being loaded there is nothing to wait for.
+        """
+        if may_use(_name(reference)):
+            await self._arrivals.wait(reference, seconds)
+
     def label(self, request: object) -> str:
         """The name under which metrics count a request: its model's, or one for all models that there are not."""
-        asked = getattr(request, "generation", request)
-        graph = getattr(asked, "model_name", "")  # of the Open Inference Protocol
-        name = graph.rpartition(".")[0] if graph else getattr(asked, "model", "").partition("@")[0]
-        return name if any(name == each.served.loaded.name for each in self._driven.values()) else UNKNOWN
+        name = _name(reference_of(request))
+        return name if name in self._named else UNKNOWN
 
-    def listen(self, listener: Listener) -> None:
-        """Have somebody told of every change of `residents`, in the event loop, as it happens."""
-        self._listeners.append(listener)
+    def listen(self, listener: Listener, *, switches: bool = False) -> None:
+        """Have somebody told of each change of `residents`; or only where another is served, or none, as a version."""
+        (self._switched if switches else self._listeners).append(listener)
 
     def start(self) -> None:
         """Start to drive all models, in the running event loop."""
@@ -126,10 +158,10 @@ class Catalog:
 
     def add(self, loaded: LoadedModel) -> Served:
         """Drive one more model, in the running event loop; it can be asked for when `residents` says so."""
-        driven = self._driven[id(loaded)] = _Driven(self._serve(loaded))
-        for driver in driven.served.drivers:
+        served = self._take(loaded)
+        for driver in served.drivers:
             driver.start()
-        return driven.served
+        return served
 
     async def retire(self, loaded: LoadedModel) -> None:
         """Drive a model no more, which `residents` has let go: once no rpc holds it. Nothing of it is kept here.
@@ -139,7 +171,10 @@ class Catalog:
         driven = self._driven[id(loaded)]
         await driven.holders.none()
         await asyncio.gather(*(driver.retire() for driver in driven.served.drivers))
-        del self._driven[id(loaded)]
+        self._driven.pop(id(loaded), None)
+        if not self._of(_key(loaded)):
+            self._metrics.unloaded(loaded.name, loaded.version)
+        self._count(loaded.name)
 
     def holders(self, loaded: LoadedModel) -> int:
         """How many rpcs hold a model that is in memory."""
@@ -147,12 +182,55 @@ class Catalog:
 
     async def stop(self) -> None:
         """End what is under way, and every driver's thread: all at once, since one that hangs is waited for."""
+        self._arrivals.close()
         await asyncio.gather(*(driver.stop() for driver in self.drivers()))
 
     def drivers(self) -> Sequence[AnyDriver]:
-        """Those of all models in memory, with those that cannot be asked for yet, or not any more."""
-        return [driver for driven in self._driven.values() for driver in driven.served.drivers]
+        """Those of all models in memory, with those that cannot be asked for yet, or not any more. From any thread."""
+        return [driver for driven in list(self._driven.values()) for driver in driven.served.drivers]
+
+    def _take(self, loaded: LoadedModel) -> Served:
+        driven = self._driven[id(loaded)] = _Driven(self._serve(loaded, feel=partial(self._hear, loaded)))
+        return driven.served
+
+    def _of(self, key: Key) -> Sequence[Served]:
+        """All in memory that are one version: what is served, and what that has replaced."""
+        return [each.served for each in self._driven.values() if _key(each.served.loaded) == key]
+
+    def _hear(self, loaded: LoadedModel, lane: str, error: RhapsodeError | None) -> None:
+        """Pass on how a graph is; of one that nobody can ask for any more, only what is the end of all."""
+        if self._current.get(_key(loaded)) is loaded or isinstance(error, DeviceLost | DriverDied):
+            self._feel(lane, error)
 
     def _tell(self, key: Key) -> None:
-        for listener in self._listeners:
+        self._arrivals.changed(key)
+        switched = self._switch(key)
+        self._count(key[0])
+        for listener in [*self._listeners, *(self._switched if switched else ())]:
             listener(key)
+
+    def _switch(self, key: Key) -> bool:
+        """Have the gauges of a version be those of what is served as it: whether that is another than before."""
+        before = self._current.pop(key, None)
+        now = next((loaded for loaded in self.residents.served if _key(loaded) == key), None)
+        if now is not None:
+            self._current[key] = now
+        if now is not None and now is not before:
+            for served in self._of(key):
+                for driver in served.drivers:
+                    (driver.report if served.loaded is now else driver.rest)()
+        return now is not before
+
+    def _count(self, name: str) -> None:
+        """Count requests by the names of models that are there, or on their way; of one that has gone nothing stays."""
+        self._named = self.names.keys() | {each.served.loaded.name for each in self._driven.values()}
+        if name not in self._named:
+            self._metrics.forget(name)
+
+
+def _key(loaded: LoadedModel) -> Key:
+    return loaded.name, loaded.version
+
+
+def _name(reference: str) -> str:
+    return reference.partition("@")[0]

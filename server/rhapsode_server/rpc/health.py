@@ -6,7 +6,7 @@ credential, so there are only so many.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 from google.protobuf.descriptor import ServiceDescriptor
@@ -31,11 +31,11 @@ class Health:
     a time, one more is refused; checks never are.
     """
 
-    def __init__(self, names: Iterable[str], models: Iterable[str] = (), *, most_watches: int = MOST_WATCHES) -> None:
+    def __init__(self, names: Iterable[str], *, most_watches: int = MOST_WATCHES) -> None:
         self._most_watches = most_watches
         self._watches = 0
-        self._models = frozenset(models)
-        self._names = frozenset(("", LIVENESS, READINESS, *names, *self._models))
+        self._models: Mapping[str, bool] = {}
+        self._names = frozenset(("", LIVENESS, READINESS, *names))
         self._ill: set[str] = set()
         self._changed = asyncio.Event()
         self._withdrawn = False
@@ -81,6 +81,12 @@ class Health:
         self._failed = True
         self._wake()
 
+    def follow(self, models: Mapping[str, bool]) -> None:
+        """Tell the names of the models that there are: whether one is served, or is only being loaded."""
+        self._models = models
+        self._ill.intersection_update(models)
+        self._wake()
+
     def set(self, name: str, *, serving: bool) -> None:
         """Tell whether one model serves by itself."""
         (self._ill.discard if serving else self._ill.add)(name)
@@ -124,14 +130,15 @@ class Health:
     def _state_of(self, name: str) -> int | None:
         """The state of one; None where it is not known, or is a model that is none of the client's business."""
         caller = CALLER.get()
-        hidden = caller is not None and name in self._models and not caller.may_use(name)
+        hidden = caller is not None and name not in self._names and not caller.may_use(name)
         return None if hidden else self._state(name)
 
     def _state(self, name: str) -> int | None:
         """The state of a service; None of one that there is not."""
-        if name not in self._names:
+        if name not in self._names and name not in self._models:
             return None
-        away = self._leaving or self._withdrawn or name in self._ill
+        well = name in self._names or (self._models[name] and name not in self._ill)
+        away = self._leaving or self._withdrawn or not well
         return NOT_SERVING if self._failed or (away and name != LIVENESS) else SERVING
 
     def _wake(self) -> None:

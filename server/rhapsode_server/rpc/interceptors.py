@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from rhapsode_server.errors import (
     AccessError,
     ClientTooSlow,
+    ModelLoading,
     QuotaError,
     RequestError,
     ShuttingDown,
@@ -31,6 +32,7 @@ from rhapsode_server.rpc.catalog import Catalog
 from rhapsode_server.rpc.gate import Gate, Refused
 from rhapsode_server.rpc.guarded import CODES, Read, Rpc, guarded, refuse_malformed, rpc_of, rpc_unknown, unread
 from rhapsode_server.rpc.leases import leases
+from rhapsode_server.rpc.references import reference_of
 from rhapsode_server.rpc.request_ids import RequestIds
 from rhapsode_server.rpc.routes import Behaviour, Service
 from rhapsode_server.rpc.status import code_of, mask, status_of
@@ -133,6 +135,8 @@ class Guard(grpc.aio.ServerInterceptor):
             request = read(request)
             self._admit(rpc, request)
             with leases():
+                if rpc.waits and self._catalog.awaits and (reference := reference_of(request)):
+                    await self._catalog.arrived(reference, call.time_remaining())
                 return await _answer(behaviour, request, call)
         except (asyncio.CancelledError, ClientGone) as end:
             code = grpc.StatusCode.CANCELLED if call.time_remaining() != 0 else grpc.StatusCode.DEADLINE_EXCEEDED
@@ -157,7 +161,7 @@ class Guard(grpc.aio.ServerInterceptor):
         """Count and log why an rpc failed."""
         seen = mask(error)
         note(reason=seen.reason)
-        if isinstance(error, RequestError | AccessError | QuotaError | TooManyWatches):
+        if isinstance(error, RequestError | AccessError | QuotaError | TooManyWatches | ModelLoading):
             self._count_refusal(request, error.reason)
         elif isinstance(error, ClientTooSlow):
             self._metrics.given_up.labels(self._catalog.label(request)).inc()

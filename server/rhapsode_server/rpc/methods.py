@@ -22,6 +22,7 @@ _ADMIN = _service(admin_pb2, "AdminService")
 _ALPHA = _service(reflection_pb2, "ServerReflection")
 _INFERENCE = _service(inference_pb2, "GRPCInferenceService")
 _HEALTH = _service(health_pb2, "Health")
+_MODELS = _service(model_pb2, "ModelService")
 ADMINISTRATION = _ADMIN.full_name
 HEALTH = _HEALTH.full_name
 INFERENCE = _INFERENCE.full_name
@@ -31,10 +32,9 @@ PROBES = frozenset(f"{INFERENCE}/{name}" for name in ("ServerLive", "ServerReady
 
 MODEL_CONTROL = frozenset(("LoadModel", "UnloadModel", "SetModelAlias", "WatchModels"))
 """The methods of ModelService that are administration."""
-_MODELS = _service(model_pb2, "ModelService")
 COMMANDS = frozenset(f"{_MODELS.full_name}/{name}" for name in MODEL_CONTROL)
 """Their full names."""
-NAMED_ALONE = COMMANDS | {f"inference.GRPCInferenceService/RepositoryModel{name}" for name in ("Load", "Unload")}
+NAMED_ALONE = COMMANDS | {f"{INFERENCE}/RepositoryModel{name}" for name in ("Load", "Unload")}
 """Administration in services that are not: who may call these is named for each, never for the service."""
 
 _SERVICES = (

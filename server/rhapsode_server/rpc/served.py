@@ -21,7 +21,7 @@ from rhapsode_server.models.encoder import Encoded, EncodeRow
 from rhapsode_server.models.gibbs import GibbsRow
 from rhapsode_server.models.latents import Draw, Latent
 from rhapsode_server.models.row import TextRow
-from rhapsode_server.models.tensors import TensorModel, TensorRow, Tensors
+from rhapsode_server.models.tensors import TensorRow, Tensors
 from rhapsode_server.models.text import TextEvent
 from rhapsode_server.models.text_critic import TextCriticRow
 from rhapsode_server.models.transform import Transformed, TransformRow
@@ -91,23 +91,14 @@ class Served:
     denoise: DenoiseDriver | None
     gibbs: GibbsDriver | None
     graphs: Mapping[Role, TensorDriver]
-    """What runs each graph by itself on rows of tensors, by what the graph does."""
+    """What runs each graph on rows of tensors, by what the graph does: the same driver as above, but for texts."""
 
     @property
     def drivers(self) -> Iterator[AnyDriver]:
         """Those that there are."""
-        every: tuple[AnyDriver | None, ...] = (
-            self.text,
-            self.decode,
-            self.encode,
-            self.critic,
-            self.text_critic,
-            self.transform,
-            self.denoise,
-            self.gibbs,
-            *self.graphs.values(),
-        )
-        return (driver for driver in every if driver is not None)
+        if self.text is not None:
+            yield self.text
+        yield from self.graphs.values()
 
 
 def _limits(config: Config) -> Limits:
@@ -135,21 +126,22 @@ def serve(loaded: LoadedModel, config: Config, metrics: Metrics, traces: Traces,
         spans, lane_name = traces.lane(bundle.name, bundle.version, role), f"{name}/{role}"
         return Driver(lane_name, model, limits, lane, spans=spans, mood=partial(feel, lane_name))
 
+    graphs: dict[Role, Driver[Any, Any]] = {}  # what is told of a row is of the row's kind, in every one of them
+    for number, model in loaded.tensors.items():
+        role = ROLES[number]
+        steady = ordered if role in ("denoise", "gibbs") else limits
+        # Texts are made with the sampler fused into the step graph: by itself it is another graph, with its own lane.
+        graphs[role] = driver(model, steady, "step_raw" if role == "step" else role)
     return Served(
         loaded=loaded,
         text=driver(loaded.stepper, limits, "step") if loaded.stepper else None,
         tokenizer=Tokenizer(bundle.sequence.vocabulary, loaded.cutter) if bundle.HasField("sequence") else None,
-        decode=driver(loaded.decoder, limits, "decode") if loaded.decoder else None,
-        encode=driver(loaded.encoder, limits, "encode") if loaded.encoder else None,
-        critic=driver(loaded.critic, limits, "critic") if loaded.critic else None,
-        text_critic=driver(loaded.text_critic, limits, "critic") if loaded.text_critic else None,
-        transform=driver(loaded.transformer, limits, "transform") if loaded.transformer else None,
-        denoise=driver(loaded.denoiser, ordered, "denoise") if loaded.denoiser else None,
-        gibbs=driver(loaded.gibbs, ordered, "gibbs") if loaded.gibbs else None,
-        graphs={role: driver(model, limits, role) for role, model in _by_role(loaded)},
+        decode=graphs.get("decode"),
+        encode=graphs.get("encode"),
+        critic=graphs["critic"] if loaded.critic else None,
+        text_critic=graphs["critic"] if loaded.text_critic else None,
+        transform=graphs["transform"] if loaded.transformer else None,
+        denoise=graphs.get("denoise"),
+        gibbs=graphs.get("gibbs"),
+        graphs=graphs,
     )
-
-
-def _by_role(loaded: LoadedModel) -> Iterator[tuple[Role, TensorModel]]:
-    """Each graph by what it does, as ROLES names it."""
-    return ((ROLES[role], model) for role, model in loaded.tensors.items())

@@ -56,8 +56,8 @@ class AccessRotation:
 
 def plain_text(config: Config) -> Iterator[str]:
     """Say where tokens can be read on the way."""
-    for name, address in (("--address", config.address), ("--admin-address", config.admin_address)):
-        on_net = address and not address.startswith("unix:") and not is_loopback(address.rpartition(":")[0])
+    for name, address in config.grpc_addresses.items():
+        on_net = not address.startswith("unix:") and not is_loopback(address.rpartition(":")[0])
         if on_net and not config.tls_certificate:
             yield f"tokens come to {name} in plain text: set --tls-certificate, unless a proxy before it speaks TLS"
 

@@ -1,7 +1,7 @@
 """The gate's rules while the server serves: what the access file says now, or said last."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from rhapsode_server.config import Config
@@ -17,7 +17,12 @@ class AccessWatch:
     """Gives a gate new rules when their file has changed. Lives in the event loop, looks in a thread."""
 
     def __init__(
-        self, config: Config, gate: Gate, models: frozenset[str], log: Log, count_failure: Callable[[], object]
+        self,
+        config: Config,
+        gate: Gate,
+        models: Callable[[], Iterable[str]],
+        log: Log,
+        count_failure: Callable[[], object],
     ) -> None:
         self._config = config
         self._gate = gate
@@ -57,5 +62,5 @@ class AccessWatch:
         self._log.warning("access not reloaded", reason=why)
 
     def _tell_doubts(self, rules: Rules) -> None:
-        for doubt in (*rules.doubts(datetime.now(UTC), self._models), *plain_text(self._config)):
+        for doubt in (*rules.doubts(datetime.now(UTC), frozenset(self._models())), *plain_text(self._config)):
             self._log.warning("access", reason=doubt)

@@ -15,6 +15,7 @@ from rhapsode_server.rpc.routes import Service
 from rhapsode_server.serve.arguments import admin_arguments
 from rhapsode_server.serve.listening import bind, for_us_alone
 
+FLAG = "--admin-address"
 LAST_REPLIES = 1.0  # seconds that rpcs under way have at the end
 
 
@@ -42,9 +43,9 @@ class AdminPlane:
         server = grpc.aio.server(interceptors=[guard(every)], options=admin_arguments(config))
         server.add_generic_rpc_handlers([each.handler() for each in every])
         if not address.startswith("unix:"):
-            return cls(server, bind(server, address, credentials, shared=False))
+            return cls(server, bind(server, address, credentials, flag=FLAG))
         with for_us_alone():
-            return cls(server, bind(server, address, None, shared=False))
+            return cls(server, bind(server, address, None, flag=FLAG))
 
     async def start(self) -> None:
         """Answer."""

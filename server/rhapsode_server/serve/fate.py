@@ -5,6 +5,7 @@ from collections.abc import Callable
 from rhapsode_server.engine.attempt import Run
 from rhapsode_server.errors import DeviceLost, DriverDied, ModelUnhealthy, RhapsodeError
 from rhapsode_server.observe.logs import Log
+from rhapsode_server.repository.residents import Key
 from rhapsode_server.rpc.catalog import AnyDriver, Catalog
 from rhapsode_server.rpc.health import Health
 from rhapsode_server.serve.watchdog import HUNG
@@ -38,6 +39,12 @@ class Fate:
             self._ill.remove(lane)
             self._log.info("model tried again", lane=lane)
         self._health.set(_model(lane), serving=_model(lane) not in map(_model, self._ill))
+
+    def forget(self, key: Key) -> None:
+        """What was served as a version is so no more, whatever it was like."""
+        name, version = key
+        self._ill = {lane for lane in self._ill if not lane.startswith(f"{name}@{version}/")}
+        self._health.set(name, serving=name not in map(_model, self._ill))
 
     def hung(self, driver: AnyDriver, run: Run) -> None:
         """A run does not come back: nothing can end it but the end of the process."""

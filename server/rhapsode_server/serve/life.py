@@ -21,6 +21,7 @@ from rhapsode_server.observe.traces import NO_TRACES, Traces
 from rhapsode_server.observe.traces_settings import TracesSettings
 from rhapsode_server.observe.workers import WorkerMetrics
 from rhapsode_server.repository.registry import Registry
+from rhapsode_server.repository.residents import Key
 from rhapsode_server.rpc.admin import AdminService, Premises
 from rhapsode_server.rpc.catalog import AnyDriver, Catalog
 from rhapsode_server.rpc.convert_models import Ground
@@ -36,6 +37,7 @@ from rhapsode_server.rpc.reflection import Reflection
 from rhapsode_server.rpc.routes import Service
 from rhapsode_server.rpc.text import TextService
 from rhapsode_server.runtime.providers import Runtime
+from rhapsode_server.serve import first_load
 from rhapsode_server.serve.access import read_access, share_of
 from rhapsode_server.serve.access_watch import AccessWatch
 from rhapsode_server.serve.admin import AdminPlane
@@ -43,6 +45,8 @@ from rhapsode_server.serve.arguments import channel_arguments
 from rhapsode_server.serve.fate import Fate
 from rhapsode_server.serve.lag import RecentLag, watch_lag
 from rhapsode_server.serve.listening import bind
+from rhapsode_server.serve.living_folder import LivingFolder
+from rhapsode_server.serve.load_failures import kind_of
 from rhapsode_server.serve.loading import loader
 from rhapsode_server.serve.model_control import ModelControl
 from rhapsode_server.serve.process import SLACK
@@ -78,11 +82,15 @@ class Server:
         WorkerMetrics(self.registry).workers.set(1)
         LogMetrics(self.registry, log)
         self.catalog = Catalog(models, config, self._metrics, traces, lambda *news: self.fate.feel(*news))
+        first_load.tell(models, self.catalog.residents)
         self.fate: Fate
         failed = LoadMetrics(self.registry).failed
+        for failure in models.failures.values():
+            failed(kind_of(failure.error))
         self.control = ModelControl(
             self.catalog, loader(config, runtime), log, failed, lambda *news: self.fate.feel(*news)
         )
+        self._folder = LivingFolder(config, models, self.catalog.residents, self.control, log)
         self._wish = wish
         self._darkroom = Darkroom(Pace(config.flush_tokens, config.flush_interval_ms / 1000), self._metrics, traces)
         self._ground = Ground(runtime.placement.provider, runtime.placement.fallback_reason, runtime.version)
@@ -91,7 +99,7 @@ class Server:
         self._watches: list[Watch] = []
         self._gate = Gate(read_access(config), share_of(config))
         failures = self._metrics.access_reload_failures
-        self._access = AccessWatch(config, self._gate, self._names, log, failures.inc)
+        self._access = AccessWatch(config, self._gate, lambda: self.catalog.names, log, failures.inc)
         self._recent_lag = RecentLag(self._metrics.loop_lag.observe)
         self._health: Health
         self._guard: Guard
@@ -109,6 +117,7 @@ class Server:
         self._keep_credentials()
         services = self._services()
         self.fate = Fate(self.catalog, self._health, self._log, self._wish)
+        self._follow_models()
         self._guard = self._guard_of(services)
         self._grpc = grpc.aio.server(interceptors=[self._guard], options=channel_arguments(self._config))
         self._grpc.add_generic_rpc_handlers([each.handler() for each in services])
@@ -130,6 +139,7 @@ class Server:
         await self._grpc.start()
         if self._admin:
             await self._admin.start()
+        self._folder.start()
 
     def counted(self) -> Iterable[Family]:
         """Give the families of its metrics, as they are now."""
@@ -149,6 +159,7 @@ class Server:
         """
         self._log.info("draining", seconds=self._config.drain_delay)
         self._health.leave()
+        await self._folder.close()
         await self.control.stop()
         await asyncio.sleep(self._config.drain_delay)
         self._guard.refuse()
@@ -184,13 +195,10 @@ class Server:
         ]
         # Clients that balance have a watch on each of their connections.
         watches = max(MOST_WATCHES, self._config.max_connections)
-        self._health = Health((each.name for each in ours), self._names, most_watches=watches)
+        self._health = Health((each.name for each in ours), most_watches=watches)
+        self._health.follow(self.catalog.names)
         told = [*ours, self._health.service()]
         return [*told, *Reflection(told).services()]
-
-    @property
-    def _names(self) -> frozenset[str]:
-        return frozenset(served.loaded.name for served in self.catalog.models)
 
     def _guard_of(self, services: Sequence[Service]) -> Guard:
         reporting = (self._metrics, self._rpc_metrics, self._log, self._traces)
@@ -229,10 +237,21 @@ class Server:
         fallback = bool(ground.fallback_reason)
         self._metrics.started(version("rhapsode"), ground.onnxruntime, grpc.__version__, ground.provider, fallback)
         for served in self.catalog.models:
+            self._describe_model((served.loaded.name, served.loaded.version))
+
+    def _follow_models(self) -> None:
+        """Have all that names models know which there are."""
+        self.catalog.listen(lambda _: self._health.follow(self.catalog.names))
+        self.catalog.listen(self.fate.forget, switches=True)
+        self.catalog.listen(self._describe_model, switches=True)
+
+    def _describe_model(self, key: Key) -> None:
+        """Say in the metrics what is served as a version."""
+        for served in self.catalog.models:
             model = served.loaded
-            self._metrics.loaded(
-                model.name, model.version, model.digest, model.fingerprint, ground.provider, model.load_seconds
-            )
+            if (model.name, model.version) == key:
+                made = (model.digest, model.fingerprint, self._ground.provider, model.load_seconds)
+                self._metrics.loaded(model.name, model.version, *made)
 
 
 def _say_ready(server: Server, _: asyncio.Event) -> None:
@@ -257,6 +276,7 @@ async def serve(
         loop = asyncio.get_running_loop()
         traces = open_traces(tracing, version("rhapsode"), log, loop.call_soon_threadsafe)
         server = Server(config, runtime, models, log, traces, asked.set)
+        models.let_go()  # whoever loaded them has this registry for as long as we serve
         await server.start()
         on_ready(server, asked)
         with watching(_watchdog(server, config, log)):
@@ -266,6 +286,6 @@ async def serve(
 
 
 def _watchdog(server: Server, config: Config, log: Log) -> Watchdog[AnyDriver]:
-    drivers, stop = list(server.catalog.drivers()), config.drain_delay + config.grace + SLACK
+    stop = config.drain_delay + config.grace + SLACK
     call = asyncio.get_running_loop().call_soon_threadsafe
-    return Watchdog(drivers, server.fate.hung, config.run_timeout, stop, log, call)
+    return Watchdog(server.catalog.drivers, server.fate.hung, config.run_timeout, stop, log, call)

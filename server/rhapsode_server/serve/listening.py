@@ -1,26 +1,33 @@
 """Where a gRPC server listens: an address taken, or refused with the reason."""
 
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import grpc
 
 from rhapsode_server.errors import ConfigError
-from rhapsode_server.serve.port import check_free
+from rhapsode_server.serve.free import check_free
 
 
-def bind(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None, *, shared: bool) -> str:
-    """Listen, and say where: port 0 becomes the port that was found. A `shared` port is held by the supervisor."""
-    if _answers(address):
-        raise ConfigError(f"address {address} cannot be listened on: another process does")
+def bind(
+    server: grpc.aio.Server,
+    address: str,
+    credentials: grpc.ServerCredentials | None,
+    *,
+    flag: str = "--address",
+    shared: bool = False,
+) -> str:
+    """Listen, and say where: port 0 becomes the port that was found. A `shared` port is held by the supervisor.
+
+    Raises ConfigError, which names the flag that says the address.
+    """
     if not shared:
-        check_free(address)
+        check_free(address, flag)
     try:
         port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     except RuntimeError as error:
-        raise ConfigError(f"address {address} cannot be listened on") from error
+        raise ConfigError(f"{flag} {address} cannot be listened on") from error
     return address if address.startswith("unix") else f"{address.rpartition(':')[0]}:{port}"
 
 
@@ -32,16 +39,3 @@ def for_us_alone() -> Iterator[None]:
         yield
     finally:
         os.umask(before)
-
-
-def _answers(address: str) -> bool:
-    """Whether somebody listens on this unix socket; gRPC would take its path away without a word."""
-    if not address.startswith("unix:"):
-        return False
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(1)
-        try:
-            probe.connect(address.removeprefix("unix:").removeprefix("//"))
-        except OSError:
-            return False
-    return True

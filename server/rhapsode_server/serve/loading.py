@@ -1,5 +1,7 @@
 """What a server needs before it can serve: where to run, and every model, checked."""
 
+from functools import partial
+
 from rhapsode_server.config import Config
 from rhapsode_server.errors import StartupError
 from rhapsode_server.observe.logs import Log
@@ -8,17 +10,26 @@ from rhapsode_server.repository.files import label
 from rhapsode_server.repository.folders import bundle_folders
 from rhapsode_server.repository.in_child import Bounds, Rehearsed, rehearse_in_child
 from rhapsode_server.repository.registry import Batching, LoadedModel, Registry
+from rhapsode_server.repository.residents import Key
 from rhapsode_server.runtime.providers import CPU, Runtime, RuntimeOptions
+from rhapsode_server.serve.first_load import alias_problems, all_that_can_be, all_wanted, view_of
+from rhapsode_server.serve.load_failures import kind_of, told
 from rhapsode_server.serve.model_loader import Loader
 from rhapsode_server.serve.preflight import check_sizes
 from rhapsode_server.serve.processors import share
 
 
 def load(config: Config, log: Log) -> tuple[Runtime, Registry]:
-    """Choose where to run; read, verify and warm up every model. Raises StartupError."""
+    """Choose where to run; read, verify and warm up the models that should be served. Raises StartupError.
+
+    With --watch those that are refused are left out: to end beside one bad bundle would be an outage of all others.
+    """
     runtime = _runtime(config, log)
     heard = Heard(log)
-    return runtime, registry.load(config.models, runtime, _batching(config, runtime), heard.loaded, heard.begins)
+    if config.watch:
+        return runtime, all_that_can_be(config, loader(config, runtime), heard)
+    every = partial(registry.load_folders, runtime=runtime, batching=_batching(config, runtime))
+    return runtime, all_wanted(config, lambda folders: every(folders, progress=heard.loaded, begin=heard.begins))
 
 
 def check(config: Config, log: Log) -> int:
@@ -28,8 +39,8 @@ def check(config: Config, log: Log) -> int:
     """
     batching = _batching(config, _runtime(config, log))
     heard = Heard(log)
-    problems: list[str] = []
     folders = bundle_folders(config.models)
+    problems = list(alias_problems(view_of(config.models)))
     for folder in folders:
         heard.begins(label(folder))
         try:
@@ -56,6 +67,12 @@ class Heard:
         """Say which is next."""
         # The last words of a process that ONNX Runtime, or the kernel for want of memory, ends without any of its own.
         self._log.info("model loading", bundle=bundle)
+
+    def failed(self, key: Key, error: Exception) -> None:
+        """Say why it is not served."""
+        kind = kind_of(error)
+        where = {"model": key[0], "model_version": key[1], "kind": kind, "reason": told(error).message}
+        self._log.error("model load failed", **where, **({"exc_info": error} if kind == "failed" else {}))
 
     def loaded(self, model: LoadedModel | Rehearsed) -> None:
         """Say what it is, and what is not as it was meant."""

@@ -132,7 +132,10 @@ class ModelControl:
                 self._residents.failed(found.key, _STOPPED)
                 raise
             except Exception as error:  # whatever it is, the models that are served are none the worse for it
-                raise self._fail(found.key, error) from error
+                seen = self._fail(found.key, error)
+                if seen is error:  # an error that were its own cause would be a chain without an end
+                    raise
+                raise seen from error
             self._switch(model)
             return self._residents.status(found.key)
 
@@ -149,10 +152,8 @@ class ModelControl:
         """Tell everybody of a failure: what those who wait are told."""
         seen = told(error)
         self._residents.failed(key, seen.message)
-        kind = kind_of(error)
-        self._count(kind)
-        where = {"model": key[0], "model_version": key[1], "kind": kind, "reason": seen.message}
-        self._log.error("model load failed", **where, **({"exc_info": error} if kind == "failed" else {}))
+        self._count(kind_of(error))
+        Heard(self._log).failed(key, error)
         if lost := device_lost(error):
             self._feel("{}@{}/load".format(*key), lost)
         return seen

@@ -17,31 +17,22 @@ class Reservation:
 
     Asking for SO_REUSEPORT at once would share the port with any other server that does the same. So each socket first
     takes the address for itself, which fails where somebody listens or has reserved it, and only then agrees to share.
-    It never accepts: connections go to those that listen.
+    It never accepts: connections go to those that listen. `flag` is what says the address, for errors.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, flag: str = "--address") -> None:
         host, _, port = address.rpartition(":")
         with ExitStack() as stack:
             try:
                 self.address = f"{host}:{_hold(stack, host.strip('[]'), int(port))}"
             except (OSError, UnicodeError) as error:  # a name may be none that a resolver takes
                 reason = error.strerror if isinstance(error, OSError) else error
-                raise ConfigError(f"address {address} cannot be listened on: {reason or error}") from error
+                raise ConfigError(f"{flag} {address} cannot be listened on: {reason or error}") from error
             self._sockets = stack.pop_all()
 
     def close(self) -> None:
         """Let the port go."""
         self._sockets.close()
-
-
-def check_free(address: str) -> None:
-    """Raise ConfigError where somebody listens on any of the addresses: gRPC is content with one that is free.
-
-    Unix sockets are passed over.
-    """
-    if not address.startswith("unix:"):
-        Reservation(address).close()
 
 
 def _hold(stack: ExitStack, host: str, port: int) -> int:

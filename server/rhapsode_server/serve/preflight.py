@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 
 from rhapsode_server.config import Config
 from rhapsode_server.errors import ConfigError, StartupError
@@ -9,7 +10,7 @@ from rhapsode_server.observe.endpoint import check_page
 from rhapsode_server.observe.traces_settings import read_settings
 from rhapsode_server.repository.folders import bundle_folders
 from rhapsode_server.serve.access import read_access
-from rhapsode_server.serve.port import check_free
+from rhapsode_server.serve.free import check_free
 from rhapsode_server.serve.tls import read_tls
 
 Check = Callable[[], object]
@@ -25,11 +26,11 @@ def preflight(config: Config, environ: Mapping[str, str], *, listens: bool) -> N
         lambda: check_sizes(config),
         lambda: read_tls(config),
         lambda: read_access(config),
-        lambda: bundle_folders(config.models),
+        lambda: check_models(config.models, may_be_empty=config.watch and listens),
     ]
     if listens:
-        addresses = filter(None, (config.address, config.admin_address))
-        checks += [*(partial(check_free, address) for address in addresses), lambda: check_page(config.metrics_address)]
+        checks += [partial(check_free, address, flag) for flag, address in config.grpc_addresses.items()]
+        checks.append(lambda: check_page(config.metrics_address))
     all_at_once(*checks)
 
 
@@ -39,6 +40,15 @@ def check_sizes(config: Config) -> tuple[int, ...]:
     if any(size > config.max_batch for size in sizes):
         raise ConfigError(f"--batch-buckets: no batch is larger than --max-batch, {config.max_batch}")
     return sizes
+
+
+def check_models(models: Path, *, may_be_empty: bool) -> None:
+    """Raise StartupError where there is no model, or where the folder cannot be looked into.
+
+    One that is watched may be empty, though not missing: a wrong name would be waited at for ever.
+    """
+    if not (may_be_empty and models.is_dir()):
+        bundle_folders(models)
 
 
 def all_at_once(*checks: Check) -> None:

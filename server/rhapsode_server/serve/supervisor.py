@@ -136,6 +136,8 @@ class Supervisor:
 
     def _compare(self, worker: Worker, fingerprints: frozenset[str]) -> None:
         """Say where a worker serves other models than the first did: it has read them anew."""
+        if self._config.watch:  # all are to read them anew
+            return
         self._fingerprints = self._fingerprints or fingerprints
         if fingerprints != self._fingerprints:
             reason = "the bundles were changed; restart the server, so that all serve the same"

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from threading import Event, Thread
 from time import monotonic
 from typing import Generic, Protocol, TypeVar
+from weakref import WeakKeyDictionary, WeakSet
 
 from rhapsode_server.engine.attempt import Run
 from rhapsode_server.observe.logs import Log
@@ -52,7 +53,7 @@ class Standstill:
 
 
 class Watchdog(Thread, Generic[RunsT]):
-    """Tells `hung` of each driver whose run lasts longer than `limit` seconds, once, in the event loop.
+    """Tells `hung` of each driver that there is whose run lasts longer than `limit` seconds, once, in the event loop.
 
     Where the loop itself does not turn for as long, or the process outlives what hung first by `patience` seconds, the
     process ends at once, with HUNG; half that time before, all stacks go to standard error.
@@ -60,7 +61,7 @@ class Watchdog(Thread, Generic[RunsT]):
 
     def __init__(
         self,
-        drivers: Sequence[RunsT],
+        drivers: Callable[[], Sequence[RunsT]],
         hung: Callable[[RunsT, Run], None],
         limit: float,
         patience: float,
@@ -75,8 +76,9 @@ class Watchdog(Thread, Generic[RunsT]):
         self._log = log
         self._call = call
         self._over = Event()
-        self._runs = [Standstill() for _ in drivers]
-        self._told: list[RunsT] = []
+        # Weakly, or what has gone would stay in memory until the next look.
+        self._runs: WeakKeyDictionary[RunsT, Standstill] = WeakKeyDictionary()
+        self._told: WeakSet[RunsT] = WeakSet()
         self._loop = Standstill()
         self._turns = 0
         self._dumped = False
@@ -96,10 +98,14 @@ class Watchdog(Thread, Generic[RunsT]):
         self._over.set()
 
     def _look_at_runs(self, now: float) -> None:
-        for driver, standstill in zip(self._drivers, self._runs, strict=True):
+        for driver in self._drivers():
             run = driver.run
-            if standstill.look(run, now) > self._limit and run is not None and driver not in self._told:
-                self._told.append(driver)
+            if (
+                self._runs.setdefault(driver, Standstill()).look(run, now) > self._limit
+                and run is not None
+                and driver not in self._told
+            ):
+                self._told.add(driver)
                 self._end_by = self._end_by or now + self._patience
                 self._ask(self._hung, driver, run)
 

@@ -16,6 +16,15 @@ PANEL = "Connection"
 TOKEN = "RHAPSODE_TOKEN"  # noqa: S105 - the name of the variable
 CERTIFICATE, KEY = b"-----BEGIN CERTIFICATE-----", b"PRIVATE KEY-----"
 
+AdminAddress: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--address",
+        envvar="RHAPSODE_ADMIN_ADDRESS",
+        help="The server's --admin-address: host:port or unix:path.",
+        rich_help_panel=PANEL,
+    ),
+]
 Address: TypeAlias = Annotated[
     str,
     typer.Option(
@@ -86,18 +95,32 @@ class Connection:
 DEFAULT_CONNECTION = Connection()
 
 
+@dataclass(frozen=True, slots=True)
+class AdminConnection(Connection):
+    """What the options say of a server's other address, which has no default."""
+
+    address: AdminAddress
+
+
 def connected(command: Callable[..., None]) -> Callable[..., None]:
-    """The command as typer needs it: its parameter `connection` is made of options, the same for every command."""
-    parameters = inspect.signature(command, eval_str=True).parameters.values()
-    options = list(inspect.signature(Connection, eval_str=True).parameters.values())
+    """The command as typer needs it: its parameter `connection` is made of options, the same for every command that
+    takes the same kind of one.
+    """
+    parameters = inspect.signature(command, eval_str=True).parameters
+    kind: type[Connection] = parameters["connection"].annotation
+    options = list(inspect.signature(kind, eval_str=True).parameters.values())
     names = [option.name for option in options]
 
     @wraps(command)
     def run(**given: Any) -> None:  # noqa: ANN401 - whatever the command takes
-        connection = Connection(**{name: given.pop(name) for name in names})
+        connection = kind(**{name: given.pop(name) for name in names})
         command(**given, connection=connection)
 
-    shown = [each for parameter in parameters for each in (options if parameter.name == "connection" else [parameter])]
+    shown = [
+        each
+        for parameter in parameters.values()
+        for each in (options if parameter.name == "connection" else [parameter])
+    ]
     run.__annotations__ = {each.name: each.annotation for each in shown}
     run.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
     return run

@@ -1,13 +1,13 @@
 """The commands, gathered under one name."""
 
 import io
-import os
 import sys
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
+from rhapsode_client.cli import admin
 from rhapsode_client.cli.classify import classify
 from rhapsode_client.cli.compress import compress, decompress
 from rhapsode_client.cli.connection import connected
@@ -37,6 +37,8 @@ HELP = """Text and pictures from a Rhapsode server.
 - `rhapsode compress faces-codec face.png --out face.rhc` writes a picture in few bytes, `rhapsode decompress` reads it
 - `rhapsode transform digits-restore scratched.png --out clean.png` mends a picture
 
+- `rhapsode admin` has the commands for those who run a server
+
 Each command's --help says more. Exit status: 0 done, 1 it could not be done, 2 wrong usage, 130 ended by Ctrl-C.
 """
 
@@ -65,13 +67,12 @@ def build() -> typer.Typer:
     pictures = (images, judge, morph, edit, compress, decompress, transform)
     for command in (models, *texts, *pictures):
         app.command()(connected(command))
+    app.add_typer(admin.build())
     return app
 
 
 def main() -> None:
     """Run the command that the process was started with; ends the process."""
-    # gRPC's core writes of every connection that goes; the commands say themselves what went wrong.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # for terminals that lack a character

@@ -42,14 +42,15 @@ def models(
 def _listing(found: Sequence[Model]) -> Table:
     table = Table(box=None)
     table.add_column("model", no_wrap=True)
-    for heading in ("makes", "latent", "runs on", "batch-invariant", "licence"):
+    aliased = any(model.aliases for model in found)
+    for heading in (*(["aliases"] if aliased else []), "makes", "latent", "runs on", "batch-invariant", "licence"):
         table.add_column(heading, overflow="fold")
     for model in found:
         runtime = model.runtime
         latent = f"{model.latent.size} {model.latent.prior}" if model.latent else ""
         invariant = "yes" if runtime.batch_invariant else "no"
-        row = (title(model), makes(model), latent, provider(model), invariant, model.licence)
-        table.add_row(*row)
+        aliases = [", ".join(model.aliases)] if aliased else []
+        table.add_row(title(model), *aliases, makes(model), latent, provider(model), invariant, model.licence)
     return table
 
 
@@ -85,6 +86,8 @@ def _describe(model: Model, console: Console) -> None:
 
 def _facts(model: Model) -> Iterator[tuple[str, str]]:
     training, runtime, limits = model.training, model.runtime, model.limits
+    if model.aliases:
+        yield "aliases", ", ".join(model.aliases)
     yield "kind", model.kind
     yield "makes", makes(model)
     yield "can", ", ".join(model.capabilities)

@@ -16,7 +16,9 @@ from rhapsode_client.types import Model
 
 MODEL = "fiddle-rnn"
 
-ModelName = Annotated[str, typer.Argument(metavar="[MODEL]", help='A model of tunes, "name" or "name@version".')]
+ModelName = Annotated[
+    str, typer.Argument(metavar="[MODEL]", help='A model of tunes, "name", "name@version" or "name@alias".')
+]
 Metre = Annotated[str | None, typer.Option(metavar="METRE", help="6/8, 2/4, C, C| …", show_default="drawn")]
 Key = Annotated[str | None, typer.Option(metavar="KEY", help="G, Em, Ador, Bb …", show_default="drawn")]
 After = Annotated[

@@ -13,7 +13,9 @@ Seed: TypeAlias = Annotated[
     int | None,
     typer.Option(min=0, max=2**64 - 1, metavar="NUMBER", help="Same seed, same result.", show_default="drawn and said"),
 ]
-ModelName: TypeAlias = Annotated[str, typer.Argument(metavar="MODEL", help='A model, "name" or "name@version".')]
+ModelName: TypeAlias = Annotated[
+    str, typer.Argument(metavar="MODEL", help='A model, "name", "name@version" or "name@alias".')
+]
 ClassName: TypeAlias = Annotated[
     str | None,
     typer.Option("--class", help="The class of every picture: a name, or an index.", show_default="none"),

@@ -4,12 +4,15 @@ import dataclasses
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from enum import Enum
 from typing import TypeAlias, TypeVar, cast
 
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 ItemT = TypeVar("ItemT")
 Json: TypeAlias = Mapping[str, "Json"] | Sequence["Json"] | str | int | float | bool | None
@@ -48,6 +51,17 @@ def progress(items: Iterable[ItemT], total: int, what: str) -> Iterator[ItemT]:
             bars.advance(task)
 
 
+@contextmanager
+def spinner(what: str) -> Iterator[None]:
+    """A sign on stderr that something takes its time; none where that is no terminal."""
+    console = notes()
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(Text(what)):
+        yield
+
+
 def printable(text: str) -> str:
     """Text as it may be shown: unchanged into a pipe, without control characters on a terminal."""
     return text.translate(_CONTROLS) if sys.stdout.isatty() else text
@@ -76,6 +90,8 @@ def plain(value: object) -> Json:
             return str(value.value)
         case float():
             return value if np.isfinite(value) else None
+        case datetime():
+            return value.isoformat()
         case Mapping():
             return {str(key): plain(item) for key, item in value.items()}
         case np.ndarray():

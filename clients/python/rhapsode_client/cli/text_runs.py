@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rhapsode_client.cli.endless import Leg, first_leg, next_leg
+from rhapsode_client.cli.session import title
 from rhapsode_client.cli.text_views import View
 from rhapsode_client.client import Client
 from rhapsode_client.streams import TextStream
@@ -37,7 +38,9 @@ def run_once(client: Client, request: TextRequest, view: View) -> None:
 
 def run_endless(client: Client, request: TextRequest, view: View) -> None:
     """Generate until the model ends the text, or somebody the process. Raises RhapsodeError."""
-    limits = _limits(client.model(request.model, timeout=request.timeout), request.options.get("class_name", ""))
+    served = client.model(request.model, timeout=request.timeout)
+    request = replace(request, model=title(served))  # one version to the end, wherever an alias points by then
+    limits = _limits(served, request.options.get("class_name", ""))
     leg = first_leg(request.prompt, request.max_tokens, request.seed, limits)
     echo = request.options.get("echo", False)
     prompt_ids: tuple[int, ...] = ()

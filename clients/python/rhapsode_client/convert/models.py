@@ -46,6 +46,7 @@ def model(message: model_pb2.Model) -> Model:
         code=CodeSpec(message.code.step, message.code.reach) if message.HasField("code") else None,
         diffusion=_diffusion(message.diffusion) if message.HasField("diffusion") else None,
         gibbs=_gibbs(message.gibbs) if message.HasField("gibbs") else None,
+        aliases=tuple(message.aliases),
     )
 
 

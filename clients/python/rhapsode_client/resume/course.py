@@ -3,7 +3,7 @@
 from collections import deque
 from typing import Generic, TypeVar
 
-from rhapsode_client.errors import Cancelled, RhapsodeError, UnexpectedReply
+from rhapsode_client.errors import Cancelled, ModelNotFound, ResumeMismatch, RhapsodeError, UnexpectedReply
 from rhapsode_client.resume.plan import StreamPlan
 from rhapsode_client.retry import Attempts
 
@@ -38,11 +38,21 @@ class Course(Generic[RequestT, MessageT, ItemT]):
             raise UnexpectedReply("the server ended the stream before everything had come")
 
     def delay_after(self, error: RhapsodeError, now: float) -> float:
-        """Seconds to wait before the next attempt. Raises `error` where there is to be none."""
+        """Seconds to wait before the next attempt. Raises `error` where there is to be none, or ResumeMismatch where
+        the version that the stream began on is gone.
+        """
         # What broke after everything had come is of no concern to the reader.
         self.done = True
         if self._plan.complete and error.retryable:
             return 0.0
+        origin = self._plan.origin
+        if origin is not None and isinstance(error, ModelNotFound):
+            raise ResumeMismatch(
+                f"the stream broke, and {origin.model}@{origin.version}, which it began on, is not served any more",
+                code=error.code,
+                reason=error.reason,
+                request_id=error.request_id,
+            ) from error
         delay = self._attempts.delay_after(error, now, begun=self._plan.begun)
         self.done = False
         return delay

@@ -10,10 +10,22 @@ MessageT_contra = TypeVar("MessageT_contra", contravariant=True)
 ItemT_co = TypeVar("ItemT_co", covariant=True)
 
 
+class Origin(Protocol):
+    """Which server's model made a stream."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def fingerprint(self) -> str: ...
+
+
 class StreamPlan(Protocol[RequestT_co, MessageT_contra, ItemT_co]):
     """A theory of operation: `next_request` is sent, then every message goes through `receive`, which gives what is
     new in it. After a break the two start over: the next request asks for the rest, or for everything once more where
-    the wire cannot ask for the rest; what was delivered already is then left out.
+    the wire cannot ask for the rest; what was delivered already is then left out. What goes on with something that was
+    delivered asks for the version that made it, wherever a bare name or an alias leads by now.
     """
 
     @property
@@ -26,6 +38,11 @@ class StreamPlan(Protocol[RequestT_co, MessageT_contra, ItemT_co]):
         """Whether everything that was asked for has been delivered."""
         ...
 
+    @property
+    def origin(self) -> Origin | None:
+        """What made that which has been delivered; None while nothing has."""
+        ...
+
     def next_request(self) -> RequestT_co:
         """The request of the next attempt."""
         ...
@@ -35,15 +52,9 @@ class StreamPlan(Protocol[RequestT_co, MessageT_contra, ItemT_co]):
         ...
 
 
-class Origin(Protocol):
-    """Which server's model made a stream."""
-
-    @property
-    def model(self) -> str: ...
-    @property
-    def version(self) -> int: ...
-    @property
-    def fingerprint(self) -> str: ...
+def reference(asked: str, origin: Origin | None) -> str:
+    """The model that the next attempt asks for: what the caller asked for, until something has been delivered."""
+    return asked if origin is None or not origin.model else f"{origin.model}@{origin.version}"
 
 
 def check_same_origin(first: Origin, now: Origin, delivered: str) -> None:

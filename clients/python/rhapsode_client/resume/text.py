@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from rhapsode.v1 import text_pb2 as pb
 from rhapsode_client.convert import text as convert
 from rhapsode_client.errors import ResumeMismatch, UnexpectedReply
-from rhapsode_client.resume.plan import check_same_origin
+from rhapsode_client.resume.plan import check_same_origin, reference
 from rhapsode_client.types import TextChunk, TextFinished, TextStarted, TextUsage
 
 
@@ -72,16 +72,26 @@ class TextPlan:
         """Whether every candidate has ended."""
         return len(self._ends) >= self._count
 
+    @property
+    def origin(self) -> TextStarted | None:
+        """What made the tokens that have been delivered; None while none have."""
+        return self.started if self._delivered else None
+
+    @property
+    def _delivered(self) -> int:
+        return sum(len(candidate.token_ids) for candidate in self._candidates.values())
+
     def ends(self) -> tuple[TextFinished, ...]:
         """How candidates ended, of those that have, in order."""
         return tuple(self._ends[candidate] for candidate in sorted(self._ends))
 
     def next_request(self) -> pb.StreamTextRequest:
-        """The first request as it was made; later ones with the seed in use and what has been received."""
+        """The first request as it was made; later ones with the seed and version in use, and what has been received."""
         if self.started is None:
             return self._request
         request = pb.StreamTextRequest()
         request.CopyFrom(self._request)
+        request.generation.model = reference(request.generation.model, self.origin)
         request.generation.seed = self.started.seed
         if not self._repeats:
             request.generation.received_token_ids.extend(self._candidates[0].token_ids)
@@ -99,9 +109,8 @@ class TextPlan:
         return [chunk for chunk in chunks if chunk is not None]
 
     def _start(self, started: TextStarted) -> None:
-        delivered = sum(len(candidate.token_ids) for candidate in self._candidates.values())
-        if self.started is not None and delivered:
-            check_same_origin(self.started, started, f"{delivered} tokens")
+        if self.origin is not None:
+            check_same_origin(self.origin, started, f"{self._delivered} tokens")
         self.started = started
 
     def _new_in(self, chunk: TextChunk) -> TextChunk | None:

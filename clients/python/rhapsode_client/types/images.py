@@ -135,7 +135,7 @@ Keyframe: TypeAlias = Point | Edited
 @dataclass(frozen=True, slots=True)
 class KeepBest:
     """Draws `drawn` pictures and keeps those that a critic finds most real; `critic` is the model whose critic judges,
-    "name" or "name@version", where it is not the model's own.
+    "name", "name@version" or "name@alias", where it is not the model's own.
     """
 
     drawn: int

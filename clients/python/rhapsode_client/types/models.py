@@ -207,7 +207,9 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model that the server serves; `digest` is the SHA-256 of its manifest, 64 hexadecimal digits."""
+    """A model that the server serves; `digest` is the SHA-256 of its manifest, 64 hexadecimal digits, and `aliases` are
+    the names under which this version can be asked for too, as in "faces-vae@stable".
+    """
 
     name: str
     version: int
@@ -228,3 +230,4 @@ class Model:
     attributes: tuple[Attribute, ...] = ()
     diffusion: DiffusionSpec | None = None
     gibbs: GibbsSpec | None = None
+    aliases: tuple[str, ...] = ()

@@ -1,0 +1,74 @@
+"""What a driver has done since it was made, for those who ask for statistics."""
+
+import threading
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Sum(NamedTuple):
+    """How many there were, and the seconds of all of them together."""
+
+    number: int = 0
+    seconds: float = 0.0
+
+    def and_one(self, seconds: float) -> "Sum":
+        """With one more."""
+        return Sum(self.number + 1, self.seconds + seconds)
+
+
+class Tally(NamedTuple):
+    """Of one driver; rows of its role and rows of tensors together."""
+
+    rows: int
+    """Advanced by a run: a row of many steps counts in each of its runs."""
+    runs: Sum
+    """Those of which any row got on."""
+    by_size: Mapping[int, Sum]
+    """The same runs, by how many rows they had."""
+    queue: Sum
+    """Jobs that have begun, and how long they waited for that."""
+    done: Sum
+    """Jobs that went well, from their arrival to their end."""
+    failed: Sum
+    """Jobs that ended with an error; those whose readers left are in neither."""
+    last_run: float | None
+    """When the last run ended, in seconds since 1970; None before the first."""
+
+
+class Ledger:
+    """Counts, in any thread. What is told of it stays as it was."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rows = 0
+        self._by_size: dict[int, Sum] = {}
+        self._queue = self._done = self._failed = Sum()
+        self._last_run: float | None = None
+
+    def ran(self, size: int, advanced: int, seconds: float, now: float) -> None:
+        """A run of `size` rows has ended, of which so many got on; `now` is in seconds since 1970."""
+        with self._lock:
+            self._rows += advanced
+            self._last_run = now
+            if advanced:
+                self._by_size[size] = self._by_size.get(size, Sum()).and_one(seconds)
+
+    def began(self, waited: float) -> None:
+        """A job has its first run."""
+        with self._lock:
+            self._queue = self._queue.and_one(waited)
+
+    def ended(self, seconds: float, well: bool) -> None:
+        """A job has ended."""
+        with self._lock:
+            if well:
+                self._done = self._done.and_one(seconds)
+            else:
+                self._failed = self._failed.and_one(seconds)
+
+    def read(self) -> Tally:
+        """What was counted so far."""
+        with self._lock:
+            by_size = dict(self._by_size)
+            runs = Sum(*map(sum, zip(*by_size.values(), strict=True))) if by_size else Sum()
+            return Tally(self._rows, runs, by_size, self._queue, self._done, self._failed, self._last_run)

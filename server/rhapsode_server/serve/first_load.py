@@ -1,0 +1,164 @@
+"""Which models a server begins with: all that should be served, or as many of them as can be."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from rhapsode_server.config import Config
+from rhapsode_server.errors import BundleError, RepositoryFull, StartupError
+from rhapsode_server.repository.bundle import Announced
+from rhapsode_server.repository.folders import bundle_folders
+from rhapsode_server.repository.in_child import Leash, Rehearsed
+from rhapsode_server.repository.loading import LoadedModel
+from rhapsode_server.repository.registry import Failure, Registry
+from rhapsode_server.repository.residents import Bounds, Key, Residents
+from rhapsode_server.repository.schema import VERSION
+from rhapsode_server.repository.sights import View, look
+from rhapsode_server.repository.wanted import Aliases, wanted
+from rhapsode_server.serve.load_failures import device_lost, told
+from rhapsode_server.serve.model_loader import Found
+
+
+class Loads(Protocol):
+    """What finds and loads models."""
+
+    def find(self, name: str, version: int | None) -> Found:
+        """The version of that number. Raises ModelNotFound or LoadFailed."""
+
+    def announced(self, found: Found) -> Announced:
+        """What its bundle.json says. Raises BundleError."""
+
+    def load(self, found: Found, announced: Announced, leash: Leash) -> LoadedModel:
+        """Load it. Raises StartupError."""
+
+
+class Heard(Protocol):
+    """Who is told how far it is."""
+
+    def begins(self, bundle: str) -> None:
+        """A version is next: "name/version"."""
+
+    def loaded(self, model: LoadedModel | Rehearsed) -> None:
+        """It is loaded."""
+
+    def failed(self, key: Key, error: Exception) -> None:
+        """It is left out."""
+
+
+def view_of(models: Path) -> View:
+    """What the folder holds. Raises StartupError where it cannot be looked into."""
+    try:
+        return look(models)
+    except OSError as error:
+        raise StartupError(f"the folder {str(models)!r} cannot be read: {error.strerror}") from error
+
+
+def alias_problems(view: View) -> Sequence[str]:
+    """What is wrong with aliases: with their files, or that they name what is not there."""
+    unread = [named.problem for named in view.names.values() if named.problem]
+    astray = [
+        f"{name}/aliases.toml: {alias}: there is no version {version}"
+        for name, named in view.names.items()
+        for alias, version in named.aliases
+        if (name, version) not in view.versions
+    ]
+    return [*unread, *astray]
+
+
+def all_wanted(config: Config, load: Callable[[Sequence[Path]], Sequence[LoadedModel]]) -> Registry:
+    """Load what should be served, all of it. Raises StartupError with all that is wrong."""
+    folders = bundle_folders(config.models)
+    view = view_of(config.models)
+    problems = alias_problems(view)
+    aliases = _aliases(view)
+    keys = frozenset(wanted(view.versions, aliases, config.versions))
+    try:
+        _bound(config, view, keys)
+    except RepositoryFull as error:
+        problems = [*problems, f"{error.message}: serve fewer with --versions, or allow more"]
+    try:
+        # A folder whose name is no version's is loaded too: that refuses it.
+        models = load([folder for folder in folders if (key := _key(folder)) is None or key in keys])
+    except BundleError as error:
+        problems = [*problems, error.message]
+    if problems:
+        raise StartupError("\n".join(problems))
+    return Registry(models, aliases)
+
+
+def all_that_can_be(config: Config, loads: Loads, heard: Heard) -> Registry:
+    """Load what should be served, and leave out what cannot be, for older versions of it.
+
+    What is not whole yet is left to the watch, as is an alias of what is not served. Raises StartupError where the
+    folder cannot be looked into, DeviceLost.
+    """
+    view = view_of(config.models)
+    aliases = _aliases(view)
+    residents = Residents[LoadedModel](bounds=_bounds(config))
+    failures: dict[Key, Failure] = {}
+    while key := _next(view, aliases, config.versions, residents, failures):
+        try:
+            residents.begin(key, view.versions[key].size)
+            residents.ready(_load(loads, key, heard))
+        except Exception as error:  # of whatever kind: others are none the worse for it
+            if device_lost(error):
+                raise
+            heard.failed(key, error)
+            residents.failed(key, told(error).message)
+            failures[key] = Failure(error, view.versions[key])
+    kept = {
+        name: {alias: version for alias, version in those.items() if (name, version) in _keys(residents)}
+        for name, those in aliases.items()
+    }
+    return Registry(residents, kept, failures)
+
+
+def _load(loads: Loads, key: Key, heard: Heard) -> LoadedModel:
+    """As a command would: a bundle that crashes what loads it would have the server end at each of its starts."""
+    heard.begins("{}/{}".format(*key))
+    found = loads.find(*key)
+    model = loads.load(found, loads.announced(found), Leash())
+    heard.loaded(model)
+    return model
+
+
+def tell(registry: Registry, residents: Residents[LoadedModel]) -> None:
+    """Have the residents know the aliases, and what could not be loaded."""
+    for name, aliases in registry.aliases.items():
+        for alias, version in aliases.items():
+            residents.set_alias(name, alias, version)
+    for key, failure in registry.failures.items():
+        residents.failed(key, told(failure.error).message)
+
+
+def _next(
+    view: View, aliases: Aliases, newest: int, residents: Residents[LoadedModel], failures: Mapping[Key, Failure]
+) -> Key | None:
+    """The most important version that has not been tried; one that failed leaves its place to an older one."""
+    loaded = _keys(residents)
+    sound = [key for key, sight in view.versions.items() if not sight.missing and key not in failures]
+    return next((key for key in wanted(sound, aliases, newest) if key not in loaded), None)
+
+
+def _aliases(view: View) -> Aliases:
+    return {name: dict(named.aliases) for name, named in view.names.items() if named.aliases}
+
+
+def _bounds(config: Config) -> Bounds:
+    return Bounds(config.max_models, config.max_model_bytes)
+
+
+def _bound(config: Config, view: View, keys: frozenset[Key]) -> None:
+    """Raise RepositoryFull where these are more than may be in memory."""
+    residents = Residents[LoadedModel](bounds=_bounds(config))
+    for key in sorted(keys):
+        residents.begin(key, view.versions[key].size)
+
+
+def _key(folder: Path) -> Key | None:
+    """None where the folder's name is no version's."""
+    return (folder.parent.name, int(folder.name)) if VERSION.fullmatch(folder.name) else None
+
+
+def _keys(residents: Residents[LoadedModel]) -> frozenset[Key]:
+    return frozenset((model.name, model.version) for model in residents)

@@ -1,0 +1,224 @@
+"""What is to be done so that what is served is what the folder of models holds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias, TypeVar
+
+from rhapsode_server.observe.logs import Log
+from rhapsode_server.repository.residents import Key, Resident, Residents
+from rhapsode_server.repository.settling import Settling
+from rhapsode_server.repository.sights import NOTHING, Named, Sight, View
+from rhapsode_server.repository.wanted import Aliases, wanted
+
+SETTLE = 1.0
+"""Seconds for which a folder must have been the same before anything is done for it."""
+PATIENCE = 60.0
+"""Seconds for which it may lack files, and be the same, before it is taken for broken."""
+
+ResidentT = TypeVar("ResidentT", bound=Resident)
+_Room: TypeAlias = frozenset[tuple[str, int, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An alias that is to name another version; None for none."""
+
+    name: str
+    alias: str
+    version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What became of the folder at the start."""
+
+    failed: Mapping[Key, Sight] = field(default_factory=dict)
+    """What could not be loaded, as it was then."""
+    aliases: Aliases = field(default_factory=dict)
+    """Those that were set."""
+
+
+class Steward:
+    """Decides, and does nothing but forgive what has gone.
+
+    Told of each look at the folder, it is asked for loads, then moves, then unloads. What was tried is not tried again
+    until its folder changes: what failed, and what was served and then unloaded by command. What was loaded by command
+    is left alone until its folder goes, or it is unloaded.
+    """
+
+    def __init__(self, residents: Residents[ResidentT], newest: int, log: Log, begun: Begun) -> None:
+        self._residents = residents
+        self._newest = newest
+        self._log = log
+        self._view = NOTHING
+        self._folders: Settling[Key, Sight | None] = Settling(SETTLE)
+        self._files: Settling[str, Named] = Settling(SETTLE)
+        self._settled: Mapping[Key, Sight | None] = {}
+        self._named: Mapping[str, Named] = {}
+        self._tried: dict[Key, Sight] = dict(begun.failed)
+        self._failed: set[Key] = set(begun.failed)
+        self._refused: dict[Key, tuple[Sight, _Room]] = {}
+        self._ours: set[Key] = set(self._served)
+        self._aliases = {name: dict(those) for name, those in begun.aliases.items()}
+        self._away = False
+        self._said: dict[object, str] = {}
+
+    def unrest(self) -> bool:
+        """Whether another look is worth while soon."""
+        return self._folders.unrest() or self._files.unrest()
+
+    def see(self, view: View | None, now: float) -> None:
+        """Take a look at the folder, None where it could not be looked into.
+
+        A folder that is missing, or holds no model at all, is a disk that is not there: nothing is done until it is.
+        """
+        away = view is None or not (view.versions or view.unread or not self._served)
+        if away != self._away:
+            self._away = away
+            say = self._log.warning if away else self._log.info
+            say("models folder away" if away else "models folder back", served=len(self._served))
+        self._view = NOTHING if view is None or away else view
+        served = self._served
+        self._settled = self._folders.see({**dict.fromkeys(() if away else served), **self._view.versions}, now)
+        absent = {} if away else dict.fromkeys(self._aliases.keys() - self._view.unread.keys(), Named())
+        self._named = self._files.see({**absent, **self._view.names}, now)
+        self._note(served)
+        self._forget()
+        self._say_oddities()
+
+    def next_load(self) -> Key | None:
+        """The next version to load, which counts as tried from now on; None where there is none."""
+        for key in self._wanted():
+            sight = self._settled.get(key)
+            if sight is not None and self._loadable(key):
+                self._tried[key] = sight
+                return key
+        return None
+
+    def loaded(self, key: Key) -> None:
+        """It is served now."""
+        self._ours.add(key)
+        self._failed.discard(key)
+
+    def failed(self, key: Key) -> None:
+        """It could not be loaded as it is."""
+        self._failed.add(key)
+
+    def no_room(self, key: Key) -> None:
+        """It could not be loaded beside what is in memory: that is tried again when something else is."""
+        self._refused[key] = (self._tried.pop(key), self._room)
+
+    def moves(self) -> Sequence[Move]:
+        """The aliases that should name something else: as files say it anew, not where they were moved by command."""
+        return [move for name, named in self._named.items() if not named.problem for move in self._moves(name, named)]
+
+    def moved(self, move: Move) -> None:
+        """It names that now."""
+        names = self._aliases.setdefault(move.name, {})
+        if move.version is None:
+            names.pop(move.alias, None)
+        else:
+            names[move.alias] = move.version
+
+    def unloads(self) -> Sequence[Key]:
+        """The versions that should be served no more."""
+        kept = set(self._wanted())
+        return [key for key in self._served if self._should_go(key, kept) and not self._is_named(key)]
+
+    def unloaded(self, key: Key) -> None:
+        """It is served no more, by our doing: it may come again."""
+        self._ours.discard(key)
+        self._tried.pop(key, None)
+
+    @property
+    def _served(self) -> Mapping[Key, Resident]:
+        return {(model.name, model.version): model for model in self._residents.served}
+
+    @property
+    def _room(self) -> _Room:
+        return frozenset((model.name, model.version, model.digest) for model in self._residents.served)
+
+    def _wanted(self) -> Sequence[Key]:
+        files = {name: dict(named.aliases) for name, named in self._named.items()}
+        names = {key[0] for key in self._view.versions}
+        aliases = {name: {**self._residents.aliases(name), **files.get(name, {})} for name in names}
+        return wanted([key for key in self._view.versions if self._counts(key)], aliases, self._newest)
+
+    def _counts(self, key: Key) -> bool:
+        """Whether it takes one of the places of its model; what cannot be served leaves its place to an older one."""
+        put_away = key in self._tried and key not in self._failed
+        return key in self._served or put_away or self._loadable(key)
+
+    def _loadable(self, key: Key) -> bool:
+        sight = self._settled.get(key)
+        if sight is None or self._tried.get(key) == sight or self._refused.get(key) == (sight, self._room):
+            return False
+        served = self._served.get(key)
+        if served is not None and served.digest == sight.digest:
+            return False
+        return not sight.missing or self._folders.rest(key) >= PATIENCE
+
+    def _moves(self, name: str, named: Named) -> Sequence[Move]:
+        wished, had = dict(named.aliases), self._aliases.get(name, {})
+        moves = [Move(name, alias, None) for alias in had if alias not in wished]
+        for alias, version in wished.items():
+            if had.get(alias) == version:
+                continue
+            if (name, version) in self._served:
+                moves.append(Move(name, alias, version))
+            else:
+                self._once((name, alias), "alias waits for its version", model=name, alias=alias, model_version=version)
+        return moves
+
+    def _should_go(self, key: Key, kept: set[Key]) -> bool:
+        if self._away or key[0] in self._view.unread:
+            return False
+        if key not in self._view.versions:
+            return key in self._settled
+        return key in self._ours and key not in kept
+
+    def _is_named(self, key: Key) -> bool:
+        aliases = self._residents.names_of(key)
+        if aliases:
+            self._once(key, "alias keeps version", model=key[0], model_version=key[1], alias=aliases[0])
+        return bool(aliases)
+
+    def _note(self, served: Mapping[Key, Resident]) -> None:
+        """What is served as it lies there needs no trying, even after it has been unloaded by command."""
+        self._ours &= served.keys()
+        for key, model in served.items():
+            sight = self._settled.get(key)
+            if sight is not None and sight.digest == model.digest:
+                self._tried[key] = sight
+
+    def _forget(self) -> None:
+        """Let go of what has gone."""
+        if self._away:
+            return
+        known = self._view.versions.keys() | self._served.keys()
+        self._tried = {key: sight for key, sight in self._tried.items() if key in known}
+        self._refused = {key: why for key, why in self._refused.items() if key in known}
+        for key in self._failed - known:
+            self._residents.forgive(key)
+        self._failed &= known
+
+    def _say_oddities(self) -> None:
+        for name in self._view.strange:
+            self._once(name, "no name of a model or version", folder=name)
+        for name, reason in self._view.unread.items():
+            self._once(name, "model folder unread", model=name, reason=reason)
+        for name, named in self._named.items():
+            if named.problem:
+                self._once((name, "aliases"), "aliases not read", model=name, reason=named.problem)
+        for key, sight in self._settled.items():
+            if sight is not None and sight.missing and self._tried.get(key) != sight:
+                self._once(
+                    (key, "missing"), "bundle waited for", model=key[0], model_version=key[1], reason=sight.missing
+                )
+
+    def _once(self, about: object, event: str, **fields: object) -> None:
+        """Say it, unless that was the last that was said about the same."""
+        text = f"{event} {fields}"
+        if self._said.get(about) != text:
+            self._said[about] = text
+            self._log.warning(event, **fields)

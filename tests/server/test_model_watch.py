@@ -1,0 +1,202 @@
+"""The watch looks at real files, commands, and goes on whatever becomes of a command."""
+
+import asyncio
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from rhapsode_server.errors import LoadFailed, ModelInUse, RepositoryFull, ShuttingDown
+from rhapsode_server.observe.logs import open_log
+from rhapsode_server.repository.residents import Key, Residents
+from rhapsode_server.serve.model_watch import RESCAN, ModelWatch
+from rhapsode_server.serve.notices import Notices
+from rhapsode_server.serve.steward import SETTLE, Begun, Steward
+from support.bundles import stepper
+from support.steward_scene import Model
+
+PATIENCE = 60.0  # seconds for what takes some thousandths
+
+
+class Hand:
+    """Loads and unloads without a model; `refuses` says of a version why it cannot be done."""
+
+    def __init__(self, residents: Residents[Model]) -> None:
+        self.done: list[str] = []
+        self.refuses: dict[Key, Exception] = {}
+        self.drained = asyncio.Event()
+        self.drained.set()
+        self._residents = residents
+
+    async def load(self, name: str, version: int) -> object:
+        self.done.append(f"load {name}@{version}")
+        if (name, version) in self.refuses:
+            raise self.refuses[name, version]
+        self._residents.begin((name, version), 1)
+        return self._residents.ready(Model(name, version, "some"))
+
+    async def unload(self, name: str, version: int) -> object:
+        if (name, version) in self.refuses:
+            raise self.refuses[name, version]
+        self.done.append(f"unload {name}@{version}")
+        left = next(model for model in self._residents.served if (model.name, model.version) == (name, version))
+        self._residents.leave((name, version))
+        await self.drained.wait()
+        self._residents.gone(left)
+        return left
+
+    def set_alias(self, name: str, alias: str, version: int | None) -> object:
+        self.done.append(f"{name}@{alias} = {version}")
+        self._residents.set_alias(name, alias, version)
+        return None
+
+
+class Watched:
+    """A watch of a folder, gone round by hand."""
+
+    def __init__(self, models: Path, newest: int = 0) -> None:
+        self.residents: Residents[Model] = Residents()
+        self.hand = Hand(self.residents)
+        self.log = io.StringIO()
+        self.waited: list[float] = []
+        self.rounds = 0
+        self.now = 0.0
+        log = open_log("info", "json", "0", self.log)
+        steward = Steward(self.residents, newest, log, Begun())
+        self.watch = ModelWatch(models, steward, self.hand, log, self._wait, lambda: self.now)
+
+    async def rounds_of(self, number: int) -> list[str]:
+        """What was commanded in so many rounds, with as much time between them as it takes to settle."""
+        self.hand.done.clear()
+        self.rounds = number
+        with pytest.raises(asyncio.CancelledError):
+            await self.watch.run()
+        return self.hand.done
+
+    async def _wait(self, seconds: float) -> None:
+        self.waited.append(seconds)
+        self.now += seconds
+        self.rounds -= 1
+        if not self.rounds:
+            raise asyncio.CancelledError
+
+    def said(self) -> list[str]:
+        return [json.loads(line)["msg"] for line in self.log.getvalue().splitlines()]
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    folder = tmp_path / "models"
+    stepper().write(folder)
+    (folder / "tiny-text" / "aliases.toml").write_text("stable = 1\n", "utf-8")
+    return folder
+
+
+async def test_loads_come_before_aliases_and_those_before_unloads(models: Path) -> None:
+    watched = Watched(models, newest=1)
+    assert await watched.rounds_of(3) == ["load tiny-text@1", "tiny-text@stable = 1"]
+    assert watched.waited == [SETTLE, RESCAN, RESCAN]
+    stepper(version=2).write(models)
+    (models / "tiny-text" / "aliases.toml").write_text("stable = 2\n", "utf-8")
+    assert await watched.rounds_of(3) == ["load tiny-text@2", "tiny-text@stable = 2", "unload tiny-text@1"]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (LoadFailed("it is broken"), 0),  # by whoever failed to load it
+        (RepositoryFull("there is no room"), 0),
+        (OSError("a fault of the machine's"), 1),
+        (ZeroDivisionError("a fault of ours"), 1),
+    ],
+)
+async def test_one_failure_ends_nothing(models: Path, error: Exception, told: int) -> None:
+    watched = Watched(models)
+    stepper(version=2).write(models)
+    watched.hand.refuses["tiny-text", 2] = error
+    done = await watched.rounds_of(4)
+    assert done.count("load tiny-text@2") == 1
+    assert "load tiny-text@1" in done
+    assert watched.said().count("model watch failed") == told
+
+
+async def test_it_ends_with_the_server(models: Path) -> None:
+    watched = Watched(models)
+    watched.hand.refuses["tiny-text", 1] = ShuttingDown("the server stops")
+    watched.rounds = 9
+    await watched.watch.run()
+
+
+async def test_what_takes_long_to_unload_holds_up_no_load(models: Path) -> None:
+    watched = Watched(models)
+    stepper(version=2).write(models)
+    await watched.rounds_of(3)
+    watched.hand.drained.clear()
+    shutil.rmtree(models / "tiny-text" / "2")
+    assert await watched.rounds_of(3) == ["unload tiny-text@2"]
+    stepper(version=3).write(models)
+    assert await watched.rounds_of(3) == ["load tiny-text@3"]
+    watched.hand.drained.set()
+
+
+async def test_an_unload_that_is_refused_is_asked_for_again(models: Path) -> None:
+    watched = Watched(models)
+    stepper(version=2).write(models)
+    await watched.rounds_of(3)
+    watched.hand.refuses["tiny-text", 2] = ModelInUse("an alias names it", {"alias": "mine"})
+    shutil.rmtree(models / "tiny-text" / "2")
+    await watched.rounds_of(3)
+    await asyncio.sleep(0)
+    watched.hand.refuses.clear()
+    assert await watched.rounds_of(2) == ["unload tiny-text@2"]
+
+
+async def test_a_folder_that_goes_and_comes_back_unloads_nothing(models: Path) -> None:
+    watched = Watched(models)
+    await watched.rounds_of(3)
+    await asyncio.to_thread(models.rename, models.parent / "away")
+    assert await watched.rounds_of(4) == []
+    await asyncio.to_thread((models.parent / "away").rename, models)
+    assert await watched.rounds_of(4) == []
+    assert watched.said() == ["models folder away", "models folder back"]
+
+
+async def test_a_change_is_noticed_also_where_the_folder_was_away(tmp_path: Path) -> None:
+    models, said = tmp_path / "models", list[str]()
+    models.mkdir()
+    notices = Notices(models, said.append, look=0.02)
+    notices.start()
+    try:
+        for number in range(2):  # the first is of the beginning
+            await until_heard(notices, models, f"first-{number}")
+        await asyncio.to_thread(models.rename, tmp_path / "away")
+        await asyncio.to_thread(models.mkdir)
+        for number in range(3):  # the first two are of the folder itself
+            await until_heard(notices, models, f"second-{number}")
+    finally:
+        notices.close()
+    assert said == []
+
+
+async def until_heard(notices: Notices, folder: Path, name: str) -> None:
+    """Change the folder until that is noticed: whether it listens already nobody can see."""
+    async with asyncio.timeout(PATIENCE):
+        number = 0
+        while not await heard(notices, 0.5):
+            number += 1
+            await asyncio.to_thread((folder / f"{name}-{number}").touch)
+
+
+async def heard(notices: Notices, seconds: float) -> bool:
+    """Whether something was noticed in the time."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await notices.wait(seconds)
+    return loop.time() - began < seconds
+
+
+async def test_without_a_notice_a_wait_ends_by_itself(tmp_path: Path) -> None:
+    notices = Notices(tmp_path, lambda _: None)
+    await notices.wait(0.01)
