@@ -168,7 +168,7 @@ def samples(ledger: Ledger, name: str) -> dict[str, float]:
         "@".join((sample.labels["model"], sample.labels.get("version", ""))): sample.value
         for family in families
         for sample in family.samples
-        if sample.name == name
+        if sample.name == name and sample.labels.get("kind", "token") == "token"
     }
 
 

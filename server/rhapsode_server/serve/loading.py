@@ -14,6 +14,7 @@ from rhapsode_server.repository.residents import Key
 from rhapsode_server.runtime.providers import CPU, Runtime, RuntimeOptions
 from rhapsode_server.serve.first_load import alias_problems, all_that_can_be, all_wanted, view_of
 from rhapsode_server.serve.load_failures import kind_of, told
+from rhapsode_server.serve.memory import loaded_apart
 from rhapsode_server.serve.model_loader import Loader
 from rhapsode_server.serve.preflight import check_sizes
 from rhapsode_server.serve.processors import share
@@ -29,7 +30,8 @@ def load(config: Config, log: Log) -> tuple[Runtime, Registry]:
     if config.watch:
         return runtime, all_that_can_be(config, loader(config, runtime), heard)
     every = partial(registry.load_folders, runtime=runtime, batching=_batching(config, runtime))
-    return runtime, all_wanted(config, lambda folders: every(folders, progress=heard.loaded, begin=heard.begins))
+    with loaded_apart():
+        return runtime, all_wanted(config, lambda folders: every(folders, progress=heard.loaded, begin=heard.begins))
 
 
 def check(config: Config, log: Log) -> int:

@@ -15,6 +15,7 @@ from rhapsode_server.repository.loading import LoadedModel
 from rhapsode_server.repository.residents import Key
 from rhapsode_server.repository.stepping import Batching
 from rhapsode_server.runtime.providers import Runtime
+from rhapsode_server.serve.memory import loaded_apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,8 @@ class Loader:
         folder = found.folder
         seen = rehearse_in_child(folder, self._runtime.options, self._batching, self._bounds, self._program, leash)
         if seen.digest == announced.digest and not leash.pulled:
-            model = loading.load(folder, self._runtime, self._batching)
+            with loaded_apart():
+                model = loading.load(folder, self._runtime, self._batching)
             if model.digest == seen.digest:
                 return model
         raise LoadChanged(f"bundle {files.label(folder)}: it was changed while it was loaded; load it again")
