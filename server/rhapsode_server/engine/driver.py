@@ -11,12 +11,13 @@ from rhapsode_server.engine.breaker import Breaker
 from rhapsode_server.engine.condition import Condition, Mood
 from rhapsode_server.engine.job import Job
 from rhapsode_server.engine.outbox import Outbox, Pace
+from rhapsode_server.engine.plan import sampled
 from rhapsode_server.engine.scheduler import Limits, Place, Plan, Report, Scheduler
 from rhapsode_server.engine.tally import Ledger, Tally
 from rhapsode_server.errors import DeadlineExpired, DriverDied, NonFiniteOutput, RhapsodeError, ShuttingDown
 from rhapsode_server.models.base import Model
 from rhapsode_server.observe.lanes import Jobs, LaneMetrics
-from rhapsode_server.observe.trace_context import CURRENT, TraceContext
+from rhapsode_server.observe.trace_context import CURRENT
 from rhapsode_server.observe.traces import LaneSpans
 
 T = TypeVar("T")
@@ -80,18 +81,13 @@ class Driver(Generic[RowT, EventT]):
         await self.stop()
         while self._thread.is_alive():  # a run that hangs is the watchdog's business
             await asyncio.to_thread(self._thread.join, LET_GO)
-        self.rest()
+        self.own_gauges(False)
         self._condition.forget()
 
-    def rest(self) -> None:
-        """Leave the gauges of its lane to others."""
+    def own_gauges(self, own: bool) -> None:
+        """Set the gauges of its lane from now on, or leave them to another."""
         with self._changed:
-            self._metrics.rest()
-
-    def report(self) -> None:
-        """Set the gauges of its lane, which were others' until now."""
-        with self._changed:
-            self._count_jobs()
+            self._count_jobs() if own else self._metrics.rest()
 
     def give_up(self, error: RhapsodeError) -> None:
         """End every job with the error, and refuse all that come: the thread hangs, or the device is lost."""
@@ -150,7 +146,8 @@ class Driver(Generic[RowT, EventT]):
     def jobs(self) -> Jobs:
         """Where its jobs stand now."""
         with self._changed:
-            return self._stand()
+            held = self._scheduler
+            return Jobs(held.queued, held.active, held.parked, held.room)
 
     @property
     def expected_wait(self) -> float:
@@ -249,7 +246,7 @@ class Driver(Generic[RowT, EventT]):
         self.run = None
         ended = self._clock()
         error = failure_of(outcomes)
-        self._metrics.ran(len(batch), ended - began, _sampled(batch))
+        self._metrics.ran(len(batch), ended - began, sampled(batch))
         self._ledger.ran(len(batch), sum(outcome.error is None for outcome in outcomes), ended - began, time.time())
         if self._spans is not None:
             steps = max((outcome.made for outcome in outcomes), default=0)
@@ -297,13 +294,4 @@ class Driver(Generic[RowT, EventT]):
             self._spans.queued(job.trace, (job.started or job.ended or self._clock()) - job.arrived)
 
     def _count_jobs(self) -> None:
-        self._metrics.jobs_changed(self._stand())
-
-    def _stand(self) -> Jobs:
-        held = self._scheduler
-        return Jobs(held.queued, held.active, held.parked, held.room)
-
-
-def _sampled(batch: Sequence[Place[RowT]]) -> TraceContext | None:
-    """The trace of the first in a batch that has one which somebody keeps."""
-    return next((place.job.trace for place in batch if place.job.trace and place.job.trace.sampled), None)
+        self._metrics.jobs_changed(self.jobs)

@@ -6,6 +6,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from rhapsode_server.engine.job import Job
 from rhapsode_server.errors import RhapsodeError
+from rhapsode_server.observe.trace_context import TraceContext
 
 RowT = TypeVar("RowT")
 EventT = TypeVar("EventT")
@@ -72,3 +73,8 @@ class Plan(Generic[RowT, EventT]):
     batch: Sequence[Place[RowT]]
     started: Sequence[Job[RowT]]
     expired: Sequence[Report[RowT, EventT]]
+
+
+def sampled(batch: Sequence[Place[RowT]]) -> TraceContext | None:
+    """The trace of the first in a batch that has one which somebody keeps."""
+    return next((place.job.trace for place in batch if place.job.trace and place.job.trace.sampled), None)
