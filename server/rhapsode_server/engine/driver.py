@@ -80,18 +80,13 @@ class Driver(Generic[RowT, EventT]):
         await self.stop()
         while self._thread.is_alive():  # a run that hangs is the watchdog's business
             await asyncio.to_thread(self._thread.join, LET_GO)
-        self.rest()
+        self.own_gauges(False)
         self._condition.forget()
 
-    def rest(self) -> None:
-        """Leave the gauges of its lane to others."""
+    def own_gauges(self, own: bool) -> None:
+        """Set the gauges of its lane from now on, or leave them to another."""
         with self._changed:
-            self._metrics.rest()
-
-    def report(self) -> None:
-        """Set the gauges of its lane, which were others' until now."""
-        with self._changed:
-            self._count_jobs()
+            self._count_jobs() if own else self._metrics.rest()
 
     def give_up(self, error: RhapsodeError) -> None:
         """End every job with the error, and refuse all that come: the thread hangs, or the device is lost."""
@@ -150,7 +145,8 @@ class Driver(Generic[RowT, EventT]):
     def jobs(self) -> Jobs:
         """Where its jobs stand now."""
         with self._changed:
-            return self._stand()
+            held = self._scheduler
+            return Jobs(held.queued, held.active, held.parked, held.room)
 
     @property
     def expected_wait(self) -> float:
@@ -275,8 +271,4 @@ class Driver(Generic[RowT, EventT]):
                 outbox.put(report)
 
     def _count_jobs(self) -> None:
-        self._metrics.jobs_changed(self._stand())
-
-    def _stand(self) -> Jobs:
-        held = self._scheduler
-        return Jobs(held.queued, held.active, held.parked, held.room)
+        self._metrics.jobs_changed(self.jobs)

@@ -218,7 +218,7 @@ class Catalog:
         if now is not None and now is not before:
             for served in self._of(key):
                 for driver in served.drivers:
-                    (driver.report if served.loaded is now else driver.rest)()
+                    driver.own_gauges(served.loaded is now)
         return now is not before
 
     def _count(self, name: str) -> None:
