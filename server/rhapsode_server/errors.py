@@ -1,48 +1,16 @@
 """The server's errors, one class per meaning; rpc/status.py alone turns them into gRPC statuses.
 
 RhapsodeError
-├── RequestError         the request must change before it is sent again
-│   ├── InvalidField     a field is out of its bounds, or contradicts another
-│   ├── UnknownToken     a prompt has a character or an id that the vocabulary lacks
-│   ├── OutputTooLarge   the reply would not fit one message
-│   ├── TensorsRefused   a graph cannot be run on the tensors
-│   ├── UnreadablePayload a compressed picture is damaged, or of another model or format
-│   ├── MalformedRequest the bytes are not a message of the expected type
-│   ├── UnknownMethod    no method of that name
-│   ├── ModelNotFound    no model of that name and version
-│   ├── ModelInUse       an alias names the version that is to go
-│   ├── LoadFailed       a bundle cannot be served as it is
-│   ├── RepositoryFull   more models, or bytes of them, than may be in memory
-│   ├── ControlElsewhere models are loaded and let go at another address
-│   └── Unsupported      the model lacks what the request needs
-├── AccessError          other credentials are needed
-│   ├── Unauthenticated  no credential, or none that is valid
-│   └── PermissionDenied the credential does not allow the method
-├── QuotaError           the client has had its share; others have not
-│   ├── ClientConcurrency it has as many requests under way as it may
-│   └── QuotaExceeded    it has sent more requests than it may in this time
-├── Refusal              the same request may succeed later
-│   ├── QueueFull        the model has as much accepted work as it may hold
-│   ├── DeadlineTooShort the model cannot be done with it by the deadline
-│   ├── ClientTooSlow    the client left what it had asked for untaken
-│   ├── TooManyWatches   as many watchers of health are there as may be
-│   ├── DeviceLost       the device that the model runs on is gone
-│   ├── ModelUnhealthy   the model has failed again and again
-│   │   └── DriverDied   nothing runs it any more
-│   ├── ModelLoading     the model will be there when it is loaded
-│   ├── ShuttingDown     the server is about to stop
-│   └── DeadlineExpired  the deadline passed before the work was done
-├── ModelFailure         the model could not do it
-│   ├── NonFiniteOutput  it gave NaN or infinity
-│   └── RunFailed        ONNX Runtime failed
-│       └── OutOfMemory  there is not the memory for the run
-└── StartupError         the server cannot start
-    ├── ConfigError      an option is wrong
-    ├── BundleError      a bundle is broken, or lies about itself
-    │   ├── LoadCrashed  it ends the process that loads it
-    │   ├── LoadTooLong  to load it takes longer than it may
-    │   └── LoadChanged  it was changed while it was loaded
-    └── ProviderError    the execution provider that was asked for cannot be had
+├── RequestError     the request must change before it is sent again
+│   ├── InvalidField: UnknownToken, OutputTooLarge, UnreadablePayload
+│   └── MalformedRequest, UnknownMethod, ModelNotFound, ModelInUse, LoadFailed, RepositoryFull, Unsupported…
+├── AccessError      other credentials are needed: Unauthenticated, PermissionDenied
+├── QuotaError       the client has had its share: ClientConcurrency, QuotaExceeded
+├── Refusal          the same request may succeed later
+│   ├── QueueFull, DeadlineTooShort, DeadlineExpired, ClientTooSlow, TooManyWatches, ModelLoading, ShuttingDown
+│   └── DeviceLost, ModelUnhealthy: DriverDied
+├── ModelFailure     the model could not do it: NonFiniteOutput, TensorsRefused, RunFailed: OutOfMemory
+└── StartupError     the server cannot start: ConfigError, BundleError, ProviderError
 """
 
 from collections.abc import Mapping

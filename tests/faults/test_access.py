@@ -15,7 +15,7 @@ from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, Serv
 from rhapsode.v1.image_pb2 import GenerateImagesRequest, KeepBest
 from rhapsode.v1.model_pb2 import GetModelRequest, ListModelsRequest, ListModelsResponse
 from rhapsode.v1.text_pb2 import GenerateTextRequest
-from rhapsode_server.rpc.methods import MODEL_CONTROL, SERVED
+from rhapsode_server.rpc.methods import MODEL_CONTROL, NAMED_ALONE, SERVED
 from support import bundles
 from support.access import bearer, entry, write
 from support.raw_calls import Headers, code_raw
