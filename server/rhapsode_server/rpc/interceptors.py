@@ -236,7 +236,9 @@ async def _abort(context: "grpc.aio.ServicerContext[Any, Any]", error: Exception
 
 def _clear_frames(error: BaseException | None) -> None:
     """Forget the local variables of all functions that an error and its causes have left."""
-    while error is not None:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:  # an error may be its own cause, if by mistake
+        seen.add(id(error))
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__
 
