@@ -21,7 +21,7 @@ LOCK = $(BIN)/uv pip compile --quiet --no-config --no-annotate --custom-compile-
 	--python-version 3.11 --python-platform x86_64-manylinux_2_28 --constraints constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-languages test-image test-gpu check format protos lock bench bench-rivals abuse soak clean promtool go-packages buildah
+.PHONY: help install demo serve test test-languages test-image test-gpu check format protos lock bench bench-rivals abuse soak living clean promtool go-packages buildah
 
 help: ## say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -88,6 +88,9 @@ abuse: $(STAMP) ## abuse servers in every way that docs/reliability.md promises 
 
 soak: $(STAMP) ## load a server for ten minutes with requests of all kinds, some of them spoilt, and judge every reply (writes out/soak/)
 	$(BIN)/python -m benchmarks.soak
+
+living: $(STAMP) ## reload, rename and unload models of a server under load, and judge every reply (writes out/living/)
+	$(BIN)/python -m benchmarks.living
 
 clean: ## remove everything that was made here
 	rm -rf .venv .bench .data .languages .image $(NODE)/node_modules out runs dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

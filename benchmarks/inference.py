@@ -9,6 +9,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 import uvloop
+from benchmarks.abuse.results import replace_table
 from benchmarks.cases import Case, Measurement
 from benchmarks.cost import processor
 from benchmarks.report import Sheet
@@ -133,12 +134,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Measures what the Open Inference Protocol costs beside our own.")
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of bundles (default: models)")
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the server's log (default: out)")
+    parser.add_argument("--write", type=Path, help="page to put the table into, between its two comments")
     parser.add_argument("--rounds", type=int, default=15, help="rounds that count (default: 15)")
     options = parser.parse_args(argv)
     options.out.mkdir(parents=True, exist_ok=True)
     with running_server(options.models, options.out / "bench-inference.log", *SETTINGS) as server:
         rounds = uvloop.run(measure_rounds(server, options.rounds))
-    print(sheet(rounds, f"{options.rounds} rounds, {processor()}: median (quartiles)").markdown())
+    table = sheet(rounds, f"{options.rounds} rounds, {processor()}: median (quartiles)").markdown()
+    print(table)
+    if options.write is not None:
+        replace_table(options.write, table, "inference")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.abuse.results import replace_table
 from benchmarks.cost import processor
+from benchmarks.living.changes import Score
 from benchmarks.living.findings import Findings
 from benchmarks.living.kinds import MODELS
 from benchmarks.living.living import Scale, Target, live
@@ -78,13 +79,14 @@ def _read(argv: Sequence[str] | None) -> Options:
     parser = argparse.ArgumentParser(description="Changes the models of a server under load, and judges every reply.")
     parser.add_argument("--seconds", type=float, default=30.0, help="in which models change (default: 30)")
     parser.add_argument("--quiet", type=float, default=10.0, help="of the same load before that (default: 10)")
+    parser.add_argument("--loads", type=int, default=20, help="and as many switches of aliases (default: 20)")
     parser.add_argument("--rate", type=float, default=30.0, help="requests a second (default: 30)")
     parser.add_argument("--seed", type=int, default=1, help="decides the requests and their moments")
     parser.add_argument("--models", type=Path, default=Path("models"))
     parser.add_argument("--out", type=Path, default=Path("out/living"), help="folder of results (default: out/living)")
     parser.add_argument("--write", type=Path, help="page to put the table into, between its two comments")
     given = parser.parse_args(argv)
-    scale = Scale(given.seconds, given.quiet, rate=given.rate, seed=given.seed)
+    scale = Scale(given.seconds, given.quiet, Score(given.loads), given.rate, given.seed)
     return Options(scale, given.models, given.out, given.write)
 
 

@@ -36,6 +36,8 @@ class Findings:
     """Seconds by which the event loop was late at most under the same load without changes."""
     lag: float
     """And in all."""
+    fresh: Vitals
+    """Idle, after each question had been asked once."""
     before: Vitals
     """Idle, after everything had been done that is done."""
     after: Vitals
@@ -82,6 +84,8 @@ class Findings:
         yield told("a load takes, longest", max(loads or [0.0]) * 1e3, "ms")
 
     def _memory(self) -> Iterator[Promise]:
+        yield told("resident memory at first", self.fresh.memory / 1e6, "MB")
+        yield told("resident memory before, after as many changes under the same load", self.before.memory / 1e6, "MB")
         grown = (self.after.memory - self.before.memory) / 1e6
         yield at_most("resident memory after, beyond before", grown, GROWTH, "MB")
         held = self.after.slots + self.after.queued + self.after.open_rpcs

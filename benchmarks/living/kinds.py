@@ -9,7 +9,9 @@ from benchmarks.soak import kinds as soak
 from benchmarks.soak.kinds import RAW, Kind
 from google.protobuf.message import Message as ProtoMessage
 
+from rhapsode.oip import inference_pb2
 from rhapsode.v1 import image_pb2, text_pb2
+from rhapsode_server.rpc.methods import INFERENCE
 
 TEXT, DIGITS, FACES = "shakespeare-rnn", "digits-gan", "faces-vae"
 MODELS = (TEXT, DIGITS, FACES)
@@ -21,7 +23,7 @@ _LONG = 3_000  # tokens
 _IMAGES = "/rhapsode.v1.ImageService"
 _WEIGHTS = {"stream of 4 candidates": 2.0}  # less than in a soak: it would take most of two cores
 _LEFT_OUT = "long stream of text"  # there are longer ones
-_FACE = (16, 16, 3)
+_FACE, _LATENT = (16, 16, 3), 64
 
 
 def kinds(models: Collection[str], suffix: str = "") -> Sequence[Kind]:
@@ -29,7 +31,7 @@ def kinds(models: Collection[str], suffix: str = "") -> Sequence[Kind]:
     every = [replace(kind, weight=_WEIGHTS.get(kind.name, kind.weight)) for kind in soak.kinds(models)]
     every = [kind for kind in every if kind.name != _LEFT_OUT]
     every += [kind for kind in _own() if kind.model in models]
-    return [_referring(kind, f"{kind.model}{suffix}") for kind in every]
+    return [_referring(kind, suffix) for kind in every]
 
 
 def _own() -> Sequence[Kind]:
@@ -62,6 +64,15 @@ def _own() -> Sequence[Kind]:
             _walk,
             image_pb2.InterpolateImagesResponse,
         ),
+        Kind(
+            "inference of faces",
+            FACES,
+            f"/{INFERENCE}/ModelInfer",
+            False,
+            8.0,
+            _infer,
+            inference_pb2.ModelInferResponse,
+        ),
     )
 
 
@@ -88,11 +99,23 @@ def _walk(seed: int) -> ProtoMessage:
     return image_pb2.InterpolateImagesRequest(keyframes=ends, frames_per_segment=24, format=RAW)
 
 
-def _referring(kind: Kind, reference: str) -> Kind:
+def _infer(seed: int) -> ProtoMessage:
+    latents = np.random.default_rng(seed).standard_normal((2, _LATENT), np.float32)
+    tensor = inference_pb2.ModelInferRequest.InferInputTensor(name="latent", datatype="FP32", shape=latents.shape)
+    return inference_pb2.ModelInferRequest(
+        model_name=f"{FACES}.decode", inputs=[tensor], raw_input_contents=[latents.tobytes()]
+    )
+
+
+def _referring(kind: Kind, suffix: str) -> Kind:
     """The same, by another reference."""
+    reference = f"{kind.model}{suffix}"
 
     def make(seed: int) -> ProtoMessage:
         message: Any = kind.make(seed)
+        if isinstance(message, inference_pb2.ModelInferRequest):
+            message.model_version = suffix.removeprefix("@")  # a number or an alias
+            return message
         part = message.generation if "generation" in message.DESCRIPTOR.fields_by_name else message
         part.model = reference
         return message  # type: ignore[no-any-return]

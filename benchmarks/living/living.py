@@ -47,7 +47,7 @@ class Scale:
     still: float = 0.05
     """The share of requests that are very long streams whose readers stand still for a moment."""
     turns: int = 3
-    """Changes of each kind to each model before anything is measured: what they cost once has been paid then."""
+    """Changes of each kind to each model under load before anything is measured: what that costs once has been paid."""
     rest: float = 30.0
     """Seconds in which a server without clients has to come to rest."""
 
@@ -71,7 +71,10 @@ def live(target: Target, shelf: Shelf, scale: Scale) -> Findings:
         changes, lag = Changes(operator, target.models), _Lag(channel)
         changes.prepare()
         truth = _learn(target, operator, scale)
-        _warm_up(changes, scale.turns * len(target.models))
+        fresh = _rested(patient, scale.rest)
+        with _asking(target, scale):
+            _warm_up(changes, scale.turns * len(target.models))
+        changes.rest()
         before, done = _rested(patient, scale.rest), len(operator.deeds)
         with _asking(target, scale) as asked:
             time.sleep(scale.quiet)
@@ -92,6 +95,7 @@ def live(target: Target, shelf: Shelf, scale: Scale) -> Findings:
         seconds=changed_until - changed_at,
         lag_before=lag_before,
         lag=lag.worst,
+        fresh=fresh,
         before=before,
         after=after,
     )
@@ -115,7 +119,6 @@ def _warm_up(changes: Changes, beats: int) -> None:
         for step in changes.beat(number):
             step()
     changes.fail(0)
-    changes.rest()
 
 
 def _change(changes: Changes, scale: Scale, lag: "_Lag") -> None:

@@ -1,13 +1,15 @@
 """What a reply's message holds, as values of a history."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from benchmarks.soak.history import Finish, Item, Message, Origin
 from google.protobuf.message import Message as ProtoMessage
 
+from rhapsode.oip import inference_pb2
 from rhapsode.v1 import image_pb2, text_pb2
+from rhapsode_server.rpc.inference.reply import FINGERPRINT
 
 _PICTURES = (
     image_pb2.GenerateImagesResponse,
@@ -35,6 +37,8 @@ class Reader:
             return Message(at, (_picture(message.image),), origin=_origin(message))
         if isinstance(message, _PICTURES):
             return Message(at, tuple(_picture(image) for image in message.images), origin=_origin(message))
+        if isinstance(message, inference_pb2.ModelInferResponse):
+            return Message(at, tuple(_tensors(message)), origin=_ran(message))
         return Message(at, (Item(0, 0, _digest(_body(message))),), origin=_origin(message))
 
     def _text(
@@ -86,6 +90,15 @@ def _body(message: ProtoMessage) -> bytes:
         if field in message.DESCRIPTOR.fields_by_name:
             body.ClearField(field)
     return body.SerializeToString(deterministic=True)
+
+
+def _ran(message: inference_pb2.ModelInferResponse) -> Origin:
+    name, _, _ = message.model_name.rpartition(".")  # of a bundle; its graph stands behind
+    return Origin(name, int(message.model_version), message.parameters[FINGERPRINT].string_param)
+
+
+def _tensors(message: inference_pb2.ModelInferResponse) -> Iterator[Item]:
+    return (Item(0, index, _digest(data)) for index, data in enumerate(message.raw_output_contents))
 
 
 def _picture(image: image_pb2.Image) -> Item:

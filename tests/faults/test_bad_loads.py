@@ -3,8 +3,9 @@
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import grpc
 import psutil
@@ -14,11 +15,16 @@ from benchmarks.cost import resident_bytes
 from rhapsode.v1 import bundle_pb2, image_pb2, model_pb2
 from rhapsode.v1.image_pb2_grpc import ImageServiceStub
 from rhapsode.v1.model_pb2_grpc import ModelServiceStub
+from rhapsode_server.repository.in_child import Bounds
+from rhapsode_server.serve.model_loader import Loader
 from support.breaking import Break, edit_graph, said, write
 from support.bundles import grey_generator
-from support.hostile_graphs import loop, node, outside, weight, whole
+from support.hostile_graphs import node, outside, weight, whole
 from support.refusals import refusal
-from support.server import process
+from support.server import load, process, running
+
+if TYPE_CHECKING:
+    from rhapsode.v1.model_pb2_grpc import ModelServiceAsyncStub
 
 NAME, FILE = "tiny-digits", "decode.onnx"
 WAIT = 60.0
@@ -120,7 +126,6 @@ CASES: dict[str, tuple[Break, str, str]] = {
         "G3",
         "pyop",
     ),
-    "a loop without end": (lambda folder: edit_graph(folder, FILE, loop([whole("steps", 2**62)])), "G11", "Loop"),
     "no manifest": (lambda folder: (folder / "bundle.json").unlink(), "F2", "bundle.json"),
 }
 
@@ -180,6 +185,48 @@ def test_what_is_not_there_is_told_so(stage: Stage, model: str) -> None:
     error = stage.refused(model)
     assert error.code() is grpc.StatusCode.NOT_FOUND
     assert refusal(error).info.reason == "MODEL_NOT_FOUND"
+
+
+# What a child does whom one version crashes, and another one keeps for ever.
+HOSTILE = """
+import os, signal, sys, time
+said = sys.stdin.read()
+if "tiny-digits/2" in said:
+    os.kill(os.getpid(), signal.SIGSEGV)
+time.sleep(600)
+"""
+
+
+async def test_what_ends_or_stops_its_loader_does_so_to_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models, admin = tmp_path / "models", f"unix:{tmp_path}/admin"
+    grey_generator().write(models)
+    first = load(models)
+    for version in (2, 3):
+        another(models, version)
+    hostile = partial(Loader, bounds=Bounds(seconds=1.0), program=("-c", HOSTILE))
+    monkeypatch.setattr("rhapsode_server.serve.loading.Loader", hostile)
+    async with (
+        running(first, models=str(models), admin_address=admin) as server,
+        grpc.aio.insecure_channel(admin) as channel,
+    ):
+        before = await server.image.GenerateImages(PICTURES)
+        told = [await failure(ModelServiceStub(channel), f"{NAME}@{version}") for version in (2, 3)]
+        assert await server.image.GenerateImages(PICTURES) == before
+        page = await server.page()
+    assert "ends the process that loads it, with SIGSEGV" in told[0]
+    assert "takes longer than 1 s" in told[1]
+    for reason in ("crashed", "timed_out"):
+        assert f'rhapsode_model_load_failures_total{{reason="{reason}"}} 1.0' in page
+
+
+async def failure(control: "ModelServiceAsyncStub", model: str) -> str:
+    """What is said of a load that fails."""
+    with pytest.raises(grpc.RpcError) as caught:
+        await control.LoadModel(model_pb2.LoadModelRequest(model=model))
+    assert refusal(caught.value).info.reason == "LOAD_FAILED"
+    return words_of(caught.value)
 
 
 def test_the_server_has_borne_it_all(stage: Stage) -> None:

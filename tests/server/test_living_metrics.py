@@ -164,12 +164,11 @@ class Worker:
 
 def samples(ledger: Ledger, name: str) -> dict[str, float]:
     families: list[Family] = list(ledger.collect())
-    return {
-        "@".join((sample.labels["model"], sample.labels.get("version", ""))): sample.value
-        for family in families
-        for sample in family.samples
-        if sample.name == name
-    }
+    sums: dict[str, float] = {}
+    for sample in (sample for family in families for sample in family.samples if sample.name == name):
+        key = "@".join((sample.labels["model"], sample.labels.get("version", "")))
+        sums[key] = sums.get(key, 0) + sample.value
+    return sums
 
 
 def test_no_counter_of_several_workers_falls_while_one_of_them_has_the_version() -> None:
