@@ -16,45 +16,11 @@ from rhapsode_server.rpc.caller import may_use
 from rhapsode_server.rpc.leases import Holders, hold
 from rhapsode_server.rpc.references import reference_of
 from rhapsode_server.rpc.served import (
-    ROLES,
     AnyDriver,
-    CriticDriver,
-    DecodeDriver,
-    DenoiseDriver,
-    EncodeDriver,
     Feel,
-    GibbsDriver,
-    MakeRow,
-    PictureDriver,
-    PictureRow,
     Served,
-    TensorDriver,
-    TextCriticDriver,
-    TextDriver,
-    TransformDriver,
     serve,
 )
-
-__all__ = [
-    "ROLES",
-    "UNKNOWN",
-    "AnyDriver",
-    "Catalog",
-    "CriticDriver",
-    "DecodeDriver",
-    "DenoiseDriver",
-    "EncodeDriver",
-    "Feel",
-    "GibbsDriver",
-    "MakeRow",
-    "PictureDriver",
-    "PictureRow",
-    "Served",
-    "TensorDriver",
-    "TextCriticDriver",
-    "TextDriver",
-    "TransformDriver",
-]
 
 UNKNOWN = "_unknown"  # no model can bear this name
 
