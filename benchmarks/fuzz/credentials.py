@@ -6,6 +6,8 @@ from hashlib import sha256
 from pathlib import Path
 from random import Random
 
+from benchmarks.fuzz.methods import NAMED_ALONE
+
 UNAUTHENTICATED, PERMISSION_DENIED = "UNAUTHENTICATED", "PERMISSION_DENIED"
 CLIENT_CONCURRENCY, QUOTA_EXCEEDED = "CLIENT_CONCURRENCY", "QUOTA_EXCEEDED"
 REASONS = frozenset({UNAUTHENTICATED, PERMISSION_DENIED, CLIENT_CONCURRENCY, QUOTA_EXCEEDED})
@@ -44,11 +46,13 @@ class Credential:
             return ""
         if not self.known:
             return UNAUTHENTICATED
+        if path in NAMED_ALONE:
+            return PERMISSION_DENIED
         return PERMISSION_DENIED if self.service and not path.startswith(f"/{self.service}/") else ""
 
     def served(self, path: str) -> bool:
         """Whether an rpc of this name may go well."""
-        return path.startswith(_HEALTH) or (self.known and not self.service)
+        return path.startswith(_HEALTH) or (self.known and not self.service and path not in NAMED_ALONE)
 
     def may(self, path: str) -> frozenset[str]:
         """The reasons of access that an rpc of this name may be refused with."""

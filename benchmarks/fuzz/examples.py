@@ -7,18 +7,21 @@ from types import MappingProxyType
 
 import grpc
 from benchmarks.fuzz.example_pictures import class_of, compressing, editing, inputs, latent, pictures, walk
+from benchmarks.fuzz.example_tensors import decoding, graph_of
 from benchmarks.fuzz.example_texts import ids, scored, texts
 from benchmarks.fuzz.methods import Method
 from google.protobuf.message import Message
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
 
+from rhapsode.oip import inference_pb2
 from rhapsode.v1 import image_pb2, model_pb2, text_pb2
 from rhapsode.v1.image_pb2_grpc import ImageServiceStub
 from rhapsode.v1.model_pb2 import Model
 from rhapsode.v1.model_pb2_grpc import ModelServiceStub
 
 Maker = Callable[[Model, Random], Message]
+_DECODES = model_pb2.CAPABILITY_EDIT_IMAGES  # it has a graph that decodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,11 @@ _MAKERS: Mapping[str, tuple[int, Maker]] = MappingProxyType(
             model_pb2.CAPABILITY_TRANSFORM_IMAGES,
             lambda model, random: image_pb2.TransformImagesRequest(model=model.name, images=inputs(model, random)),
         ),
+        "ModelInfer": (_DECODES, decoding),
+        "ModelStreamInfer": (_DECODES, decoding),
+        "ModelReady": (_DECODES, lambda model, _: inference_pb2.ModelReadyRequest(name=graph_of(model))),
+        "ModelMetadata": (_DECODES, lambda model, _: inference_pb2.ModelMetadataRequest(name=graph_of(model))),
+        "ModelConfig": (_DECODES, lambda model, _: inference_pb2.ModelConfigRequest(name=graph_of(model))),
     }
 )
 _SERVICES = ("", "liveness", "readiness", "rhapsode.v1.TextService")

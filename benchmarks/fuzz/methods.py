@@ -20,6 +20,9 @@ _FILES = (
     inference_pb2.DESCRIPTOR,
     health_pb2.DESCRIPTOR,
 )
+_ADMINISTRATION = ("LoadModel", "UnloadModel", "SetModelAlias", "WatchModels")  # which have an address of their own
+NAMED_ALONE = frozenset(f"/inference.GRPCInferenceService/RepositoryModel{name}" for name in ("Load", "Unload"))
+"""The methods that only those may call whose entry in the access file has their full names."""
 _REFLECTION = reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"]
 _REFLECTION_NAMES = ("grpc.reflection.v1alpha.ServerReflection", "grpc.reflection.v1.ServerReflection")
 
@@ -46,11 +49,16 @@ class Method:
 
 
 def methods() -> Sequence[Method]:
-    """All of them: ours, health, and reflection under both of its names."""
+    """All of them on the models' address: ours, health, and reflection under both of its names."""
     services = [service for file in _FILES for service in file.services_by_name.values()]
     named = [(service.full_name, service) for service in services]
     named += [(name, _REFLECTION) for name in _REFLECTION_NAMES]
-    return [_method(name, method) for name, service in named for method in cast("ServiceDescriptor", service).methods]
+    return [
+        _method(name, method)
+        for name, service in named
+        for method in cast("ServiceDescriptor", service).methods
+        if method.name not in _ADMINISTRATION
+    ]
 
 
 def _method(service: str, method: MethodDescriptor) -> Method:

@@ -31,6 +31,7 @@ _TEXTS = (
     "a" * 5000,
     "Ω" * 33,
 )
+_KEYS = ("timeout", "priority", "sequence_id", "shared_memory_region", "classification", "version", "config")
 _HUGE = 0.01  # of long values: they cost the sender most
 _MOST_ELEMENTS = 70_000
 
@@ -41,7 +42,9 @@ def wild(message: Message, random: Random, names: tuple[str, ...]) -> None:
     if not descriptor.fields:
         return
     field = random.choice(descriptor.fields)
-    if field.is_repeated:
+    if is_map(field):
+        _change_map(getattr(message, field.name), random)
+    elif field.is_repeated:
         _change_list(message, field, random, names)
     elif field.message_type is None:
         setattr(message, field.name, _value(field, random, names))
@@ -51,6 +54,17 @@ def wild(message: Message, random: Random, names: tuple[str, ...]) -> None:
         inner = getattr(message, field.name)
         inner.SetInParent()
         wild(inner, random, names)
+
+
+def is_map(field: FieldDescriptor) -> bool:
+    """Whether a field holds messages by their keys."""
+    return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)
+
+
+def _change_map(values: Any, random: Random) -> None:  # noqa: ANN401  # protobuf's maps have no common type
+    """Change what stands under a key that there is, or under one of those that mean something, or under any."""
+    keys = [*values, *_KEYS, random.choice(_TEXTS)]
+    wild(values[random.choice(keys)], random, ())
 
 
 def _change_list(message: Message, field: FieldDescriptor, random: Random, names: tuple[str, ...]) -> None:

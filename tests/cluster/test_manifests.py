@@ -238,7 +238,7 @@ def test_no_protocol_is_claimed_that_is_not_spoken() -> None:
 
 
 async def _probes_fit(inner: Object) -> None:
-    """Readiness goes when a stop begins, liveness stays; all ask at the data port, and wait two seconds or more."""
+    """Readiness goes when a stop begins, the others stay; all ask at the data port, and wait two seconds or more."""
     health = Health([])
     probes = dict(_probes(inner))
     for probe in probes.values():
@@ -249,7 +249,7 @@ async def _probes_fit(inner: Object) -> None:
     assert {(await health.Check(request, call)).status for request in asked.values()} == {SERVING}
     health.leave()
     after = {name: (await health.Check(request, call)).status for name, request in asked.items()}
-    assert after == {"startupProbe": NOT_SERVING, "readinessProbe": NOT_SERVING, "livenessProbe": SERVING}
+    assert after == {"startupProbe": SERVING, "readinessProbe": NOT_SERVING, "livenessProbe": SERVING}
 
 
 def _probes(inner: Object) -> Iterator[tuple[str, Any]]:

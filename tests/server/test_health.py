@@ -52,6 +52,18 @@ async def test_a_name_that_there_is_not(server: Running) -> None:
     )
 
 
+async def test_without_a_model_no_requests_are_wanted() -> None:
+    health = Health(["service"])
+    assert health.ready
+    for models, ready in (({}, False), ({"m": False}, False), ({"m": False, "n": True}, True)):
+        health.follow(models)
+        assert health.ready is ready
+    health.follow({})
+    for name in ("", "readiness", "service"):
+        assert (await health.Check(HealthCheckRequest(service=name), None)).status == HealthCheckResponse.NOT_SERVING  # type: ignore[arg-type]  # it asks the call nothing
+    assert (await health.Check(HealthCheckRequest(service="liveness"), None)).status == HealthCheckResponse.SERVING  # type: ignore[arg-type]  # the same
+
+
 async def test_a_watcher_is_told_of_the_stop_and_let_go(loaded: Loaded) -> None:
     stack = AsyncExitStack()
     server = await stack.enter_async_context(running(loaded))

@@ -4,9 +4,12 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from rhapsode.v1.model_pb2 import GetModelRequest, ModelState, WatchModelsRequest
 from rhapsode.v1.model_pb2_grpc import ModelServiceStub
@@ -23,6 +26,7 @@ class Living:
     ready: Path
     served: ModelServiceStub
     admin: ModelServiceStub
+    health: Any  # its stubs know no rpcs
 
     @property
     def versions(self) -> Path:
@@ -46,9 +50,8 @@ class Living:
 @pytest.fixture
 def living(tmp_path: Path) -> Iterator[Living]:
     models, ready, socket = tmp_path / "models", tmp_path / "ready", f"unix:{tmp_path}/admin"
-    stepper().write(models)
-    (models / "tiny-text" / "aliases.toml").write_text("stable = 1\n", "utf-8")
-    for version in (2, 3, 4):
+    models.mkdir()
+    for version in (1, 2, 3, 4):
         stepper(version=version, seed=version).write(ready)
     flags = ("--watch", "--admin-address", socket)
     with (
@@ -56,10 +59,24 @@ def living(tmp_path: Path) -> Iterator[Living]:
         grpc.insecure_channel(server.address) as channel,
         grpc.insecure_channel(socket) as admin,
     ):
-        yield Living(server, models, ready / "tiny-text", ModelServiceStub(channel), ModelServiceStub(admin))
+        yield Living(
+            server, models, ready / "tiny-text", ModelServiceStub(channel), ModelServiceStub(admin), HealthStub(channel)
+        )
 
 
 def test_what_comes_and_goes_in_the_folder_comes_and_goes_in_the_server(living: Living) -> None:
+    # At first there is nothing, and nobody to be sent requests.
+    readiness = living.health.Watch(HealthCheckRequest(service="readiness"))
+    assert next(readiness).status == HealthCheckResponse.NOT_SERVING
+    with pytest.raises(grpc.RpcError, match="NOT_FOUND"):
+        living.meant("tiny-text")
+    living.versions.mkdir()
+    (living.versions / "aliases.toml").write_text("stable = 1\n", "utf-8")
+    (living.ready / "1").rename(living.versions / "1")
+    living.until("model alias set", 1)
+    assert next(readiness).status == HealthCheckResponse.SERVING
+    readiness.cancel()
+
     # At once: one that is being copied, one that is broken, one that is renamed into place.
     manifest = (living.ready / "3" / "bundle.json").read_bytes()
     (living.ready / "3" / "bundle.json").unlink()

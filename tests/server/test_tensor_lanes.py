@@ -16,7 +16,7 @@ from rhapsode_server.errors import NonFiniteOutput, QueueFull, TensorsRefused
 from rhapsode_server.models.decoder import ImageRow
 from rhapsode_server.models.latents import Draw
 from rhapsode_server.models.tensors import TensorRow
-from rhapsode_server.rpc.catalog import Served
+from rhapsode_server.rpc.served import Served
 from support import bundles, graphs
 from support.bundles import CHARACTERS
 from support.countdown import bench, read, until

@@ -1116,7 +1116,9 @@ class InferBatchStatistics(message.Message):
 
 @typing.final
 class ModelStatistics(message.Message):
-    """What was asked of one version of a model since it was loaded."""
+    """What was asked of one version of a model since it was loaded. Rows and runs are those of its graph, for the requests of
+    rhapsode.v1 too; requests are those of this protocol.
+    """
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -1132,9 +1134,9 @@ class ModelStatistics(message.Message):
     version: builtins.str
     """The number of the version."""
     last_inference: builtins.int
-    """When the last request came, in milliseconds since 1970; 0 where none did."""
+    """When the last run ended, in milliseconds since 1970; 0 where none did."""
     inference_count: builtins.int
-    """Rows that were answered."""
+    """Rows that were run."""
     execution_count: builtins.int
     """Runs."""
     @builtins.property

@@ -247,7 +247,7 @@ class Driver(Generic[RowT, EventT]):
         ended = self._clock()
         error = failure_of(outcomes)
         self._metrics.ran(len(batch), ended - began, sampled(batch))
-        self._ledger.ran(len(batch), sum(outcome.error is None for outcome in outcomes), ended - began, time.time())
+        self._ledger.ran(outcomes, ended - began, time.time())
         if self._spans is not None:
             steps = max((outcome.made for outcome in outcomes), default=0)
             reason = error.reason if error else None
@@ -277,7 +277,7 @@ class Driver(Generic[RowT, EventT]):
     def _publish(self, reports: Sequence[Report[RowT, EventT]]) -> None:
         for report in reports:
             if report.closed:
-                self._ledger.ended((report.job.ended or report.job.arrived) - report.job.arrived, report.error is None)
+                self._ledger.ended(report.job, well=report.error is None)
                 if report.job.started is None:
                     self._tell_queued(report.job)
             if isinstance(report.error, NonFiniteOutput):

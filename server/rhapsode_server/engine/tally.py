@@ -1,8 +1,11 @@
 """What a driver has done since it was made, for those who ask for statistics."""
 
 import threading
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from rhapsode_server.engine.job import Job
+from rhapsode_server.models.base import Outcome
 
 
 class Sum(NamedTuple):
@@ -45,8 +48,9 @@ class Ledger:
         self._queue = self._done = self._failed = Sum()
         self._last_run: float | None = None
 
-    def ran(self, size: int, advanced: int, seconds: float, now: float) -> None:
-        """A run of `size` rows has ended, of which so many got on; `now` is in seconds since 1970."""
+    def ran(self, outcomes: Sequence[Outcome[Any]], seconds: float, now: float) -> None:
+        """A run has ended, with an outcome for each of its rows; `now` is in seconds since 1970."""
+        size, advanced = len(outcomes), sum(outcome.error is None for outcome in outcomes)
         with self._lock:
             self._rows += advanced
             self._last_run = now
@@ -58,8 +62,9 @@ class Ledger:
         with self._lock:
             self._queue = self._queue.and_one(waited)
 
-    def ended(self, seconds: float, well: bool) -> None:
+    def ended(self, job: Job[Any], well: bool) -> None:
         """A job has ended."""
+        seconds = (job.ended or job.arrived) - job.arrived
         with self._lock:
             if well:
                 self._done = self._done.and_one(seconds)

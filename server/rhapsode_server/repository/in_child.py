@@ -15,8 +15,9 @@ from subprocess import PIPE
 from threading import Lock
 from typing import Any
 
-from rhapsode_server.errors import LoadCrashed, LoadTooLong, StartupError
+from rhapsode_server.errors import BundleError, LoadCrashed, LoadTooLong, StartupError
 from rhapsode_server.repository import files, loading
+from rhapsode_server.repository.loading import LoadedModel
 from rhapsode_server.repository.problems import Problem, refusal
 from rhapsode_server.repository.stepping import Batching
 from rhapsode_server.runtime.providers import Runtime, RuntimeOptions
@@ -96,8 +97,7 @@ def rehearse_in_child(
         try:
             said, _ = child.communicate(json.dumps(asked), bounds.seconds)
         except subprocess.TimeoutExpired:
-            problem = Problem("V4", "the model", f"takes longer than {bounds.seconds:g} s")
-            raise refusal(where, problem, kind=LoadTooLong) from None
+            raise cut_off(where, bounds) from None
         finally:
             child.kill()
     if child.returncode == _REFUSED and said:
@@ -105,15 +105,23 @@ def rehearse_in_child(
     try:
         return Rehearsed(**json.loads(said))
     except (ValueError, TypeError):  # it did not get so far
-        code = child.returncode
-        how = signal.Signals(-code).name if code < 0 else f"status {code}"
-        problem = Problem("V4", "the model", f"ends the process that loads it, with {how}")
-        raise refusal(where, problem, kind=LoadCrashed) from None
+        raise crashed(where, child.returncode) from None
+
+
+def crashed(where: str, code: int) -> BundleError:
+    """The refusal of a bundle whose child has ended with this status."""
+    how = signal.Signals(-code).name if code < 0 else f"status {code}"
+    return refusal(where, Problem("V4", "the model", f"ends the process that loads it, with {how}"), kind=LoadCrashed)
+
+
+def cut_off(where: str, bounds: Bounds) -> BundleError:
+    """The refusal of a bundle whose child takes too long."""
+    return refusal(where, Problem("V4", "the model", f"takes longer than {bounds.seconds:g} s"), kind=LoadTooLong)
 
 
 def main() -> int:
     """Load what standard input asks for, and tell of it on standard output: 0, or 1 and the refusal."""
-    _leave_nobody_behind()
+    leave_nobody_behind()
     _be_least()
     asked: Mapping[str, Any] = json.load(sys.stdin)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -127,12 +135,16 @@ def main() -> int:
     except StartupError as error:
         print(error.message, end="")
         return _REFUSED
-    told = Rehearsed(**{field.name: getattr(model, field.name) for field in fields(Rehearsed)})
-    print(json.dumps(asdict(told)), end="")
+    print(json.dumps(asdict(summary(model))), end="")
     return 0
 
 
-def _leave_nobody_behind() -> None:
+def summary(model: LoadedModel) -> Rehearsed:
+    """What is told of a model."""
+    return Rehearsed(**{field.name: getattr(model, field.name) for field in fields(Rehearsed)})
+
+
+def leave_nobody_behind() -> None:
     """End when the parent does: a signal may end it while it waits (Linux only)."""
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     if prctl is not None:

@@ -90,6 +90,8 @@ class BoundsChecker:
 
     def _check_of(self, field: FieldDescriptor, bounds: bounds_pb2.Bounds) -> Check | None:
         if field.message_type is not None:
+            if field.message_type.GetOptions().map_entry:  # what stands under keys has no bounds
+                return None
             element: Check | None = self._nested
         else:
             element = _scalar_check(field, bounds)

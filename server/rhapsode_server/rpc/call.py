@@ -7,6 +7,7 @@ import grpc
 
 from rhapsode_server.observe.traces import RpcSpan
 from rhapsode_server.rpc.stall import StallTimer
+from rhapsode_server.rpc.turns import Turns
 
 REQUEST_ID = "x-request-id"
 
@@ -37,11 +38,17 @@ class Call:
         self._begun = False
         self._span = span
         self.request_id = request_id
+        self.turns: Turns | None = None
+        """Where it has many requests: what lets each of them in."""
 
     @property
     def begun(self) -> bool:
         """Whether anything was sent: what is sent next comes after it, and may have to wait for its reader."""
         return self._begun
+
+    def says(self, key: str, value: str) -> bool:
+        """Whether the client's metadata have this value under a key."""
+        return (key, value) in tuple(self._context.invocation_metadata() or ())
 
     def time_remaining(self) -> float | None:
         """Seconds until the client's deadline; None where it named none."""

@@ -24,6 +24,7 @@ from rhapsode_server.rpc.caller import CALLER, Caller
 from rhapsode_server.rpc.methods import ADMINISTRATION, COMMANDS, HEALTH
 from rhapsode_server.rpc.peers import certificate_names, stranger
 from rhapsode_server.rpc.quotas import Quotas, Share
+from rhapsode_server.rpc.stream_share import StreamShare
 
 UNCOUNTED = (HEALTH, ADMINISTRATION)  # what an operator needs most when a client has used its share up
 # One text for all that is no credential: whoever guesses is not told how near the guess was.
@@ -114,7 +115,7 @@ class Gate:
 
     def _place(self, caller: Caller, path: str) -> _Place | None:
         """A place among the client's requests; None where they are not counted. Raises QuotaError."""
-        share = Share(caller.concurrency, caller.rate, caller.burst)
+        share = _share(caller)
         if not share.limited or path.partition("/")[0] in UNCOUNTED or path in COMMANDS:
             return None
         self.quotas.begin(caller.name, share, self._clock())
@@ -136,6 +137,12 @@ class Gate:
         finally:
             if place:
                 place.leave()
+
+    def stream_share(self, context: "Context[Any, Any]") -> StreamShare | None:
+        """What the requests of an admitted stream count as; None where they are not counted."""
+        caller = self._stranger(context) if self.rules is None else CALLER.get()
+        share = _share(caller) if caller else Share()
+        return StreamShare(caller.name, share, self.quotas, self._clock) if caller and share.limited else None
 
     def _place_of(self, path: str, context: "Context[Any, Any]") -> _Place | None:
         """The place of an rpc whose request is there. Raises AccessError or QuotaError."""
@@ -162,6 +169,10 @@ class Gate:
             caller = NOBODY
             CALLER.set(caller)
         return caller
+
+
+def _share(caller: Caller) -> Share:
+    return Share(caller.concurrency, caller.rate, caller.burst)
 
 
 def _enter(caller: Caller, path: str) -> None:

@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 
 from rhapsode_server.errors import MalformedRequest
 from rhapsode_server.observe.rpcs import OTHER, Method, MethodMetrics, RpcMetrics
-from rhapsode_server.rpc.methods import INFERENCE, MODEL_CONTROL, PROBES
+from rhapsode_server.rpc.methods import INFERENCE, NAMED_ALONE, PROBES
 from rhapsode_server.rpc.routes import Behaviour, metric_label
 
 OURS = ("rhapsode.", f"{INFERENCE}/")
@@ -33,6 +33,8 @@ class Rpc:
     """Whether the bounds of its request stand beside the fields in its .proto file."""
     unary: bool
     """Whether it has one reply."""
+    many: bool
+    """Whether it has many requests."""
     waits: bool
     """Whether it needs the model that it names to be there."""
     metrics: MethodMetrics
@@ -58,7 +60,7 @@ def rpc_unknown(metrics: RpcMetrics) -> Rpc:
     """Stand for all methods that there are not, where clients make some up."""
     label = Method(OTHER, OTHER, OTHER)
     kept = metrics.method(label, list(CODES.values()))
-    return Rpc(path=OTHER, ours=True, bounded=False, unary=False, waits=False, metrics=kept)
+    return Rpc(path=OTHER, ours=True, bounded=False, unary=False, many=False, waits=False, metrics=kept)
 
 
 def rpc_of(service: str, method: MethodDescriptor, metrics: RpcMetrics) -> Rpc:
@@ -69,7 +71,8 @@ def rpc_of(service: str, method: MethodDescriptor, metrics: RpcMetrics) -> Rpc:
         ours=path.startswith(OURS) and path not in PROBES,
         bounded=path.startswith(BOUNDED),
         unary=not method.server_streaming,
-        waits=method.name not in MODEL_CONTROL and not method.name.startswith("RepositoryModel"),
+        many=method.client_streaming,
+        waits=path not in NAMED_ALONE | PROBES,
         metrics=metrics.method(metric_label(service, method), list(CODES.values())),
     )
 

@@ -27,14 +27,16 @@ MOST_WATCHES = 1024  # 24 KiB each
 class Health:
     """The health of named services: "liveness" serves while the event loop turns, others while requests are wanted.
 
-    A model ceases to serve by itself where it fails; everything does where only a restart helps. Of `most_watches` at
-    a time, one more is refused; checks never are.
+    A model ceases to serve by itself where it fails; everything does where only a restart helps. Where no model at all
+    is served no requests are wanted: they would be refused for good, while a server beside this one may have the model.
+    Of `most_watches` at a time, one more is refused; checks never are.
     """
 
     def __init__(self, names: Iterable[str], *, most_watches: int = MOST_WATCHES) -> None:
         self._most_watches = most_watches
         self._watches = 0
         self._models: Mapping[str, bool] = {}
+        self._idle = False
         self._names = frozenset(("", LIVENESS, READINESS, *names))
         self._ill: set[str] = set()
         self._changed = asyncio.Event()
@@ -84,6 +86,7 @@ class Health:
     def follow(self, models: Mapping[str, bool]) -> None:
         """Tell the names of the models that there are: whether one is served, or is only being loaded."""
         self._models = models
+        self._idle = not any(models.values())
         self._ill.intersection_update(models)
         self._wake()
 
@@ -138,7 +141,7 @@ class Health:
         if name not in self._names and name not in self._models:
             return None
         well = name in self._names or (self._models[name] and name not in self._ill)
-        away = self._leaving or self._withdrawn or not well
+        away = self._leaving or self._withdrawn or self._idle or not well
         return NOT_SERVING if self._failed or (away and name != LIVENESS) else SERVING
 
     def _wake(self) -> None:

@@ -36,6 +36,7 @@ from rhapsode_server.rpc.references import reference_of
 from rhapsode_server.rpc.request_ids import RequestIds
 from rhapsode_server.rpc.routes import Behaviour, Service
 from rhapsode_server.rpc.status import code_of, mask, status_of
+from rhapsode_server.rpc.turns import Turns
 
 FLUSH = 0.05  # seconds that the line of an rpc may wait, so that those of many are written at once
 
@@ -134,9 +135,12 @@ class Guard(grpc.aio.ServerInterceptor):
             share.enter_context(self._gate.admitted(rpc.path, request, context))
             request = read(request)
             self._admit(rpc, request)
+            if rpc.many:
+                admit = partial(self._admit, rpc)
+                call.turns = Turns(self._gate.stream_share(context), admit, partial(self._arrived, call), self._report)
             with leases():
-                if rpc.waits and self._catalog.awaits and (reference := reference_of(request)):
-                    await self._catalog.arrived(reference, call.time_remaining())
+                if rpc.waits:
+                    await self._arrived(call, request)
                 return await _answer(behaviour, request, call)
         except (asyncio.CancelledError, ClientGone) as end:
             code = grpc.StatusCode.CANCELLED if call.time_remaining() != 0 else grpc.StatusCode.DEADLINE_EXCEEDED
@@ -188,6 +192,11 @@ class Guard(grpc.aio.ServerInterceptor):
             if rpc.bounded:
                 self._bounds.check(request)
 
+    async def _arrived(self, call: Call, request: object) -> None:
+        """Wait for a model that is being loaded where there is the time. Raises ModelLoading or ShuttingDown."""
+        if self._catalog.awaits and (reference := reference_of(request)):
+            await self._catalog.arrived(reference, call.time_remaining())
+
     def _count_refusal(self, request: object, reason: str) -> None:
         """Count what never reached a model; a model's driver counts what it refuses itself."""
         self._metrics.rejected.labels(self._catalog.label(request), reason.lower()).inc()
@@ -227,7 +236,9 @@ async def _abort(context: "grpc.aio.ServicerContext[Any, Any]", error: Exception
 
 def _clear_frames(error: BaseException | None) -> None:
     """Forget the local variables of all functions that an error and its causes have left."""
-    while error is not None:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:  # an error may be its own cause, if by mistake
+        seen.add(id(error))
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__
 

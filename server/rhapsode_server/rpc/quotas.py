@@ -63,6 +63,12 @@ class Quotas:
         self._accounts[client] = account
         self._forget(now)
 
+    def spend(self, client: str, share: Share, now: float) -> None:
+        """Send one more in the place of a request that is open. Raises QuotaExceeded, with nothing spent."""
+        account = self._accounts[client]
+        if share.rate:
+            account.whole = _spent(account.whole, share, now)
+
     def end(self, client: str, now: float) -> None:
         """End a request that was begun."""
         account = self._accounts[client]

@@ -102,6 +102,7 @@ class Server:
         self._access = AccessWatch(config, self._gate, lambda: self.catalog.names, log, failures.inc)
         self._recent_lag = RecentLag(self._metrics.loop_lag.observe)
         self._health: Health
+        self._inference: InferenceService
         self._guard: Guard
         self._grpc: grpc.aio.Server
         self._admin: AdminPlane | None = None
@@ -164,6 +165,7 @@ class Server:
         await asyncio.sleep(self._config.drain_delay)
         self._guard.refuse()
         self._health.close()
+        self._inference.close()
         self._log.info("stopping", grace=self._config.grace)
         stopping = asyncio.create_task(self._grpc.stop(self._config.grace + LAST_WORDS))
         await asyncio.wait([stopping], timeout=self._config.grace)
@@ -187,11 +189,13 @@ class Server:
             await asyncio.to_thread(self._endpoint.close)
 
     def _services(self) -> Sequence[Service]:
+        control = self.control if self._config.model_control == "clients" else None
+        self._inference = InferenceService(self.catalog, self._config, lambda: self._health, control)
         ours = [
             TextService(self.catalog, self._config, self._metrics).service(),
             ImageService(self.catalog, self._config, self._darkroom).service(),
             ModelService(self.catalog, self._config, self._ground).service(),
-            InferenceService(self.catalog, self._config, lambda: self._health).service(),
+            self._inference.service(),
         ]
         # Clients that balance have a watch on each of their connections.
         watches = max(MOST_WATCHES, self._config.max_connections)

@@ -49,4 +49,4 @@ def device_lost(error: Exception) -> DeviceLost | None:
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
-        error = error.__cause__
+        error = None if error.__cause__ is error else error.__cause__

@@ -1,5 +1,6 @@
 """What a server needs before it can serve: where to run, and every model, checked."""
 
+from contextlib import closing
 from functools import partial
 
 from rhapsode_server.config import Config
@@ -15,7 +16,7 @@ from rhapsode_server.runtime.providers import CPU, Runtime, RuntimeOptions
 from rhapsode_server.serve.first_load import alias_problems, all_that_can_be, all_wanted, view_of
 from rhapsode_server.serve.load_failures import kind_of, told
 from rhapsode_server.serve.memory import loaded_apart
-from rhapsode_server.serve.model_loader import Loader
+from rhapsode_server.serve.model_loader import FirstLoader, Loader
 from rhapsode_server.serve.preflight import check_sizes
 from rhapsode_server.serve.processors import share
 
@@ -27,9 +28,11 @@ def load(config: Config, log: Log) -> tuple[Runtime, Registry]:
     """
     runtime = _runtime(config, log)
     heard = Heard(log)
+    batching = _batching(config, runtime)
     if config.watch:
-        return runtime, all_that_can_be(config, loader(config, runtime), heard)
-    every = partial(registry.load_folders, runtime=runtime, batching=_batching(config, runtime))
+        with closing(FirstLoader(config.models, runtime, batching)) as first:
+            return runtime, all_that_can_be(config, first, heard)
+    every = partial(registry.load_folders, runtime=runtime, batching=batching)
     with loaded_apart():
         return runtime, all_wanted(config, lambda folders: every(folders, progress=heard.loaded, begin=heard.begins))
 

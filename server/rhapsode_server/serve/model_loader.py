@@ -10,8 +10,9 @@ from pathlib import Path
 from rhapsode_server.errors import BundleError, LoadChanged, LoadFailed, ModelNotFound, StartupError
 from rhapsode_server.repository import bundle, files, folders, loading
 from rhapsode_server.repository.bundle import Announced
-from rhapsode_server.repository.in_child import PROGRAM, Bounds, Leash, rehearse_in_child
+from rhapsode_server.repository.in_child import PROGRAM, Bounds, Leash, Rehearsed, rehearse_in_child
 from rhapsode_server.repository.loading import LoadedModel
+from rhapsode_server.repository.rehearsals import Rehearsals
 from rhapsode_server.repository.residents import Key
 from rhapsode_server.repository.stepping import Batching
 from rhapsode_server.runtime.providers import Runtime
@@ -67,10 +68,28 @@ class Loader:
     def load(self, found: Found, announced: Announced, leash: Leash) -> LoadedModel:
         """Load what was announced: in a child first, which may crash; then here. Raises StartupError."""
         folder = found.folder
-        seen = rehearse_in_child(folder, self._runtime.options, self._batching, self._bounds, self._program, leash)
+        seen = self._rehearse(folder, leash)
         if seen.digest == announced.digest and not leash.pulled:
             with loaded_apart():
                 model = loading.load(folder, self._runtime, self._batching)
             if model.digest == seen.digest:
                 return model
         raise LoadChanged(f"bundle {files.label(folder)}: it was changed while it was loaded; load it again")
+
+    def _rehearse(self, folder: Path, leash: Leash) -> Rehearsed:
+        return rehearse_in_child(folder, self._runtime.options, self._batching, self._bounds, self._program, leash)
+
+
+class FirstLoader(Loader):
+    """Loads many, one after another, before anything is served: rehearsed by one child for as long as it lives."""
+
+    def __init__(self, models: Path, runtime: Runtime, batching: Batching) -> None:
+        super().__init__(models, runtime, batching)
+        self._rehearsals = Rehearsals(runtime.options, batching)
+
+    def close(self) -> None:
+        """No more is to be loaded."""
+        self._rehearsals.close()
+
+    def _rehearse(self, folder: Path, _leash: Leash) -> Rehearsed:
+        return self._rehearsals.rehearse(folder)

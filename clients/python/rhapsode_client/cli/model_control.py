@@ -5,6 +5,7 @@ from contextlib import closing
 from typing import Annotated, TypeAlias
 
 import typer
+from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
@@ -100,7 +101,7 @@ def _show(statuses: Iterable[ModelStatus], as_json: bool) -> None:
 
 
 def _table(statuses: Iterable[ModelStatus]) -> Table:
-    table = Table("model", "state", "aliases", "size", "since", "problem", box=None, pad_edge=False)
+    table = Table("model", "state", "aliases", "size", "since (UTC)", "problem", box=None, pad_edge=False)
     for status in statuses:
         table.add_row(*map(Text, _cells(status)))  # brackets in a problem are no markup
     return table
@@ -117,7 +118,7 @@ def _cells(status: ModelStatus) -> tuple[str, ...]:
         f"{status.model}@{status.version}",
         f"{status.state}, loading anew" if anew else status.state,
         ", ".join(status.aliases),
-        f"{status.size / 1e6:.1f} MB" if status.size else "",
+        decimal(status.size) if status.size else "",
         f"{status.changed:%Y-%m-%d %H:%M:%S}",
         status.problem,
     )

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from math import prod
 
 from rhapsode.v1 import bundle_pb2
+from rhapsode_server.models.tensors import Range
+from rhapsode_server.repository.ranges import ranges
 from rhapsode_server.rpc.inference.datatypes import DATATYPES, Datatype
 
 
@@ -19,8 +21,10 @@ class TensorSpec:
     numbers: int
     """Elements of one row."""
     row_bytes: int
-    allowed: range | None = None
-    """Where its integers must lie, if it is known: a graph that is asked to look elsewhere fails for all of its run."""
+    allowed: Range | None = None
+    """Where its integers must lie, if it is known."""
+    endless: bool = False
+    """Whether its numbers may be infinite, as those of a state may be that a step has given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +38,13 @@ class GraphSpec:
 def graph_spec(bundle: bundle_pb2.Bundle, role: int) -> GraphSpec:
     """That of the graph with this role."""
     graph = next(each for each in bundle.graphs if each.role == role)
+    allowed, endless = ranges(bundle, role), role == bundle_pb2.GRAPH_ROLE_STEP
     return GraphSpec(
-        {spec.name: _tensor(spec, _allowed(bundle, role, spec.name)) for spec in graph.inputs},
-        {spec.name: _tensor(spec, None) for spec in graph.outputs},
+        {spec.name: _tensor(spec, allowed.get(spec.name), endless=endless) for spec in graph.inputs},
+        {spec.name: _tensor(spec, None, endless=endless) for spec in graph.outputs},
     )
 
 
-def _tensor(spec: bundle_pb2.TensorSpec, allowed: range | None) -> TensorSpec:
+def _tensor(spec: bundle_pb2.TensorSpec, allowed: Range | None, *, endless: bool) -> TensorSpec:
     kind, shape = DATATYPES[spec.dtype], tuple(axis.size for axis in spec.shape[1:])
-    return TensorSpec(spec.name, kind, shape, prod(shape), prod(shape) * kind.dtype.itemsize, allowed)
-
-
-def _allowed(bundle: bundle_pb2.Bundle, role: int, name: str) -> range | None:
-    tokens, classes = len(bundle.sequence.vocabulary.tokens), len(bundle.classes)
-    known: Mapping[tuple[int, str], range] = {
-        (bundle_pb2.GRAPH_ROLE_STEP, "token"): range(tokens),
-        (bundle_pb2.GRAPH_ROLE_CRITIC, "tokens"): range(tokens),
-        (bundle_pb2.GRAPH_ROLE_CRITIC, "length"): range(1, bundle.sequence.longest_prompt + 1),
-        (bundle_pb2.GRAPH_ROLE_DECODE, "class_id"): range(classes),
-        (bundle_pb2.GRAPH_ROLE_GIBBS, "class_id"): range(classes),
-        (bundle_pb2.GRAPH_ROLE_DENOISE, "class_id"): range(classes + 1),  # the one after the last stands for none
-    }
-    return known.get((role, name))
+    return TensorSpec(spec.name, kind, shape, prod(shape), prod(shape) * kind.dtype.itemsize, allowed, endless)

@@ -15,7 +15,7 @@ from rhapsode_server.rpc.gathering import GATHERING
 from rhapsode_server.rpc.inference.graphs import TensorSpec
 from rhapsode_server.rpc.inference.models import Found, Models
 from rhapsode_server.rpc.inference.parameters import wishes
-from rhapsode_server.rpc.inference.reply import check_fits, reply, reply_bytes, wanted_outputs
+from rhapsode_server.rpc.inference.reply import check_fits, fill, reply_bytes, wanted_outputs
 from rhapsode_server.rpc.inference.request import read_rows
 from rhapsode_server.rpc.inference.statistics import Spent, Statistics
 
@@ -58,8 +58,8 @@ class Inferring:
             self._statistics.failed(found, time.perf_counter() - began)
             raise
 
-    async def run(self, plan: Plan) -> ModelInferResponse:
-        """Have a request run, and answer."""
+    async def run(self, plan: Plan, message: ModelInferResponse) -> None:
+        """Have a request run, and write what comes of it into its reply."""
         submitted = time.perf_counter()
         made: list[Tensors] = []
         try:
@@ -71,10 +71,11 @@ class Inferring:
             self._statistics.failed(plan.found, time.perf_counter() - plan.began)
             raise
         ran = time.perf_counter()
-        message = reply(plan.found, plan.id, plan.outputs, made, raw=plan.raw)
+        message.id = plan.id
+        fill(message, plan.found, plan.outputs, made, raw=plan.raw)
         spent = Spent(plan.read - plan.began, queue, ran - submitted - queue, time.perf_counter() - ran)
-        self._statistics.succeeded(plan.found, len(made), spent)
-        return message
+        self._statistics.succeeded(plan.found, spent)
+        note(items=len(made))
 
     def _plan(self, asked: ModelInferRequest, found: Found, call: Call, began: float) -> Plan:
         id_bytes = len(asked.id.encode())

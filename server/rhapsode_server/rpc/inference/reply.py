@@ -54,11 +54,11 @@ def check_fits(size: int, most: int) -> None:
         raise OutputTooLarge("outputs", rule, {"bytes": str(size), "max": str(most)})
 
 
-def reply(
-    found: Found, request_id: str, outputs: Sequence[TensorSpec], made: Sequence[Tensors], *, raw: bool
-) -> ModelInferResponse:
-    """The message that tells what was made of each row, in order."""
-    message = ModelInferResponse(model_name=found.name, model_version=found.version, id=request_id)
+def fill(
+    message: ModelInferResponse, found: Found, outputs: Sequence[TensorSpec], made: Sequence[Tensors], *, raw: bool
+) -> None:
+    """Write what was made of each row, in order, into a message; one that is filled in place is not copied."""
+    message.model_name, message.model_version = found.name, found.version
     message.parameters[FINGERPRINT].string_param = found.served.loaded.fingerprint
     for spec in outputs:
         tensor = message.outputs.add(name=spec.name, datatype=spec.type.name, shape=(len(made), *spec.shape))
@@ -67,4 +67,3 @@ def reply(
         else:
             values = np.stack([each.outputs[spec.name] for each in made])
             contents.write(tensor.contents, spec.type, values)
-    return message

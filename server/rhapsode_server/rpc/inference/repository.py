@@ -7,7 +7,7 @@ from typing import Protocol
 from rhapsode.oip import inference_pb2
 from rhapsode_server.errors import ControlElsewhere, InvalidField
 from rhapsode_server.repository.residents import State, Status
-from rhapsode_server.rpc.caller import CALLER
+from rhapsode_server.rpc.caller import may_use
 from rhapsode_server.rpc.catalog import ROLES, Catalog
 from rhapsode_server.rpc.inference.models import VERSION, check_name
 
@@ -51,7 +51,7 @@ class Repository:
         listed = [
             Index(name=name, version=str(status.version), state=_STATES[status.state], reason=_reason(status))
             for status in self._catalog.residents.statuses
-            if _may_use(status.name) and (status.state is State.READY or not ready)
+            if may_use(status.name) and (status.state is State.READY or not ready)
             for name in _names(status, graphs.get((status.name, status.version), []))
         ]
         return sorted(listed, key=lambda each: (each.name, int(each.version)))
@@ -106,8 +106,3 @@ def _names(status: Status, graphs: Sequence[str]) -> Iterator[str]:
 def _reason(status: Status) -> str:
     """Why it is not ready, or could not be loaded anew."""
     return status.problem or ("unloaded" if status.state is State.UNLOADED else "")
-
-
-def _may_use(name: str) -> bool:
-    caller = CALLER.get()
-    return caller is None or caller.may_use(name)

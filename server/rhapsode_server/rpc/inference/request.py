@@ -95,10 +95,11 @@ def _check_raw(raw: Sequence[bytes], inputs: Sequence[_Input]) -> None:
 
 
 def _check_values(values: NDArray[Any], spec: TensorSpec, path: str) -> None:
-    if spec.type.dtype.kind == "f" and not np.isfinite(values).all():
+    kind, allowed = spec.type.dtype.kind, spec.allowed
+    if kind == "f" and (np.isnan(values).any() if spec.endless else not np.isfinite(values).all()):
         raise InvalidField(path, "must hold finite numbers")
-    if spec.type.dtype.kind == "b" and values.view(np.uint8).max() > 1:
+    if kind == "b" and values.view(np.uint8).max() > 1:
         raise InvalidField(path, "must hold bytes that are 0 or 1")
-    if spec.allowed is not None and not (values.min() >= spec.allowed.start and values.max() < spec.allowed.stop):
-        least, most = spec.allowed.start, spec.allowed.stop - 1
-        raise InvalidField(path, f"must hold numbers in [{least}, {most}]", {"min": str(least), "max": str(most)})
+    if allowed is not None and not (values.min() >= allowed.least and values.max() < allowed.end):
+        least, most = str(allowed.least), str(allowed.end - 1)
+        raise InvalidField(path, f"must hold numbers in [{least}, {most}]", {"min": least, "max": most})

@@ -1,15 +1,16 @@
 """inference.GRPCInferenceService."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from importlib.metadata import version
 from typing import Protocol
 
 from rhapsode.oip import inference_pb2
 from rhapsode_server.config import Config
-from rhapsode_server.errors import InvalidField, ModelNotFound
+from rhapsode_server.errors import InvalidField, ModelLoading, ModelNotFound
 from rhapsode_server.rpc.call import Call
 from rhapsode_server.rpc.catalog import Catalog
 from rhapsode_server.rpc.inference import describe
+from rhapsode_server.rpc.inference.conversations import Conversations
 from rhapsode_server.rpc.inference.inferring import Inferring
 from rhapsode_server.rpc.inference.models import Models
 from rhapsode_server.rpc.inference.repository import ModelControl, Repository, check_repository
@@ -49,6 +50,11 @@ class InferenceService:
         self._statistics = Statistics()
         self._inferring = Inferring(self._models, config, self._statistics)
         self._repository = Repository(catalog, control)
+        self._conversations = Conversations(self._inferring)
+
+    def close(self) -> None:
+        """Have streams end once their requests are done."""
+        self._conversations.close()
 
     def service(self) -> Service:
         """What to register."""
@@ -72,7 +78,7 @@ class InferenceService:
         """Say whether a model can be asked."""
         try:
             found = self._models.find(request.name, request.version)
-        except ModelNotFound:
+        except (ModelNotFound, ModelLoading):
             return inference_pb2.ModelReadyResponse(ready=False)
         return inference_pb2.ModelReadyResponse(ready=self._vitality().serves(found.served.loaded.name))
 
@@ -100,10 +106,13 @@ class InferenceService:
         self, request: inference_pb2.ModelInferRequest, call: Call
     ) -> inference_pb2.ModelInferResponse:
         """Run a model on the rows of a request."""
-        return await self._inferring.run(self._inferring.plan(request, call))
+        reply = inference_pb2.ModelInferResponse()
+        await self._inferring.run(self._inferring.plan(request, call), reply)
+        return reply
 
-    async def ModelStreamInfer(self, _requests: object, _call: Call) -> None:
-        """Run models on the rows of requests as they come."""
+    async def ModelStreamInfer(self, requests: "AsyncIterator[inference_pb2.ModelInferRequest]", call: Call) -> None:
+        """Run models on the rows of requests as they come, and reply as they are done."""
+        await self._conversations.hold(requests, call)
 
     async def ModelStatistics(
         self, request: inference_pb2.ModelStatisticsRequest, _call: Call

@@ -1,11 +1,10 @@
-"""Counts what clients of the Open Inference Protocol asked of each graph, for ModelStatistics."""
+"""What ModelStatistics tells: requests of the protocol, counted here, and the runs of their graph, whoever asked."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
-from rhapsode.oip.inference_pb2 import InferStatistics, ModelStatistics, StatisticDuration
+from rhapsode.oip.inference_pb2 import InferBatchStatistics, InferStatistics, ModelStatistics, StatisticDuration
+from rhapsode_server.engine.tally import Tally
 from rhapsode_server.rpc.catalog import TensorDriver
 from rhapsode_server.rpc.inference.models import Found
 
@@ -52,18 +51,15 @@ class _Count:
     reading: Times = field(default_factory=Times)
     running: Times = field(default_factory=Times)
     writing: Times = field(default_factory=Times)
-    rows: int = 0
-    last: float = 0.0
 
 
 class Statistics:
     """The counts of all graphs; those of a graph that is let go are forgotten with it."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._counts: WeakKeyDictionary[TensorDriver, _Count] = WeakKeyDictionary()
 
-    def succeeded(self, found: Found, rows: int, spent: Spent) -> None:
+    def succeeded(self, found: Found, spent: Spent) -> None:
         """A request was answered."""
         count = self._of(found)
         count.success.add(spent.total)
@@ -71,7 +67,6 @@ class Statistics:
         count.queue.add(spent.queue)
         count.running.add(spent.running)
         count.writing.add(spent.writing)
-        count.rows += rows
 
     def failed(self, found: Found, seconds: float) -> None:
         """A request was refused, failed or given up, so many seconds after it came."""
@@ -79,13 +74,14 @@ class Statistics:
 
     def message(self, found: Found) -> ModelStatistics:
         """What clients read of a graph."""
-        count = self._counts.get(found.driver, _Count())
+        count, tally = self._counts.get(found.driver, _Count()), found.driver.tally
         return ModelStatistics(
             name=found.name,
             version=found.version,
-            last_inference=round(count.last * 1000),
-            inference_count=count.rows,
-            execution_count=count.success.count,
+            last_inference=round((tally.last_run or 0.0) * 1000),
+            inference_count=tally.rows,
+            execution_count=tally.runs.number,
+            batch_stats=_by_size(tally),
             inference_stats=InferStatistics(
                 success=count.success.message(),
                 fail=count.fail.message(),
@@ -99,6 +95,16 @@ class Statistics:
         )
 
     def _of(self, found: Found) -> _Count:
-        count = self._counts.setdefault(found.driver, _Count())
-        count.last = self._clock()
-        return count
+        return self._counts.setdefault(found.driver, _Count())
+
+
+def _by_size(tally: Tally) -> list[InferBatchStatistics]:
+    return [
+        InferBatchStatistics(
+            batch_size=size,
+            compute_input=StatisticDuration(count=runs.number),
+            compute_infer=Times(runs.number, runs.seconds).message(),
+            compute_output=StatisticDuration(count=runs.number),
+        )
+        for size, runs in sorted(tally.by_size.items())
+    ]

@@ -1,0 +1,31 @@
+"""Lets in the requests of one stream, each as if it had come by itself."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, nullcontext
+
+from rhapsode_server.rpc.leases import leases
+from rhapsode_server.rpc.stream_share import StreamShare
+
+
+class Turns:
+    """Of one stream. `report` counts and logs why a request failed."""
+
+    def __init__(
+        self,
+        share: StreamShare | None,
+        admit: Callable[[object], object],
+        arrived: Callable[[object], Awaitable[None]],
+        report: Callable[[Exception, object], object],
+    ) -> None:
+        self._share = share
+        self._admit = admit
+        self._arrived = arrived
+        self.report = report
+
+    @asynccontextmanager
+    async def one(self, request: object) -> AsyncIterator[None]:
+        """Have a request be under way in the block, and hold the models that it finds. Raises RhapsodeError."""
+        with self._share.request() if self._share else nullcontext(), leases():
+            self._admit(request)
+            await self._arrived(request)
+            yield
