@@ -22,7 +22,7 @@ PREAMBLE = "from rhapsode_client import Client\n\nclient = Client({address!r})\n
 
 def snippets() -> list[tuple[str, str]]:
     """Every Python block of the documents for users of the client, with a name for it."""
-    pages = ("README.md", "clients/README.md")
+    pages = ("README.md", "clients/README.md", "docs/inference.md")
     found = ((page, BLOCK.findall((ROOT / page).read_text("utf-8"))) for page in pages)
     return [(f"{page}:{number}", block) for page, blocks in found for number, block in enumerate(blocks, 1)]
 

@@ -15,6 +15,7 @@ from rhapsode_server import command_line
 from rhapsode_server.config import Config
 from rhapsode_server.rpc.call import Call
 from rhapsode_server.rpc.health import NOT_SERVING, SERVING, Health
+from rhapsode_server.rpc.methods import SERVED
 from support.ending import longest_stop
 from support.manifests import KUBERNETES, VERSIONS, Object, complaints, needs_kubectl, only, rendered
 
@@ -232,7 +233,9 @@ async def test_the_serving_runtime_starts_our_server() -> None:
 def test_no_protocol_is_claimed_that_is_not_spoken() -> None:
     claimed = _kserve()["spec"]["protocolVersions"]
     asked = yaml.safe_load((KUBERNETES / "kserve/inference-service.yaml").read_text("utf-8"))["spec"]["predictor"]
-    assert claimed == [asked["model"]["protocolVersion"]] == ["rhapsode-v1"]
+    assert claimed == ["rhapsode-v1", "grpc-v2"]
+    assert {"rhapsode.v1.TextService", "inference.GRPCInferenceService"} <= SERVED.keys()
+    assert asked["model"]["protocolVersion"] in claimed
     assert asked["model"]["runtime"] == _kserve()["metadata"]["name"]
     assert asked["model"]["modelFormat"]["name"] == _kserve()["spec"]["supportedModelFormats"][0]["name"]
 

@@ -23,12 +23,15 @@ from house.documents import (
     told_refusals,
 )
 from house.project import ROOT
+from rhapsode_server.rpc.inference.conversation import REASON, STATUS
+from rhapsode_server.rpc.inference.reply import FINGERPRINT
 
-# Flags of docker, kubectl, pip, make, envoy and Prometheus that the documents show.
+# Flags of docker, kubectl, pip, make, envoy, Prometheus and perf_analyzer that the documents show.
 FOREIGN_FLAGS = {
     "--build",
     "--build-arg",
     "--cap-drop",
+    "--concurrency-range",
     "--config-path",
     "--drain-time-s",
     "--enable-feature",
@@ -66,7 +69,7 @@ def test_flags_exist(page: Path) -> None:
 @pages
 def test_metrics_exist(page: Path) -> None:
     known = {row.split("`")[1] for row in metric_rows()}
-    named = set(METRIC.findall(page.read_text("utf-8")))
+    named = set(METRIC.findall(page.read_text("utf-8"))) - {FINGERPRINT, REASON, STATUS}  # of inference.md
     assert {name for name in named if not PACKAGE.match(name)} - known == set()
 
 

@@ -8,7 +8,7 @@ from rhapsode.oip import inference_pb2
 from rhapsode_server.errors import ControlElsewhere, InvalidField
 from rhapsode_server.repository.residents import State, Status
 from rhapsode_server.rpc.caller import may_use
-from rhapsode_server.rpc.catalog import Catalog
+from rhapsode_server.rpc.catalog import UNKNOWN, Catalog
 from rhapsode_server.rpc.inference.models import VERSION, check_name
 from rhapsode_server.rpc.served import ROLES
 
@@ -89,7 +89,8 @@ def _read(repository: str, name: str, parameters: Parameters) -> tuple[str, int 
             raise InvalidField("parameters", "may have version only: nothing is loaded from a request")
     bundle, _, role = name.rpartition(".")
     whole = bundle if bundle and role in ROLES.values() else name
-    return whole, _version(parameters[_VERSION]) if _VERSION in parameters else None
+    # To this client a model that it may not use is one that there is not.
+    return whole if may_use(whole) else UNKNOWN, _version(parameters[_VERSION]) if _VERSION in parameters else None
 
 
 def _version(given: inference_pb2.ModelRepositoryParameter) -> int:
