@@ -11,16 +11,16 @@ from rhapsode.v1 import image_pb2, model_pb2, text_pb2
 from rhapsode_server.rpc.catalog import Catalog
 from rhapsode_server.rpc.leases import Holders, hold, leases
 from support.living import Versions, until_free
-from support.requests import images, text
+from support.requests import ENDLESS, images, text
 from support.server import Running, running
 
-UNREAD = text_pb2.StreamTextRequest(generation=text(10_000, logprobs=20))
-"""More than the window of a client that reads nothing: it goes on until its client ends it."""
+UNREAD = text_pb2.StreamTextRequest(generation=text(ENDLESS))
+"""It goes on until its client ends it."""
 
 
 @pytest.fixture
 async def server(versions: Versions) -> AsyncIterator[Running]:
-    async with running(versions.first, max_tokens=10_000, queue=4, slots=4) as started:
+    async with running(versions.first, max_tokens=ENDLESS, queue=4, slots=4) as started:
         yield started
 
 

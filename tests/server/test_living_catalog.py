@@ -14,6 +14,7 @@ import onnxruntime
 import pytest
 
 from rhapsode.v1 import image_pb2, text_pb2
+from rhapsode.v1.text_pb2_grpc import TextServiceStub
 from rhapsode_server.repository.loading import LoadedModel
 from rhapsode_server.repository.registry import Registry
 from rhapsode_server.rpc.catalog import Catalog
@@ -23,7 +24,8 @@ from support.replies import reply
 from support.requests import generate_images, generate_text, images, text
 from support.server import Running, running
 
-LONG = text(2000, logprobs=20)  # more than the window of a client that reads nothing
+LONG = text(2000, logprobs=20)  # more than the narrow window of a client that reads nothing
+NARROW = (("grpc.http2.bdp_probe", 0),)  # else gRPC widens it to what it has seen the connection carry
 
 
 @pytest.fixture
@@ -77,14 +79,15 @@ async def test_a_stream_ends_on_the_version_that_it_began_on(
     old, asked = catalog.residents.find("tiny-text"), text_pb2.StreamTextRequest(generation=LONG)
     undisturbed = said([message async for message in server.text.StreamText(asked)])
     await until_free(catalog, old)
-    messages = aiter(server.text.StreamText(asked))
-    begun = await anext(messages)
-    come(catalog, versions.load("tiny-text"))
-    going = asyncio.create_task(leave(catalog, old))
-    assert (await generate_text(server, text(4))).started.version == 2
-    assert await failure(server, "tiny-text@1") == "MODEL_NOT_FOUND"
-    assert (catalog.holders(old), going.done()) == (1, False)
-    assert said([begun, *[message async for message in messages]]) == undisturbed
+    async with grpc.aio.insecure_channel(server.address, options=NARROW) as channel:
+        messages = aiter(TextServiceStub(channel).StreamText(asked))
+        begun = await anext(messages)
+        come(catalog, versions.load("tiny-text"))
+        going = asyncio.create_task(leave(catalog, old))
+        assert (await generate_text(server, text(4))).started.version == 2
+        assert await failure(server, "tiny-text@1") == "MODEL_NOT_FOUND"
+        assert (catalog.holders(old), going.done()) == (1, False)
+        assert said([begun, *[message async for message in messages]]) == undisturbed
     await going
     assert said([message async for message in server.text.StreamText(asked)]) != undisturbed
 
