@@ -13,7 +13,6 @@ from pathlib import Path
 
 from benchmarks.abuse.results import replace_table
 from benchmarks.cost import processor
-from benchmarks.living.changes import Score
 from benchmarks.living.findings import Findings
 from benchmarks.living.kinds import MODELS
 from benchmarks.living.living import Scale, Target, live
@@ -86,7 +85,7 @@ def _read(argv: Sequence[str] | None) -> Options:
     parser.add_argument("--out", type=Path, default=Path("out/living"), help="folder of results (default: out/living)")
     parser.add_argument("--write", type=Path, help="page to put the table into, between its two comments")
     given = parser.parse_args(argv)
-    scale = Scale(given.seconds, given.quiet, Score(given.loads), given.rate, given.seed)
+    scale = Scale(given.seconds, given.quiet, given.loads, given.rate, given.seed)
     return Options(scale, given.models, given.out, given.write)
 
 

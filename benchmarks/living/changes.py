@@ -1,22 +1,11 @@
 """What is changed while clients ask, beat by beat: reloads, new versions, aliases, what lies."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from benchmarks.living.operator import ALIASES, Operator
 from benchmarks.living.weights import LETTERS
 
 Step = Callable[[], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """How much is changed."""
-
-    beats: int = 20
-    """In each of them a version is loaded and an alias is switched."""
-    failed: int = 1
-    """Loads that fail, shared out among the beats."""
 
 
 class Changes:
@@ -34,7 +23,7 @@ class Changes:
                 self._operator.switch(name, alias, version)
 
     def beat(self, number: int) -> Sequence[Step]:
-        """What is done in a beat, in order."""
+        """What is done in a beat, in order: a load, a switch, and what is not needed any more is unloaded."""
         name, turn = self._models[number % len(self._models)], number // len(self._models)
         alias = ALIASES[turn % len(ALIASES)]
         return (

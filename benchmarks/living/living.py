@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import grpc
 from benchmarks.abuse.elsewhere import Done, begun
-from benchmarks.living.changes import Changes, Score, Step
+from benchmarks.living.changes import Changes, Step
 from benchmarks.living.findings import Findings
 from benchmarks.living.judging import Truth
 from benchmarks.living.kinds import kinds
@@ -38,7 +38,8 @@ class Scale:
     """In which models change."""
     quiet: float = 10.0
     """Seconds of the same load before that, in which none does."""
-    score: Score = field(default_factory=Score)
+    loads: int = 20
+    """And as many switches of aliases; one more load fails."""
     rate: float = 30.0
     """Requests a second."""
     seed: int = 1
@@ -47,7 +48,10 @@ class Scale:
     still: float = 0.05
     """The share of requests that are very long streams whose readers stand still for a moment."""
     turns: int = 3
-    """Changes of each kind to each model under load before anything is measured: what that costs once has been paid."""
+    """Changes of each kind to each model under load before anything is measured: what that costs once has been paid.
+
+    0 for none; what is said of memory then says little.
+    """
     rest: float = 30.0
     """Seconds in which a server without clients has to come to rest."""
 
@@ -72,9 +76,10 @@ def live(target: Target, shelf: Shelf, scale: Scale) -> Findings:
         changes.prepare()
         truth = _learn(target, operator, scale)
         fresh = _rested(patient, scale.rest)
-        with _asking(target, scale):
-            _warm_up(changes, scale.turns * len(target.models))
-        changes.rest()
+        if scale.turns:
+            with _asking(target, scale):
+                _warm_up(changes, scale.turns * len(target.models))
+            changes.rest()
         before, done = _rested(patient, scale.rest), len(operator.deeds)
         with _asking(target, scale) as asked:
             time.sleep(scale.quiet)
@@ -124,9 +129,9 @@ def _warm_up(changes: Changes, beats: int) -> None:
 def _change(changes: Changes, scale: Scale, lag: "_Lag") -> None:
     """Do all that is to be done, evenly over the time; what takes longer delays what comes after it."""
     steps: list[Step] = []
-    for number in range(scale.score.beats):
+    for number in range(scale.loads):
         steps += changes.beat(number)
-        if number % (scale.score.beats // scale.score.failed) == 0:
+        if number == scale.loads // 2:
             steps.append(partial(changes.fail, number))
     began = time.monotonic()
     for place, step in enumerate(steps):

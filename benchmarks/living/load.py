@@ -17,7 +17,7 @@ from benchmarks.soak.kinds import Kind
 from benchmarks.soak.load import CONNECTIONS, OWN, THREADS
 from benchmarks.soak.recorder import Recorder, Wish
 
-STANDS = 2.0  # seconds for which a reader stands still at most: less than any server's patience
+STANDS = 1.5  # seconds for which a reader stands still at most: less than any server has patience for
 _FULLY_BEGUN = 5  # requests that have ended, from which all that is slow only once is over
 
 

@@ -5,6 +5,7 @@ Ctrl-C ends the load; the table tells what there is so far.
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -37,8 +38,10 @@ class Options:
 @contextmanager
 def _target(models: Path, out: Path) -> Iterator[Target]:
     names = tuple(sorted(path.name for path in models.iterdir() if path.is_dir()))
-    with running_server(models, out / "server.log", *FLAGS) as server:
-        yield Target(server.process_id, server.address, server.metrics_address, names)
+    with tempfile.TemporaryDirectory() as folder:
+        admin = f"unix:{folder}/admin"
+        with running_server(models, out / "server.log", *FLAGS, f"--admin-address={admin}") as server:
+            yield Target(server.process_id, server.address, server.metrics_address, admin, names)
 
 
 def _soaked(options: Options) -> Findings:
@@ -86,13 +89,16 @@ def _read(argv: Sequence[str] | None) -> Options:
     parser.add_argument("--minutes", type=float, default=10.0, help="how long the load lasts (default: 10)")
     parser.add_argument("--seed", type=int, default=1, help="decides the requests, their moments and faults")
     parser.add_argument("--load", type=float, default=0.6, help="share of two cores to use (default: 0.6)")
+    parser.add_argument(
+        "--reload", type=float, default=0.0, help="seconds between two loads of models that are served (default: none)"
+    )
     parser.add_argument("--models", type=Path, default=Path("models"))
     parser.add_argument("--out", type=Path, default=Path("out/soak"), help="folder of results (default: out/soak)")
     parser.add_argument("--write", type=Path, help="page to put the tables into, between its two comments")
     given = parser.parse_args(argv)
     if not given.models.is_dir():
         parser.error(f"--models: there is no folder {given.models}")
-    scale = Scale(given.minutes * 60, given.seed, given.load)
+    scale = Scale(given.minutes * 60, given.seed, given.load, reload=given.reload)
     return Options(scale, given.models, given.out, given.write)
 
 

@@ -9,6 +9,7 @@ from benchmarks.report import Sheet
 from benchmarks.soak.faults import CHURN, HARMLESS
 from benchmarks.soak.history import OK
 from benchmarks.soak.load import Ended, Told
+from benchmarks.soak.reloading import Reloads
 from benchmarks.soak.trends import MIB, Trends, trends
 from benchmarks.soak.watch import Look
 from benchmarks.spread import percentile
@@ -25,6 +26,7 @@ class Findings:
     rate: float
     seed: int
     told: Told
+    reloads: Reloads
     looks: tuple[Look, ...]
     before: Vitals
     """Idle, after every question had been asked once."""
@@ -46,6 +48,9 @@ class Findings:
     def promises(self) -> Iterator[Promise]:
         """What was promised, and what is told besides."""
         yield from self._requests()
+        if self.reloads.done or self.reloads.failures:
+            yield told("models loaded anew meanwhile", self.reloads.done)
+            yield exactly("loads that failed", len(self.reloads.failures), 0)
         found = self.trends
         if found is None:
             yield told("memory after the warm-up: too few looks; grown in all", self._grown, "MiB")

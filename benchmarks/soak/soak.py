@@ -13,6 +13,7 @@ from benchmarks.soak.findings import SPARE, Findings
 from benchmarks.soak.kinds import kinds
 from benchmarks.soak.load import Order, Told, load
 from benchmarks.soak.references import Known, learn
+from benchmarks.soak.reloading import reloading
 from benchmarks.soak.watch import watching
 from benchmarks.vitals import Patient, Vitals
 
@@ -33,6 +34,8 @@ class Scale:
     """The server's --stall-timeout."""
     seeds: int = 6
     """Seeds that a kind is asked for, each with an answer that is known."""
+    reload: float = 0.0
+    """Seconds between two loads of models that are served already; 0 for none."""
     interval: float = 5.0
     """Seconds between two looks."""
     rest: float = 60.0
@@ -46,6 +49,7 @@ class Target:
     pid: int
     address: str
     metrics_address: str
+    admin_address: str
     models: tuple[str, ...]
 
 
@@ -56,11 +60,14 @@ def soak(target: Target, scale: Scale) -> Findings:
     before = patient.until(lambda vitals: vitals.idle, scale.rest)
     rate = scale.load * CORES / known.cpu_seconds
     began = time.monotonic()
-    with watching(patient, scale.interval) as looks:
+    with (
+        watching(patient, scale.interval) as looks,
+        reloading(target.admin_address, target.models, scale.reload) as reloads,
+    ):
         said = _load(target, scale, known, rate)
     seconds = time.monotonic() - began
     after = _rested(patient, before, scale.rest) or looks[-1].vitals
-    return Findings(seconds, rate, scale.seed, said, tuple(looks), before, after)
+    return Findings(seconds, rate, scale.seed, said, reloads, tuple(looks), before, after)
 
 
 def _load(target: Target, scale: Scale, known: Known, rate: float) -> Told:

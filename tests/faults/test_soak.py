@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -10,6 +11,7 @@ from benchmarks.abuse.victim import models
 from benchmarks.soak import faults
 from benchmarks.soak.findings import Findings
 from benchmarks.soak.load import Told
+from benchmarks.soak.reloading import Reloads
 from benchmarks.soak.slopes import slope
 from benchmarks.soak.soak import Scale, Target, soak
 from benchmarks.soak.trends import trends
@@ -23,13 +25,19 @@ IDLE = Vitals(cpu_seconds=1.0, memory=0, descriptors=20, threads=9, tasks=7, slo
 MIB = 2**20
 
 
-def test_every_promise_is_held_in_a_short_soak() -> None:
-    with models(names=MODELS) as folder, process(folder, "--stall-timeout=1") as server:
-        target = Target(server.process.pid, server.address, server.metrics_address, MODELS)
-        findings = soak(target, Scale(seconds=1.5, load=0.2, spoilt=0.3, stall=1.0, seeds=2, interval=0.5))
+def test_every_promise_is_held_in_a_short_soak(tmp_path: Path) -> None:
+    admin = f"unix:{tmp_path}/admin"
+    with (
+        models(names=MODELS) as folder,
+        process(folder, "--stall-timeout=1", "--admin-address", admin) as server,
+    ):
+        target = Target(server.process.pid, server.address, server.metrics_address, admin, MODELS)
+        scale = Scale(seconds=1.5, load=0.2, spoilt=0.3, stall=1.0, seeds=2, reload=0.5, interval=0.5)
+        findings = soak(target, scale)
         assert findings.told.offences == ()
         assert [promise for promise in findings.promises() if not promise.held] == []
         assert len(findings.told.ended) > 10
+        assert findings.reloads.done > 0
         assert server.stop() == 0
 
 
@@ -49,7 +57,7 @@ def _found(grows: float, bends: float = 0.0, tasks: float = 0.0, descriptors: fl
         )
         for at, wild, rpcs in zip(np.arange(0.0, 605.0, 5.0), noise, busy, strict=True)
     ]
-    return Findings(600.0, 10.0, 1, Told((), ()), tuple(looks), IDLE, IDLE)
+    return Findings(600.0, 10.0, 1, Told((), ()), Reloads(), tuple(looks), IDLE, IDLE)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +72,7 @@ def _found(grows: float, bends: float = 0.0, tasks: float = 0.0, descriptors: fl
         (replace(_found(0.0), after=replace(IDLE, descriptors=30)), ["descriptors left over"]),
         (replace(_found(0.0), after=replace(IDLE, tasks=30)), ["tasks left over"]),
         (replace(_found(0.0), told=Told((), ("request 1: hung",))), ["offences in 0 histories"]),
+        (replace(_found(0.0), reloads=Reloads(1, ["m: LOAD_FAILED"])), ["loads that failed"]),
         (replace(_found(0.0), exit_code=None), ["exit code of the stop"]),
     ],
 )

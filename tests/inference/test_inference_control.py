@@ -35,7 +35,7 @@ async def living(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runn
         entry("service", "service", methods=["inference.GRPCInferenceService"]),
         entry("loader", "loader", methods=["*", LOAD, UNLOAD], models=["tiny-faces"]),
     )
-    async with running(load(folder), access=access, models=folder, model_control="clients") as started:
+    async with running(load(folder), access=access, models=str(folder), model_control="clients") as started:
         yield started
 
 

@@ -141,7 +141,7 @@ async def late(seen: Watched) -> None:
 
 
 async def test_every_metric_in_the_documents_moves(loaded: Loaded) -> None:
-    async with watched(loaded, stall_timeout=0.5) as busy:
+    async with watched(loaded, stall_timeout=2) as busy:
         for cause in (work, crowd, slow_reader, full_pool):
             await cause(busy)
         await busy.until("rhapsode_event_loop_lag_seconds")

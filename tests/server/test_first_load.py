@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,21 @@ def test_an_empty_folder_is_served_by_who_watches(tmp_path: Path, sound: Registr
     for folder, may_be_empty in ((tmp_path, False), (tmp_path / "nowhere", True)):
         with pytest.raises(StartupError, match="no model in the folder"):
             check_models(folder, may_be_empty=may_be_empty)
+
+
+def test_a_version_that_cannot_be_looked_into_refuses_the_start(
+    three: Path, sound: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = os.scandir
+
+    def refuse(path: Path) -> object:
+        if Path(path) == three / "tiny-text" / "2":  # the mode of a folder is nothing to root, as whom tests may run
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(StartupError, match=r"the folder '.*/tiny-text' cannot be read: Permission denied"):
+        first_load.all_wanted(Config(models=three), lambda _: [])
 
 
 def test_a_check_refuses_all_that_is_broken(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import types
 import weakref
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import grpc
 import onnxruntime
@@ -14,6 +15,7 @@ import pytest
 
 from rhapsode.v1 import image_pb2, text_pb2
 from rhapsode_server.repository.loading import LoadedModel
+from rhapsode_server.repository.registry import Registry
 from rhapsode_server.rpc.catalog import Catalog
 from support.living import Versions, away, come, leave, until_free
 from support.refusals import refusal
@@ -129,6 +131,18 @@ async def test_what_is_retired_is_freed_at_once_and_without_the_collector(
             del model
             assert [each() for each in held] == [None] * len(held), name
     assert not [thread for thread in threading.enumerate() if "@2/" in thread.name]
+
+
+async def test_what_was_loaded_at_the_start_is_freed_as_well(versions: Versions) -> None:
+    models = Registry([versions.load("tiny-text", 1), versions.load("tiny-faces", 1)])
+    async with running(replace(versions.first, models=models)) as server:
+        models.let_go()  # as the one does who serves until the process ends
+        catalog = server.server.catalog
+        with no_collector():
+            held = sessions(catalog.residents.find("tiny-text"))
+            assert held
+            await leave(catalog, catalog.residents.find("tiny-text"))
+            assert [each() for each in held] == [None] * len(held)
 
 
 async def test_a_reload_of_the_same_version_changes_no_byte(

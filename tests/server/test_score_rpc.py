@@ -16,9 +16,9 @@ from rhapsode_server.engine.scheduler import Delivery
 from rhapsode_server.models.row import TextRow
 from rhapsode_server.models.text import Ended, EndReason, Logprob, TextSpec, Tokens
 from rhapsode_server.rpc import text_reply
-from rhapsode_server.rpc.catalog import TextDriver
 from rhapsode_server.rpc.convert_score import ScoreJob
 from rhapsode_server.rpc.score_reply import ScoreReply
+from rhapsode_server.rpc.served import TextDriver
 from support import bundles
 from support.bundles import CHARACTERS
 from support.refusals import refusal

@@ -12,11 +12,12 @@ from rhapsode_server.engine.condition import Condition, Mood
 from rhapsode_server.engine.job import Job
 from rhapsode_server.engine.outbox import Outbox, Pace
 from rhapsode_server.engine.scheduler import Limits, Place, Plan, Report, Scheduler
-from rhapsode_server.engine.tally import Ledger, Tally
-from rhapsode_server.errors import DeadlineExpired, DriverDied, NonFiniteOutput, RhapsodeError, ShuttingDown
+from rhapsode_server.engine.tally import Tally
+from rhapsode_server.engine.witness import Witness
+from rhapsode_server.errors import DriverDied, RhapsodeError, ShuttingDown
 from rhapsode_server.models.base import Model
 from rhapsode_server.observe.lanes import Jobs, LaneMetrics
-from rhapsode_server.observe.trace_context import CURRENT, TraceContext
+from rhapsode_server.observe.trace_context import CURRENT
 from rhapsode_server.observe.traces import LaneSpans
 
 T = TypeVar("T")
@@ -47,9 +48,8 @@ class Driver(Generic[RowT, EventT]):
         self._condition = Condition(breaker or Breaker(), mood, metrics.failed, self._in_loop)
         self._model = model
         self._metrics = metrics
-        self._ledger = Ledger()
         self._clock = clock
-        self._spans = spans
+        self._witness = Witness(metrics, spans, clock)
         self._scheduler: Scheduler[RowT, EventT] = Scheduler(model.max_batch, limits, model.wants)
         self._outboxes: dict[Job[RowT], Outbox[RowT, EventT]] = {}
         self._changed = threading.Condition()  # guards the scheduler
@@ -80,18 +80,13 @@ class Driver(Generic[RowT, EventT]):
         await self.stop()
         while self._thread.is_alive():  # a run that hangs is the watchdog's business
             await asyncio.to_thread(self._thread.join, LET_GO)
-        self.rest()
+        self.own_gauges(False)
         self._condition.forget()
 
-    def rest(self) -> None:
-        """Leave the gauges of its lane to others."""
+    def own_gauges(self, own: bool) -> None:
+        """Set the gauges of its lane from now on, or leave them to another."""
         with self._changed:
-            self._metrics.rest()
-
-    def report(self) -> None:
-        """Set the gauges of its lane, which were others' until now."""
-        with self._changed:
-            self._count_jobs()
+            self._count_jobs() if own else self._metrics.rest()
 
     def give_up(self, error: RhapsodeError) -> None:
         """End every job with the error, and refuse all that come: the thread hangs, or the device is lost."""
@@ -144,13 +139,14 @@ class Driver(Generic[RowT, EventT]):
     @property
     def tally(self) -> Tally:
         """What it has done so far."""
-        return self._ledger.read()
+        return self._witness.tally
 
     @property
     def jobs(self) -> Jobs:
         """Where its jobs stand now."""
         with self._changed:
-            return self._stand()
+            held = self._scheduler
+            return Jobs(held.queued, held.active, held.parked, held.room)
 
     @property
     def expected_wait(self) -> float:
@@ -184,7 +180,7 @@ class Driver(Generic[RowT, EventT]):
             if stage is not None:
                 self._metrics.cancelled(stage)
                 if stage == "queued":
-                    self._tell_queued(job)
+                    self._witness.queued(job)
                 self._count_jobs()
                 self._changed.notify()
             elif job.complete and not told:
@@ -230,10 +226,7 @@ class Driver(Generic[RowT, EventT]):
                 plan = self._scheduler.plan(self._clock())
                 if plan.batch or plan.expired:
                     for job in plan.started:
-                        waited = (job.started or job.arrived) - job.arrived
-                        self._metrics.waited(waited, job.trace)
-                        self._ledger.began(waited)
-                        self._tell_queued(job)
+                        self._witness.began(job)
                     self._count_jobs()
                     return plan
                 self._changed.wait(self._patience())
@@ -249,17 +242,10 @@ class Driver(Generic[RowT, EventT]):
         self.run = None
         ended = self._clock()
         error = failure_of(outcomes)
-        self._metrics.ran(len(batch), ended - began, _sampled(batch))
-        self._ledger.ran(outcomes, ended - began, time.time())
-        if self._spans is not None:
-            steps = max((outcome.made for outcome in outcomes), default=0)
-            reason = error.reason if error else None
-            self._spans.ran((place.job.trace for place in batch), ended - began, len(batch), max(1, steps), reason)
+        self._witness.ran(batch, outcomes, ended - began, error)
         with self._changed:
             if was_run(outcomes):
                 self._condition.judge(error, ended)
-            tensors = sum(outcome.made for outcome in outcomes if outcome.raw)
-            self._metrics.items(sum(outcome.made for outcome in outcomes) - tensors, tensors)
             reports = self._scheduler.complete(batch, outcomes, ended)
             self._count_jobs()
         return reports
@@ -279,31 +265,10 @@ class Driver(Generic[RowT, EventT]):
 
     def _publish(self, reports: Sequence[Report[RowT, EventT]]) -> None:
         for report in reports:
-            if report.closed:
-                self._ledger.ended(report.job, well=report.error is None)
-                if report.job.started is None:
-                    self._tell_queued(report.job)
-            if isinstance(report.error, NonFiniteOutput):
-                self._metrics.nonfinite()
-            if isinstance(report.error, DeadlineExpired) and report.job.started is None:
-                self._metrics.expired()
+            self._witness.told(report)
             outbox = self._outboxes.get(report.job)
             if outbox is not None:
                 outbox.put(report)
 
-    def _tell_queued(self, job: Job[RowT]) -> None:
-        """The job's wait for its first run is over, by the run or by its end."""
-        if self._spans is not None:
-            self._spans.queued(job.trace, (job.started or job.ended or self._clock()) - job.arrived)
-
     def _count_jobs(self) -> None:
-        self._metrics.jobs_changed(self._stand())
-
-    def _stand(self) -> Jobs:
-        held = self._scheduler
-        return Jobs(held.queued, held.active, held.parked, held.room)
-
-
-def _sampled(batch: Sequence[Place[RowT]]) -> TraceContext | None:
-    """The trace of the first in a batch that has one which somebody keeps."""
-    return next((place.job.trace for place in batch if place.job.trace and place.job.trace.sampled), None)
+        self._metrics.jobs_changed(self.jobs)

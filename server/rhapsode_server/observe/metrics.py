@@ -44,7 +44,7 @@ class Metrics:
             "rhapsode_model_load_seconds", "Time to read, check and warm up a model.", "model", "version"
         )
         self.models = gauge(
-            "rhapsode_models", "Models in memory, those that can be asked for and those that cannot.", "state"
+            "rhapsode_models", "Models in memory: served, or leaving with what they have begun.", "state"
         )
         self.provider_fallback = gauge(
             "rhapsode_provider_fallback", "1 where the preferred execution provider is not in use.", "provider"

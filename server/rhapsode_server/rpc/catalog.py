@@ -16,45 +16,11 @@ from rhapsode_server.rpc.caller import may_use
 from rhapsode_server.rpc.leases import Holders, hold
 from rhapsode_server.rpc.references import reference_of
 from rhapsode_server.rpc.served import (
-    ROLES,
     AnyDriver,
-    CriticDriver,
-    DecodeDriver,
-    DenoiseDriver,
-    EncodeDriver,
     Feel,
-    GibbsDriver,
-    MakeRow,
-    PictureDriver,
-    PictureRow,
     Served,
-    TensorDriver,
-    TextCriticDriver,
-    TextDriver,
-    TransformDriver,
     serve,
 )
-
-__all__ = [
-    "ROLES",
-    "UNKNOWN",
-    "AnyDriver",
-    "Catalog",
-    "CriticDriver",
-    "DecodeDriver",
-    "DenoiseDriver",
-    "EncodeDriver",
-    "Feel",
-    "GibbsDriver",
-    "MakeRow",
-    "PictureDriver",
-    "PictureRow",
-    "Served",
-    "TensorDriver",
-    "TextCriticDriver",
-    "TextDriver",
-    "TransformDriver",
-]
 
 UNKNOWN = "_unknown"  # no model can bear this name
 
@@ -218,7 +184,7 @@ class Catalog:
         if now is not None and now is not before:
             for served in self._of(key):
                 for driver in served.drivers:
-                    (driver.report if served.loaded is now else driver.rest)()
+                    driver.own_gauges(served.loaded is now)
         return now is not before
 
     def _count(self, name: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from rhapsode_server.errors import InvalidField
-from rhapsode_server.rpc.catalog import Served
+from rhapsode_server.rpc.served import Served
 
 _SHOWN = 300  # characters of names that a refusal tells; none is longer than 256
 

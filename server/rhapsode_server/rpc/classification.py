@@ -9,10 +9,10 @@ from rhapsode_server.config import Config
 from rhapsode_server.errors import InvalidField, OutputTooLarge, Unsupported
 from rhapsode_server.models.critic import Probabilities
 from rhapsode_server.models.text_critic import TextCriticRow
-from rhapsode_server.rpc.catalog import Served, TextCriticDriver
 from rhapsode_server.rpc.convert_score import input_tokens
 from rhapsode_server.rpc.convert_text import BYTES_OF_END
 from rhapsode_server.rpc.reading import Reading
+from rhapsode_server.rpc.served import Served, TextCriticDriver
 
 _BYTES_OF_PROBABILITY = 4
 _BYTES_OF_LENGTH = 5  # and kind of a text in a list

@@ -6,11 +6,11 @@ from rhapsode_server.errors import OutputTooLarge, Unsupported
 from rhapsode_server.models.codec import Codec
 from rhapsode_server.models.decoder import ImageRow
 from rhapsode_server.observe.logs import note
-from rhapsode_server.rpc.catalog import Served
 from rhapsode_server.rpc.convert_images import BYTES_BESIDE, ImageJob, check_pictures_fit, decoder, image_writer
 from rhapsode_server.rpc.darkroom import Darkroom
 from rhapsode_server.rpc.input_pictures import picture_fields
 from rhapsode_server.rpc.keyframes import encoder
+from rhapsode_server.rpc.served import Served
 
 
 async def compress(

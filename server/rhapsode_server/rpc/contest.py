@@ -14,10 +14,11 @@ from rhapsode.v1.bundle_pb2 import ImageSpec
 from rhapsode_server.errors import InvalidField, Unsupported
 from rhapsode_server.models.critic import CriticRow
 from rhapsode_server.models.decoder import Choice, Pixels
-from rhapsode_server.rpc.catalog import Catalog, CriticDriver, Served
+from rhapsode_server.rpc.catalog import Catalog
 from rhapsode_server.rpc.convert_images import ImageJob
 from rhapsode_server.rpc.darkroom import Darkroom
 from rhapsode_server.rpc.image_reply import News
+from rhapsode_server.rpc.served import CriticDriver, Served
 
 
 def umpire(asked: image_pb2.KeepBest, served: Served, catalog: Catalog) -> Served:

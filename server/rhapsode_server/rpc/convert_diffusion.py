@@ -8,7 +8,7 @@ from rhapsode_server.models.attributes import Move
 from rhapsode_server.models.denoiser import Denoiser, DenoiseRow, Way
 from rhapsode_server.models.latents import Draw, Latent
 from rhapsode_server.models.schedules import course
-from rhapsode_server.rpc.catalog import MakeRow, Served
+from rhapsode_server.rpc.served import MakeRow, Served
 
 PATH = "generation.diffusion"
 _USUAL = image_pb2.DiffusionOptions()

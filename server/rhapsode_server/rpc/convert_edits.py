@@ -8,12 +8,12 @@ from rhapsode_server.config import Config
 from rhapsode_server.errors import OutputTooLarge
 from rhapsode_server.models.attributes import Direction
 from rhapsode_server.models.latents import Latent
-from rhapsode_server.rpc.catalog import MakeRow, Served
 from rhapsode_server.rpc.convert_images import BYTES_BESIDE, ImageJob, fitting, image_writer, maker, stated_class
 from rhapsode_server.rpc.convert_latents import moves
 from rhapsode_server.rpc.input_pictures import Field
 from rhapsode_server.rpc.keyframes import Keyframes, keyframes
 from rhapsode_server.rpc.packed import packed
+from rhapsode_server.rpc.served import MakeRow, Served
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from rhapsode_server.errors import InvalidField, Unsupported
 from rhapsode_server.models.attributes import Move
 from rhapsode_server.models.gibbs import GibbsRow
 from rhapsode_server.models.latents import Draw, Latent
-from rhapsode_server.rpc.catalog import MakeRow, Served
+from rhapsode_server.rpc.served import MakeRow, Served
 
 
 def chains(asked: image_pb2.ImageGeneration, served: Served, one_reply: bool) -> MakeRow:

@@ -11,13 +11,13 @@ from rhapsode_server.errors import InvalidField, OutputTooLarge, Unsupported
 from rhapsode_server.models.attributes import Move
 from rhapsode_server.models.decoder import ImageRow
 from rhapsode_server.models.latents import Draw, Latent
-from rhapsode_server.rpc.catalog import DecodeDriver, MakeRow, PictureDriver, PictureRow, Served
 from rhapsode_server.rpc.convert_diffusion import asked_rows, refuse_diffusion, usual_rows
 from rhapsode_server.rpc.convert_gibbs import chains, refuse_gibbs
 from rhapsode_server.rpc.convert_latents import check_drawn, edited, latent, moves
 from rhapsode_server.rpc.convert_text import SEED_BITS
 from rhapsode_server.rpc.lazy_rows import LazyRows
 from rhapsode_server.rpc.pictures import Format, Writer, writer
+from rhapsode_server.rpc.served import DecodeDriver, MakeRow, PictureDriver, PictureRow, Served
 
 ATTRIBUTES = "generation.attributes"
 LISTED = 200  # most characters of names that an error lists

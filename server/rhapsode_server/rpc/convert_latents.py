@@ -8,8 +8,8 @@ from rhapsode.v1 import image_pb2
 from rhapsode_server.errors import InvalidField, Unsupported
 from rhapsode_server.models.attributes import Move, moved, reach
 from rhapsode_server.models.latents import Latent
-from rhapsode_server.rpc.catalog import Served
 from rhapsode_server.rpc.packed import floats
+from rhapsode_server.rpc.served import Served
 
 BOUND = 1000.0  # of every number of a latent, as beside Latent.values
 DRAWN = 10.0  # no number that is drawn is further from zero, whatever the prior

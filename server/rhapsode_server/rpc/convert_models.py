@@ -9,11 +9,11 @@ from rhapsode.v1.bounds_pb2 import bounds
 from rhapsode.v1.bundle_pb2 import DiffusionSpec, GibbsSpec, SequenceSpec
 from rhapsode_server.config import Config
 from rhapsode_server.repository.residents import State, Status
-from rhapsode_server.rpc.catalog import Served
 from rhapsode_server.rpc.convert_images import images_per_reply
 from rhapsode_server.rpc.convert_text import longest_prompt
 from rhapsode_server.rpc.judging import judges
 from rhapsode_server.rpc.pictures import writer
+from rhapsode_server.rpc.served import Served
 
 
 @dataclass(frozen=True, slots=True)

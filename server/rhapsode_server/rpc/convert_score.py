@@ -8,7 +8,6 @@ from rhapsode_server.config import Config
 from rhapsode_server.errors import InvalidField, OutputTooLarge
 from rhapsode_server.models.row import TextRow
 from rhapsode_server.models.text import TextSpec
-from rhapsode_server.rpc.catalog import Served, TextDriver
 from rhapsode_server.rpc.classes import class_prefix
 from rhapsode_server.rpc.convert_text import (
     BYTES_OF_END,
@@ -19,6 +18,7 @@ from rhapsode_server.rpc.convert_text import (
     text_parts,
     tokens_of,
 )
+from rhapsode_server.rpc.served import Served, TextDriver
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from rhapsode_server.errors import InvalidField, OutputTooLarge, UnknownToken, U
 from rhapsode_server.models.row import TextRow
 from rhapsode_server.models.sampling import Sampling
 from rhapsode_server.models.text import TextSpec
-from rhapsode_server.rpc.catalog import Served, TextDriver
 from rhapsode_server.rpc.classes import class_prefix
+from rhapsode_server.rpc.served import Served, TextDriver
 from rhapsode_server.rpc.tokenizer import Tokenizer
 
 NEVER = -1e9  # the bias of a token that is not to be drawn: finite, and far below any logit at any temperature

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from rhapsode.v1 import text_pb2
 from rhapsode_server.config import Config
 from rhapsode_server.errors import OutputTooLarge
-from rhapsode_server.rpc.catalog import Served
 from rhapsode_server.rpc.convert_text import BYTES_OF_END, BYTES_OF_ID, check_known, tokenizer_of
+from rhapsode_server.rpc.served import Served
 
 BYTES_OF_PIECE = 3  # most bytes on the wire of a piece beside its own
 

@@ -8,9 +8,9 @@ from rhapsode.v1 import image_pb2
 from rhapsode_server.config import Config
 from rhapsode_server.errors import InvalidField
 from rhapsode_server.models.latents import Interpolation, Latent, lerp, slerp, walk, walk_length
-from rhapsode_server.rpc.catalog import MakeRow, Served
 from rhapsode_server.rpc.convert_images import ImageJob, fitting, image_writer, maker, stated_class
 from rhapsode_server.rpc.keyframes import Keyframes, keyframes
+from rhapsode_server.rpc.served import MakeRow, Served
 
 LATENT_BYTES = 64 << 20  # of the latents of one walk, which are all there before the first of them is decoded
 FRAMES = 16  # from a keyframe up to the next, where the request does not say

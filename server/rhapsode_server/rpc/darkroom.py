@@ -18,7 +18,6 @@ from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.observe.trace_context import CURRENT
 from rhapsode_server.observe.traces import NO_TRACES, Traces
 from rhapsode_server.rpc.aside import aside
-from rhapsode_server.rpc.catalog import EncodeDriver, Served, TransformDriver
 from rhapsode_server.rpc.convert_images import ImageJob
 from rhapsode_server.rpc.image_reply import Developed, News
 from rhapsode_server.rpc.in_order import InOrder
@@ -26,6 +25,7 @@ from rhapsode_server.rpc.input_pictures import Field, Taken, take
 from rhapsode_server.rpc.pictures import Writer
 from rhapsode_server.rpc.press import Press
 from rhapsode_server.rpc.room import Room
+from rhapsode_server.rpc.served import EncodeDriver, Served, TransformDriver
 
 WAITING_BYTES = 2 << 20  # of pictures that may wait for a slow reader before their job is parked
 WORKERS = 2  # more threads than cores only pass the interpreter's lock around

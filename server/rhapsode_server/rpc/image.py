@@ -8,7 +8,7 @@ from rhapsode_server.models.attributes import fit
 from rhapsode_server.models.latents import Latent
 from rhapsode_server.observe.logs import note
 from rhapsode_server.rpc.call import Call
-from rhapsode_server.rpc.catalog import Catalog, Served
+from rhapsode_server.rpc.catalog import Catalog
 from rhapsode_server.rpc.compression import compress, decompression
 from rhapsode_server.rpc.contest import umpire, winners
 from rhapsode_server.rpc.convert_edits import edit_plan, fit_fields, fitted
@@ -26,6 +26,7 @@ from rhapsode_server.rpc.input_pictures import picture_fields
 from rhapsode_server.rpc.judging import check_scores, scores
 from rhapsode_server.rpc.keyframes import Keyframes, encoder
 from rhapsode_server.rpc.routes import Service, service
+from rhapsode_server.rpc.served import Served
 from rhapsode_server.rpc.transformation import transform
 
 

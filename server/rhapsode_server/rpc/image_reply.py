@@ -11,10 +11,10 @@ from rhapsode_server.engine.scheduler import Delivery
 from rhapsode_server.models.decoder import Picture
 from rhapsode_server.models.encoder import Encoded
 from rhapsode_server.repository.registry import LoadedModel
-from rhapsode_server.rpc.catalog import PictureRow
 from rhapsode_server.rpc.convert_images import BYTES_BESIDE, ImageJob
 from rhapsode_server.rpc.packed import packed
 from rhapsode_server.rpc.pictures import Writer
+from rhapsode_server.rpc.served import PictureRow
 
 News = Sequence[Delivery[PictureRow, Picture]]
 Write = Callable[[Any], Awaitable[None]]  # a servicer context's, which takes the messages of its own rpc only

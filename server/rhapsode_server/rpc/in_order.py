@@ -2,8 +2,8 @@
 
 from rhapsode_server.engine.scheduler import Delivery
 from rhapsode_server.models.decoder import Picture
-from rhapsode_server.rpc.catalog import PictureRow
 from rhapsode_server.rpc.image_reply import News
+from rhapsode_server.rpc.served import PictureRow
 
 
 class InOrder:

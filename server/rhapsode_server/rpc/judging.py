@@ -11,11 +11,11 @@ from rhapsode_server.errors import OutputTooLarge, Unsupported
 from rhapsode_server.models.critic import CriticRow, Judgement
 from rhapsode_server.models.decoder import ImageRow, Pixels
 from rhapsode_server.models.encoder import EncodeRow
-from rhapsode_server.rpc.catalog import CriticDriver, DecodeDriver, EncodeDriver, Served
 from rhapsode_server.rpc.convert_images import BYTES_BESIDE, ImageJob, image_writer
 from rhapsode_server.rpc.darkroom import Darkroom
 from rhapsode_server.rpc.image_reply import News
 from rhapsode_server.rpc.input_pictures import Taken
+from rhapsode_server.rpc.served import CriticDriver, DecodeDriver, EncodeDriver, Served
 
 
 def judges(served: Served) -> bool:

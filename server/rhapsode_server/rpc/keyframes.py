@@ -8,9 +8,9 @@ from rhapsode.v1.bundle_pb2 import LATENT_PRIOR_NORMAL
 from rhapsode_server.errors import InvalidField, Unsupported
 from rhapsode_server.models.attributes import Move
 from rhapsode_server.models.latents import Draw, Latent, Prior, draw
-from rhapsode_server.rpc.catalog import EncodeDriver, Served
 from rhapsode_server.rpc.convert_latents import edited, latent, moves
 from rhapsode_server.rpc.input_pictures import Field
+from rhapsode_server.rpc.served import EncodeDriver, Served
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,10 +3,11 @@
 from rhapsode.v1 import model_pb2
 from rhapsode_server.config import Config
 from rhapsode_server.rpc.call import Call
-from rhapsode_server.rpc.catalog import Catalog, Served
+from rhapsode_server.rpc.catalog import Catalog
 from rhapsode_server.rpc.convert_models import Ground, model_message
 from rhapsode_server.rpc.methods import MODEL_CONTROL
 from rhapsode_server.rpc.routes import Service, service
+from rhapsode_server.rpc.served import Served
 
 
 class ModelService:

@@ -13,7 +13,7 @@ from rhapsode_server.observe.logs import note
 from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.rpc import classification, convert_score
 from rhapsode_server.rpc.call import Call
-from rhapsode_server.rpc.catalog import Catalog, Served
+from rhapsode_server.rpc.catalog import Catalog
 from rhapsode_server.rpc.convert_score import Scored, ScoreJob
 from rhapsode_server.rpc.convert_text import TextJob, check_fits, check_room, text_job
 from rhapsode_server.rpc.convert_tokens import TokenizeReply
@@ -22,6 +22,7 @@ from rhapsode_server.rpc.gathering import GATHERING, gathered
 from rhapsode_server.rpc.reading import Reading
 from rhapsode_server.rpc.routes import Service, service
 from rhapsode_server.rpc.score_reply import ScoreReply
+from rhapsode_server.rpc.served import Served
 from rhapsode_server.rpc.text_contest import Harvest, best_messages, contest
 from rhapsode_server.rpc.text_reply import TextReply, gather
 

@@ -4,11 +4,11 @@ from rhapsode.v1 import image_pb2
 from rhapsode_server.config import Config
 from rhapsode_server.errors import Unsupported
 from rhapsode_server.observe.logs import note
-from rhapsode_server.rpc.catalog import Served, TransformDriver
 from rhapsode_server.rpc.convert_images import check_pictures_fit, image_writer
 from rhapsode_server.rpc.darkroom import Darkroom
 from rhapsode_server.rpc.image_reply import fill
 from rhapsode_server.rpc.input_pictures import picture_fields
+from rhapsode_server.rpc.served import Served, TransformDriver
 
 
 async def transform(

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from rhapsode.v1 import text_pb2
 from rhapsode_server.errors import InvalidField, UnknownToken
 from rhapsode_server.models.text_critic import TextCriticRow
-from rhapsode_server.rpc.catalog import Catalog, TextCriticDriver
+from rhapsode_server.rpc.catalog import Catalog
 from rhapsode_server.rpc.classes import no_such_class
 from rhapsode_server.rpc.classification import text_critic
 from rhapsode_server.rpc.convert_text import tokenizer_of
 from rhapsode_server.rpc.gathering import gathered
+from rhapsode_server.rpc.served import TextCriticDriver
 from rhapsode_server.rpc.tokenizer import Tokenizer
 
 

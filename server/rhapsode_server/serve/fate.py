@@ -6,8 +6,9 @@ from rhapsode_server.engine.attempt import Run
 from rhapsode_server.errors import DeviceLost, DriverDied, ModelUnhealthy, RhapsodeError
 from rhapsode_server.observe.logs import Log
 from rhapsode_server.repository.residents import Key
-from rhapsode_server.rpc.catalog import AnyDriver, Catalog
+from rhapsode_server.rpc.catalog import Catalog
 from rhapsode_server.rpc.health import Health
+from rhapsode_server.rpc.served import AnyDriver
 from rhapsode_server.serve.watchdog import HUNG
 
 DEVICE_LOST = 4

@@ -69,7 +69,10 @@ def all_wanted(config: Config, load: Callable[[Sequence[Path]], Sequence[LoadedM
     """Load what should be served, all of it. Raises StartupError with all that is wrong."""
     folders = bundle_folders(config.models)
     view = view_of(config.models)
-    problems = alias_problems(view)
+    problems = [
+        *(f"the folder {str(config.models / name)!r} cannot be read: {why}" for name, why in view.unread.items()),
+        *alias_problems(view),
+    ]
     aliases = _aliases(view)
     keys = frozenset(wanted(view.versions, aliases, config.versions))
     try:

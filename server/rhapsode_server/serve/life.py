@@ -23,7 +23,7 @@ from rhapsode_server.observe.workers import WorkerMetrics
 from rhapsode_server.repository.registry import Registry
 from rhapsode_server.repository.residents import Key
 from rhapsode_server.rpc.admin import AdminService, Premises
-from rhapsode_server.rpc.catalog import AnyDriver, Catalog
+from rhapsode_server.rpc.catalog import Catalog
 from rhapsode_server.rpc.convert_models import Ground
 from rhapsode_server.rpc.darkroom import Darkroom
 from rhapsode_server.rpc.gate import Gate
@@ -35,6 +35,7 @@ from rhapsode_server.rpc.model_control import ModelControlService
 from rhapsode_server.rpc.models import ModelService
 from rhapsode_server.rpc.reflection import Reflection
 from rhapsode_server.rpc.routes import Service
+from rhapsode_server.rpc.served import AnyDriver
 from rhapsode_server.rpc.text import TextService
 from rhapsode_server.runtime.providers import Runtime
 from rhapsode_server.serve import first_load

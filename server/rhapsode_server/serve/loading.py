@@ -15,6 +15,7 @@ from rhapsode_server.repository.residents import Key
 from rhapsode_server.runtime.providers import CPU, Runtime, RuntimeOptions
 from rhapsode_server.serve.first_load import alias_problems, all_that_can_be, all_wanted, view_of
 from rhapsode_server.serve.load_failures import kind_of, told
+from rhapsode_server.serve.memory import loaded_apart
 from rhapsode_server.serve.model_loader import FirstLoader, Loader
 from rhapsode_server.serve.preflight import check_sizes
 from rhapsode_server.serve.processors import share
@@ -32,7 +33,8 @@ def load(config: Config, log: Log) -> tuple[Runtime, Registry]:
         with closing(FirstLoader(config.models, runtime, batching)) as first:
             return runtime, all_that_can_be(config, first, heard)
     every = partial(registry.load_folders, runtime=runtime, batching=batching)
-    return runtime, all_wanted(config, lambda folders: every(folders, progress=heard.loaded, begin=heard.begins))
+    with loaded_apart():
+        return runtime, all_wanted(config, lambda folders: every(folders, progress=heard.loaded, begin=heard.begins))
 
 
 def check(config: Config, log: Log) -> int:

@@ -13,8 +13,8 @@ from rhapsode_server.repository.loading import LoadedModel
 from rhapsode_server.repository.residents import Key, Residents, Status
 from rhapsode_server.serve.load_failures import device_lost, kind_of, told
 from rhapsode_server.serve.loading import Heard
+from rhapsode_server.serve.memory import give_back_memory
 from rhapsode_server.serve.model_loader import Found
-from rhapsode_server.serve.process import give_back_memory
 from rhapsode_server.serve.threads import beside
 
 T = TypeVar("T")

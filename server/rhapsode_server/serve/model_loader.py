@@ -16,6 +16,7 @@ from rhapsode_server.repository.rehearsals import Rehearsals
 from rhapsode_server.repository.residents import Key
 from rhapsode_server.repository.stepping import Batching
 from rhapsode_server.runtime.providers import Runtime
+from rhapsode_server.serve.memory import loaded_apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,8 @@ class Loader:
         folder = found.folder
         seen = self._rehearse(folder, leash)
         if seen.digest == announced.digest and not leash.pulled:
-            model = loading.load(folder, self._runtime, self._batching)
+            with loaded_apart():
+                model = loading.load(folder, self._runtime, self._batching)
             if model.digest == seen.digest:
                 return model
         raise LoadChanged(f"bundle {files.label(folder)}: it was changed while it was loaded; load it again")

@@ -56,13 +56,17 @@ class ModelWatch:
 
     async def run(self) -> None:
         """Watch until it is cancelled, or the server stops."""
+        failed = ""
         while True:
             try:
                 await self.round()
+                failed = ""
             except ShuttingDown:
                 return
             except Exception as error:
-                self._log.error("model watch failed", exc_info=error)
+                if failed != repr(error):  # once for each, not every five seconds
+                    self._log.error("model watch failed", exc_info=error)
+                failed = repr(error)
             await self._wait(SETTLE if self._steward.unrest() else RESCAN)
 
     async def round(self) -> None:

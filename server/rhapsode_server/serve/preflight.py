@@ -1,6 +1,7 @@
 """What can be known to be wrong before anything is loaded, said all at once."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -47,8 +48,10 @@ def check_models(models: Path, *, may_be_empty: bool) -> None:
 
     One that is watched may be empty, though not missing: a wrong name would be waited at for ever.
     """
-    if not (may_be_empty and models.is_dir()):
-        bundle_folders(models)
+    with suppress(OSError):  # which is told when it is looked into
+        if may_be_empty and models.is_dir():
+            return
+    bundle_folders(models)
 
 
 def all_at_once(*checks: Check) -> None:

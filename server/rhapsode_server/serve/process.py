@@ -1,7 +1,6 @@
-"""What a process that serves does to itself: its surroundings, its memory, its event loop, its end."""
+"""What a process that serves does to itself: its surroundings, its garbage, its event loop, its end."""
 
 import asyncio
-import ctypes
 import gc
 import os
 import sys
@@ -10,6 +9,7 @@ import warnings
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from rhapsode_server.serve.memory import give_back_memory
 from rhapsode_server.serve.threads import LEFT_BEHIND
 
 _IN_ONNXRUNTIME = ("drive-", LEFT_BEHIND)  # begin the names of the threads that drive models, or load them
@@ -65,13 +65,6 @@ def _rest_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
-
-
-def give_back_memory() -> None:
-    """Hand the system what loading took and left: 34 of 187 MB with the bundles that ship (glibc only)."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -15,6 +15,8 @@ SETTLE = 1.0
 PATIENCE = 60.0
 """Seconds for which it may lack files, and be the same, before it is taken for broken."""
 
+_MOST_SAID = 1024  # of which it is known that they were said
+
 ResidentT = TypeVar("ResidentT", bound=Resident)
 _Room: TypeAlias = frozenset[tuple[str, int, str]]
 
@@ -219,6 +221,8 @@ class Steward:
     def _once(self, about: object, event: str, **fields: object) -> None:
         """Say it, unless that was the last that was said about the same."""
         text = f"{event} {fields}"
+        if len(self._said) >= _MOST_SAID:  # names that come and go for as long as we serve
+            self._said.clear()
         if self._said.get(about) != text:
             self._said[about] = text
             self._log.warning(event, **fields)

@@ -8,8 +8,9 @@ from weakref import WeakKeyDictionary
 
 from rhapsode_server.errors import InvalidField, ModelNotFound
 from rhapsode_server.observe.lanes import Role
-from rhapsode_server.rpc.catalog import ROLES, Catalog, Served, TensorDriver
+from rhapsode_server.rpc.catalog import Catalog
 from rhapsode_server.rpc.inference.graphs import GraphSpec, graph_spec
+from rhapsode_server.rpc.served import ROLES, Served, TensorDriver
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,73}")  # a bundle's, a full stop, a role
 VERSION = re.compile(r"([1-9][0-9]{0,8}|[a-z][a-z0-9_-]{0,31})?")

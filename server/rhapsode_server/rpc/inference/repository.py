@@ -8,8 +8,9 @@ from rhapsode.oip import inference_pb2
 from rhapsode_server.errors import ControlElsewhere, InvalidField
 from rhapsode_server.repository.residents import State, Status
 from rhapsode_server.rpc.caller import may_use
-from rhapsode_server.rpc.catalog import ROLES, UNKNOWN, Catalog
+from rhapsode_server.rpc.catalog import UNKNOWN, Catalog
 from rhapsode_server.rpc.inference.models import VERSION, check_name
+from rhapsode_server.rpc.served import ROLES
 
 Index = inference_pb2.RepositoryIndexResponse.ModelIndex
 Parameters = Mapping[str, inference_pb2.ModelRepositoryParameter]

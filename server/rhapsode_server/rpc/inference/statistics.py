@@ -5,8 +5,8 @@ from weakref import WeakKeyDictionary
 
 from rhapsode.oip.inference_pb2 import InferBatchStatistics, InferStatistics, ModelStatistics, StatisticDuration
 from rhapsode_server.engine.tally import Tally
-from rhapsode_server.rpc.catalog import TensorDriver
 from rhapsode_server.rpc.inference.models import Found
+from rhapsode_server.rpc.served import TensorDriver
 
 
 @dataclass(slots=True)
