@@ -79,8 +79,6 @@ async def test_tensors_and_pictures_share_runs_and_give_the_same(server: Running
     assert len({each.outputs["image"].tobytes() for each in tensors}) == 3
     after = driver.tally
     assert after.rows - before.rows == 15
-    assert after.queue.number - before.queue.number == after.done.number - before.done.number == 3
-    assert after.failed == before.failed
     assert sum(size * runs.number for size, runs in after.by_size.items()) == after.rows
     assert sample(server, "rhapsode_items_generated_total", model="tiny-digits", kind="tensors") >= 9
 
@@ -100,7 +98,7 @@ async def test_tensors_that_no_graph_can_be_run_on_leave_the_model_well(server: 
         with pytest.raises(TensorsRefused, match="class_id"):
             await events(driver, [TensorRow({**row, "class_id": np.array(7)})])
     assert len(await events(driver, [TensorRow({**row, "class_id": np.array(2)})])) == 1
-    assert driver.tally.failed.number == 8
+    assert driver.tally.rows == 1
     assert sample(server, "rhapsode_run_failures_total", model="tiny-shapes", reason="run_failed") == 0
 
 
@@ -139,7 +137,7 @@ async def test_a_transform_of_tensors_that_are_no_pictures_is_served(tmp_path: P
         assert told.outputs["sent"].tolist() == (message * key).tolist()
 
 
-async def test_a_tally_counts_runs_by_size_jobs_that_went_well_and_others() -> None:
+async def test_a_tally_counts_runs_of_which_rows_got_on_by_size() -> None:
     async with bench() as b:
         assert (b.driver.tally.runs.number, b.driver.tally.last_run) == (0, None)
         await read(b.submit(3, 3))
@@ -147,11 +145,8 @@ async def test_a_tally_counts_runs_by_size_jobs_that_went_well_and_others() -> N
         assert (seen.rows, seen.runs.number) == (6, 3)
         assert {size: runs.number for size, runs in seen.by_size.items()} == {2: 3}
         assert seen.runs.seconds == pytest.approx(seen.by_size[2].seconds)
-        assert (seen.queue.number, seen.done.number, seen.failed.number) == (1, 1, 0)
         assert seen.last_run is not None
         b.model.fault = ZeroDivisionError()
         async with b.submit(1) as outbox:
             await until(lambda: outbox._job.ended is not None)
-            await until(lambda: b.driver.tally.failed.number == 1)
-        assert (b.driver.tally.rows, b.driver.tally.runs.number, b.driver.tally.done) == (6, 3, seen.done)
-        assert seen.rows == 6
+        assert b.driver.tally._replace(last_run=None) == seen._replace(last_run=None)

@@ -4,7 +4,6 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from rhapsode_server.engine.job import Job
 from rhapsode_server.models.base import Outcome
 
 
@@ -28,12 +27,6 @@ class Tally(NamedTuple):
     """Those of which any row got on."""
     by_size: Mapping[int, Sum]
     """The same runs, by how many rows they had."""
-    queue: Sum
-    """Jobs that have begun, and how long they waited for that."""
-    done: Sum
-    """Jobs that went well, from their arrival to their end."""
-    failed: Sum
-    """Jobs that ended with an error; those whose readers left are in neither."""
     last_run: float | None
     """When the last run ended, in seconds since 1970; None before the first."""
 
@@ -45,7 +38,6 @@ class Ledger:
         self._lock = threading.Lock()
         self._rows = 0
         self._by_size: dict[int, Sum] = {}
-        self._queue = self._done = self._failed = Sum()
         self._last_run: float | None = None
 
     def ran(self, outcomes: Sequence[Outcome[Any]], seconds: float, now: float) -> None:
@@ -57,23 +49,9 @@ class Ledger:
             if advanced:
                 self._by_size[size] = self._by_size.get(size, Sum()).and_one(seconds)
 
-    def began(self, waited: float) -> None:
-        """A job has its first run."""
-        with self._lock:
-            self._queue = self._queue.and_one(waited)
-
-    def ended(self, job: Job[Any], well: bool) -> None:
-        """A job has ended."""
-        seconds = (job.ended or job.arrived) - job.arrived
-        with self._lock:
-            if well:
-                self._done = self._done.and_one(seconds)
-            else:
-                self._failed = self._failed.and_one(seconds)
-
     def read(self) -> Tally:
         """What was counted so far."""
         with self._lock:
             by_size = dict(self._by_size)
             runs = Sum(*map(sum, zip(*by_size.values(), strict=True))) if by_size else Sum()
-            return Tally(self._rows, runs, by_size, self._queue, self._done, self._failed, self._last_run)
+            return Tally(self._rows, runs, by_size, self._last_run)

@@ -30,9 +30,7 @@ class Witness:
 
     def began(self, job: Job[Any]) -> None:
         """A job is about to have its first run."""
-        waited = (job.started or job.arrived) - job.arrived
-        self._metrics.waited(waited, job.trace)
-        self._ledger.began(waited)
+        self._metrics.waited((job.started or job.arrived) - job.arrived, job.trace)
         self.queued(job)
 
     def queued(self, job: Job[Any]) -> None:
@@ -60,10 +58,8 @@ class Witness:
     def told(self, report: Report[Any, Any]) -> None:
         """A job's reader is about to hear this."""
         job, error = report.job, report.error
-        if report.closed:
-            self._ledger.ended(job, well=error is None)
-            if job.started is None:
-                self.queued(job)
+        if report.closed and job.started is None:
+            self.queued(job)
         if isinstance(error, NonFiniteOutput):
             self._metrics.nonfinite()
         if isinstance(error, DeadlineExpired) and job.started is None:

@@ -77,8 +77,9 @@ def all_wanted(config: Config, load: Callable[[Sequence[Path]], Sequence[LoadedM
     keys = frozenset(wanted(view.versions, aliases, config.versions))
     try:
         _bound(config, view, keys)
-    except RepositoryFull as error:
-        problems = [*problems, f"{error.message}: serve fewer with --versions, or allow more"]
+    except RepositoryFull as error:  # so they are not loaded to be looked at, either
+        full = f"{error.message}: serve fewer with --versions, or allow more"
+        raise StartupError("\n".join([*problems, full])) from error
     try:
         # A folder whose name is no version's is loaded too: that refuses it.
         models = load([folder for folder in folders if (key := _key(folder)) is None or key in keys])

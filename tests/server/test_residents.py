@@ -1,0 +1,110 @@
+"""Which versions are in memory, what each is at, and what a reference means: values, without any loading."""
+
+import pytest
+
+from rhapsode_server.errors import ModelInUse, ModelNotFound, RepositoryFull
+from rhapsode_server.repository.residents import MOST_PAST, Bounds, Key, Residents, State
+from support.shelves import Model
+
+FIRST, SECOND = Model("one", 1, "a"), Model("one", 2, "b")
+
+
+def of(*models: Model, bounds: Bounds = Bounds()) -> Residents[Model]:  # noqa: B008 - frozen
+    return Residents(models, bounds, clock=lambda: 7.0)
+
+
+def state(residents: Residents[Model], key: Key) -> tuple[State, bool, str]:
+    status = residents.status(key)
+    return status.state, status.loading, status.digest
+
+
+def test_a_bare_name_is_the_newest_or_what_default_names() -> None:
+    residents = of(SECOND, FIRST)
+    assert [residents.find(each) for each in ("one", "one@1", "one@2")] == [SECOND, FIRST, SECOND]
+    residents.set_alias("one", "default", 1)
+    assert [residents.find(each) for each in ("one", "one@default")] == [FIRST, FIRST]
+    for nothing in ("two", "one@3", "one@02", "one@", "one@stable", "one@1@1", ""):
+        with pytest.raises(ModelNotFound):
+            residents.find(nothing)
+
+
+def test_a_version_comes_and_goes() -> None:
+    residents = of()
+    residents.begin(("one", 1), 1)
+    assert residents.key("one") == residents.key("one@1") == ("one", 1)
+    assert residents.key("one@2") is residents.key("two") is None
+    assert state(residents, ("one", 1)) == (State.LOADING, True, "")
+    assert residents.ready(FIRST) is None
+    assert state(residents, ("one", 1)) == (State.READY, False, "a")
+    assert residents.leave(("one", 1)) is FIRST
+    assert state(residents, ("one", 1)) == (State.UNLOADING, False, "a")
+    residents.gone(FIRST)
+    assert state(residents, ("one", 1)) == (State.UNLOADED, False, "")
+
+
+def test_what_is_replaced_leaves_behind_what_is_served() -> None:
+    residents, anew = of(FIRST), Model("one", 1, "c")
+    residents.begin(("one", 1), 1)
+    assert state(residents, ("one", 1)) == (State.READY, True, "a")
+    assert residents.ready(anew) is FIRST
+    assert (residents.find("one"), residents.leaving) == (anew, [FIRST])
+    residents.leave(("one", 1))
+    residents.gone(FIRST)
+    assert state(residents, ("one", 1)) == (State.UNLOADING, False, "c")
+
+
+def test_a_failed_load_leaves_a_problem_until_the_next_good_one() -> None:
+    residents = of(FIRST)
+    for version in (1, 2):
+        residents.begin(("one", version), 1)
+        residents.failed(("one", version), "why")
+    assert state(residents, ("one", 1)) == (State.READY, False, "a")
+    assert state(residents, ("one", 2)) == (State.FAILED, False, "")
+    assert [each.problem for each in residents.statuses] == ["why", "why"]
+    residents.begin(("one", 1), 1)
+    residents.ready(Model("one", 1, "c"))
+    assert residents.status(("one", 1)).problem == ""
+
+
+def test_nothing_is_let_go_that_an_alias_names() -> None:
+    residents = of(FIRST, SECOND)
+    residents.set_alias("one", "stable", 1)
+    for keys in ([("one", 1)], [("one", 2), ("one", 1)]):
+        with pytest.raises(ModelInUse):
+            residents.leave_all(keys)
+    with pytest.raises(ModelNotFound):
+        residents.leave_all([("one", 2), ("one", 3)])
+    assert residents.served == [FIRST, SECOND]
+    residents.set_alias("one", "stable", None)
+    assert residents.leave_all([("one", 1), ("one", 2)]) == [FIRST, SECOND]
+
+
+def test_all_that_takes_memory_counts() -> None:
+    residents = of(FIRST, SECOND, bounds=Bounds(models=3))
+    residents.leave(("one", 1))
+    residents.begin(("two", 1), 1)
+    with pytest.raises(RepositoryFull, match="3 models are in memory, the most is 3"):
+        residents.begin(("two", 2), 1)
+    residents.gone(FIRST)
+    residents.begin(("two", 2), 1)
+    heavy = of(Model("one", 1, "a", size=60), bounds=Bounds(size=100))
+    with pytest.raises(RepositoryFull, match="60 bytes and this one 41, the most is 100"):
+        heavy.begin(("one", 1), 41)
+    heavy.begin(("one", 1), 40)
+
+
+def test_what_is_long_gone_is_forgotten() -> None:
+    residents = of(FIRST)
+    for version in range(2, MOST_PAST + 100):
+        residents.failed(("one", version), "why")
+    assert len(residents.statuses) == MOST_PAST + 1
+    assert residents.statuses[0].version == 1
+
+
+def test_each_change_is_told() -> None:
+    told: list[Key] = []
+    residents = Residents([FIRST, SECOND], changed=told.append)
+    told.clear()
+    residents.set_alias("one", "stable", 1)
+    residents.set_alias("one", "stable", 2)
+    assert sorted(told) == [("one", 1), ("one", 1), ("one", 2)]
