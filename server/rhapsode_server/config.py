@@ -243,6 +243,8 @@ class Config(BaseModel):
             raise PydanticCustomError("workers", "should be 1 on a unix socket, which processes cannot share as a port")
         if workers > 1 and others.data.get("admin_address"):
             raise PydanticCustomError("workers", "should be 1 with an admin address, which tells of one process")
+        if workers > 1 and others.data.get("model_control") == "clients":
+            raise PydanticCustomError("workers", "should be 1 with --model-control clients, which reaches one process")
         if workers > 1 and (others.data.get("provider") in ("cuda", "tensorrt") or others.data.get("require_gpu")):
             raise PydanticCustomError("workers", "should be 1 on a GPU: run a server for each GPU instead")
         return workers

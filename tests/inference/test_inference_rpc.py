@@ -1,5 +1,6 @@
 """The Open Inference Protocol over a real socket: what is told of graphs, and what they answer."""
 
+import grpc
 import numpy as np
 import pytest
 
@@ -7,7 +8,7 @@ from inference.asking import FACES, SHAPES, TEXT, Arrays, arrays, faces, latents
 from rhapsode.oip import inference_pb2 as oip
 from rhapsode.v1.image_pb2 import IMAGE_FORMAT_RAW_FLOAT32, Latent, Latents
 from support.requests import generate_images, images
-from support.server import Running
+from support.server import Loaded, Running, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -126,3 +127,20 @@ async def test_statistics_count_what_was_asked(server: Running) -> None:
     every = (await stub(server).ModelStatistics(oip.ModelStatisticsRequest())).model_stats
     index = (await stub(server).RepositoryIndex(oip.RepositoryIndexRequest())).models
     assert [each.name for each in every] == [each.name for each in index]
+
+
+async def test_who_is_out_of_rotation_is_live_and_not_ready(graphs: Loaded) -> None:
+    async with running(graphs) as away:
+        await stub(away).ModelInfer(faces())
+        away.server._health.withdraw(withdrawn=True)
+        client = stub(away)
+        assert (await client.ServerLive(oip.ServerLiveRequest())).live
+        assert not (await client.ServerReady(oip.ServerReadyRequest())).ready
+        assert not (await client.ModelReady(oip.ModelReadyRequest(name=FACES))).ready
+        away.server._guard.refuse()
+        assert (await client.ServerLive(oip.ServerLiveRequest())).live
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await client.ModelInfer(faces())
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        logged = {line["grpc_method"] for line in away.log_lines() if line["msg"] == "rpc"}
+        assert logged == {"inference.GRPCInferenceService/ModelInfer"}, "probes are no news"

@@ -147,6 +147,11 @@ def test_the_number_of_workers_has_bounds(value: str) -> None:
         read(f"--workers={value}")
 
 
+def test_what_clients_load_must_not_be_in_one_worker_only() -> None:
+    with pytest.raises(ConfigError, match="--workers: should be 1 with --model-control clients"):
+        read("--workers", "2", "--model-control", "clients")
+
+
 def test_workers_cannot_share_a_unix_socket() -> None:
     with pytest.raises(ConfigError, match="--workers: should be 1 on a unix socket"):
         read("--workers", "2", "--address", "unix:/run/rhapsode")
