@@ -21,13 +21,14 @@ from benchmarks.living.operator import Operator
 from benchmarks.living.weights import LETTERS, Shelf
 from benchmarks.soak.history import Question, Reference
 from benchmarks.soak.references import learn
-from benchmarks.vitals import Patient, Vitals
+from benchmarks.vitals import INTERVAL, Patient, Vitals
 
 from rhapsode.v1 import admin_pb2
 from rhapsode.v1.admin_pb2_grpc import AdminServiceStub
 
 _POLL = 0.01
 _BEGINS_WITHIN = 60.0
+_SETTLED, _FALLS = 1.0, 2**18  # seconds in which no more bytes than that are given back
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +167,21 @@ def _wait_for(path: Path, future: "Future[Done[Sequence[Asked]]]") -> None:
 
 
 def _rested(patient: Patient, patience: float) -> Vitals:
-    """A look at the server that nobody asks: the first one, or the last where it does not come to rest."""
+    """A look at the server that nobody asks, once it gives back no more memory; the last where it comes to no rest.
+
+    What loading took and left is handed back a moment after the model that was replaced has gone.
+    """
     try:
-        return patient.until(lambda vitals: vitals.idle, patience)
+        vitals = patient.until(lambda vitals: vitals.idle, patience)
     except TimeoutError:
         return patient.look()
+    until = time.monotonic() + _SETTLED
+    while time.monotonic() < until:
+        time.sleep(INTERVAL)
+        before, vitals = vitals, patient.look()
+        if vitals.memory < before.memory - _FALLS:
+            until = time.monotonic() + _SETTLED
+    return vitals
 
 
 class _Lag:
