@@ -60,5 +60,6 @@ async def test_a6_rows_that_turn_out_as_nan_end_their_request_and_change_no_row_
         beside, said = await asyncio.gather(generate_text(server, asked), reasons(*failing))
         assert beside.candidates == alone
         assert said == ["NON_FINITE_OUTPUT"] * BAD
-    counted = re.findall(r"^rhapsode_nonfinite_outputs_total{.*tiny-text.*} (\S+)$", await server.page(), re.MULTILINE)
+    lane = r'^rhapsode_nonfinite_outputs_total{model="tiny-text",role="step",.*} (\S+)$'
+    counted = re.findall(lane, await server.page(), re.MULTILINE)
     assert [float(value) for value in counted] == [ROUNDS * BAD]
