@@ -9,11 +9,10 @@ import warnings
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from rhapsode_server.serve.memory import give_back_memory
+from rhapsode_server.serve.memory import give_back_memory, share_heap
 from rhapsode_server.serve.threads import LEFT_BEHIND
 
 _IN_ONNXRUNTIME = ("drive-", LEFT_BEHIND)  # begin the names of the threads that drive models, or load them
-_HEAPS, _M_ARENA_MAX = "MALLOC_ARENA_MAX", -8  # in malloc.h
 PATIENCE = 5.0  # seconds that threads which will not end may delay the end of the process
 # Seconds beyond drain delay and grace in which every stop is done: requests that are cut off get their status (2),
 # the last spans are sent (4), threads that will not end are left behind (PATIENCE).
@@ -23,7 +22,7 @@ SLACK = 15.0
 def prepare() -> None:
     """Make the surroundings fit to serve in, for this process and for the workers that it starts."""
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # before gRPC is there: it has a line for each bad connection else
-    _share_heap()
+    share_heap()
     _fill_descriptors()
 
 
@@ -44,20 +43,6 @@ def leave(code: int) -> None:
     if any(thread.name.startswith(_IN_ONNXRUNTIME) for thread in threading.enumerate()):
         _leave(code)  # a thread that comes back from ONNX Runtime while Python ends would abort the process
     sys.exit(code)
-
-
-def _share_heap() -> None:
-    """Have all threads, and those of the workers, take memory from one heap (glibc only).
-
-    Else each load's thread has one of several, in which what it leaves stays: 42 loads of the same three models took
-    184 MB to 278, and with this to 187. Where the environment says how many there are to be, that holds.
-    """
-    if _HEAPS in os.environ:
-        return
-    os.environ[_HEAPS] = "1"  # read at the start of a process: for those that come
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_ARENA_MAX, 1)
 
 
 def _fill_descriptors() -> None:
