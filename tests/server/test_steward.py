@@ -87,6 +87,13 @@ def test_what_failed_at_the_start_is_not_tried_again_as_it_is() -> None:
     assert steward.next_load() is None
 
 
+def test_what_there_was_no_room_for_at_the_start_is_tried_again_when_there_may_be() -> None:
+    scene = Scene(1, 2, full=[3])
+    assert scene.rest() == []
+    scene.unload(1)
+    assert scene.rest() == ["+m@3"]
+
+
 def test_a_failed_reload_keeps_what_is_served() -> None:
     scene = Scene(1, newest=1)
     scene.broken.add("bad")

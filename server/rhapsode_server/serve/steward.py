@@ -36,6 +36,8 @@ class Begun:
 
     failed: Mapping[Key, Sight] = field(default_factory=dict)
     """What could not be loaded, as it was then."""
+    full: Mapping[Key, Sight] = field(default_factory=dict)
+    """What there was no room for, as it was then."""
     aliases: Aliases = field(default_factory=dict)
     """Those that were set."""
 
@@ -59,7 +61,7 @@ class Steward:
         self._named: Mapping[str, Named] = {}
         self._tried: dict[Key, Sight] = dict(begun.failed)
         self._failed: set[Key] = set(begun.failed)
-        self._refused: dict[Key, tuple[Sight, _Room]] = {}
+        self._refused: dict[Key, tuple[Sight, _Room]] = {key: (here, self._room) for key, here in begun.full.items()}
         self._ours: set[Key] = set(self._served)
         self._aliases = {name: dict(those) for name, those in begun.aliases.items()}
         self._away = False
