@@ -79,6 +79,19 @@ def test_what_failed_and_has_gone_is_forgiven() -> None:
     assert scene.residents.status(("m", 2)).state is State.UNLOADED
 
 
+def test_what_failed_by_command_and_has_gone_is_forgiven() -> None:
+    scene = Scene(1)
+    scene.residents.failed(("m", 2), "broken")
+    scene.unread = {"m": "Permission denied"}
+    scene.folder = {("other", 1): sight()}
+    scene.rest()
+    assert scene.residents.status(("m", 2)).state is State.FAILED  # it may lie there
+    scene.unread = {}
+    scene.put(1)
+    scene.rest()
+    assert scene.residents.status(("m", 2)).state is State.UNLOADED
+
+
 def test_what_failed_at_the_start_is_not_tried_again_as_it_is() -> None:
     residents: Residents[Model] = Residents()
     steward = Steward(residents, 0, open_log("info", "json", "0", io.StringIO()), Begun({("m", 1): sight("bad")}))

@@ -202,9 +202,10 @@ class Steward:
         known = self._view.versions.keys() | self._served.keys()
         self._tried = {key: sight for key, sight in self._tried.items() if key in known}
         self._refused = {key: why for key, why in self._refused.items() if key in known}
-        for key in self._failed - known:
-            self._residents.forgive(key)
         self._failed &= known
+        for status in self._residents.statuses:  # whoever had it loaded
+            if status.problem and (status.name, status.version) not in known and status.name not in self._view.unread:
+                self._residents.forgive((status.name, status.version))
 
     def _say_oddities(self) -> None:
         for name in self._view.strange:
