@@ -115,6 +115,29 @@ def test_a_failed_reload_keeps_what_is_served() -> None:
     assert scene.served() == [1]
 
 
+def test_a_problem_of_what_is_served_ends_with_its_cause() -> None:
+    scene = Scene(1)
+    before = sight()
+    scene.broken.add("bad")
+    scene.put(1, sight("bad"))
+    assert scene.rest() == ["!m@1"]
+    scene.put(1, before)  # the good one is moved back
+    assert scene.rest() == ["+m@1"]
+    assert scene.residents.status(("m", 1)).problem == ""
+    assert scene.rest() == []
+
+
+def test_a_problem_by_command_ends_when_what_is_loaded_after_a_change_is_sound() -> None:
+    scene = Scene(1)
+    scene.put(1, sight(touched=1))  # damaged under the same bundle.json
+    assert scene.rest() == []
+    scene.residents.failed(("m", 1), "broken")
+    assert scene.rest() == []
+    scene.put(1, sight(touched=2))
+    assert scene.rest() == ["+m@1"]
+    assert scene.residents.status(("m", 1)).problem == ""
+
+
 def test_what_has_gone_is_unloaded_when_it_has_been_gone_for_a_second() -> None:
     scene = Scene(1, 2)
     scene.remove(1)

@@ -103,6 +103,8 @@ class Scene:
         assert self.folder is not None
         digest = self.folder[key].digest
         if digest in self.broken:
+            self.residents.begin(key, 1)
+            self.residents.failed(key, "broken")
             self.steward.failed(key)
             return f"!{ref(key)}"
         self._ready(key, digest)

@@ -46,8 +46,9 @@ class Steward:
     """Decides, and does nothing but forgive what has gone.
 
     Told of each look at the folder, it is asked for loads, then moves, then unloads. What was tried is not tried again
-    until its folder changes: what failed, and what was served and then unloaded by command. What was loaded by command
-    is left alone until its folder goes, or it is unloaded.
+    until its folder changes: what failed, and what was served and then unloaded by command. What is served though a
+    later load of it failed is loaded anew when its folder changes: nothing else could say that all is well with it.
+    What was loaded by command is left alone until its folder goes, or it is unloaded.
     """
 
     def __init__(self, residents: Residents[ResidentT], newest: int, log: Log, begun: Begun) -> None:
@@ -158,7 +159,7 @@ class Steward:
         if sight is None or self._tried.get(key) == sight or self._refused.get(key) == (sight, self._room):
             return False
         served = self._served.get(key)
-        if served is not None and served.digest == sight.digest:
+        if served is not None and served.digest == sight.digest and not self._residents.status(key).problem:
             return False
         return not sight.missing or self._folders.rest(key) >= PATIENCE
 
@@ -192,7 +193,7 @@ class Steward:
         self._ours &= served.keys()
         for key, model in served.items():
             sight = self._settled.get(key)
-            if sight is not None and sight.digest == model.digest:
+            if sight is not None and sight.digest == model.digest and not self._residents.status(key).problem:
                 self._tried[key] = sight
 
     def _forget(self) -> None:
