@@ -3,7 +3,7 @@
 import io
 
 from rhapsode_server.observe.logs import open_log
-from rhapsode_server.repository.residents import Residents, State
+from rhapsode_server.repository.residents import Residents
 from rhapsode_server.repository.sights import Named, View
 from rhapsode_server.serve.steward import PATIENCE, Begun, Steward
 from support.steward_scene import Model, Scene, sight
@@ -25,16 +25,6 @@ def test_what_comes_is_loaded_once_it_has_been_the_same_for_a_second() -> None:
     assert scene.look(0.9) == []
     assert scene.look(0.2) == ["+m@2"]
     assert scene.rest() == []
-
-
-def test_what_is_not_whole_is_waited_for() -> None:
-    scene = Scene(1)
-    scene.put(2, sight(missing="'step.onnx' is missing"))
-    assert scene.rest() == []
-    (line,) = scene.said("bundle waited for")
-    assert (line["model"], line["model_version"], line["reason"]) == ("m", 2, "'step.onnx' is missing")
-    scene.put(2, sight(touched=1))
-    assert scene.rest() == ["+m@2"]
 
 
 def test_what_stays_less_than_whole_for_long_is_taken_for_broken() -> None:
@@ -66,32 +56,6 @@ def test_what_failed_is_tried_again_when_its_folder_changes() -> None:
     assert scene.rest() == ["+m@2"]
 
 
-def test_what_failed_and_has_gone_is_forgiven() -> None:
-    scene = Scene(1)
-    scene.residents.begin(("m", 2), 1)
-    scene.residents.failed(("m", 2), "broken")
-    scene.broken.add("bad")
-    scene.put(2, sight("bad"))
-    assert scene.rest() == ["!m@2"]
-    assert scene.residents.status(("m", 2)).state is State.FAILED
-    scene.remove(2)
-    scene.rest()
-    assert scene.residents.status(("m", 2)).state is State.UNLOADED
-
-
-def test_what_failed_by_command_and_has_gone_is_forgiven() -> None:
-    scene = Scene(1)
-    scene.residents.failed(("m", 2), "broken")
-    scene.unread = {"m": "Permission denied"}
-    scene.folder = {("other", 1): sight()}
-    scene.rest()
-    assert scene.residents.status(("m", 2)).state is State.FAILED  # it may lie there
-    scene.unread = {}
-    scene.put(1)
-    scene.rest()
-    assert scene.residents.status(("m", 2)).state is State.UNLOADED
-
-
 def test_what_failed_at_the_start_is_not_tried_again_as_it_is() -> None:
     residents: Residents[Model] = Residents()
     steward = Steward(residents, 0, open_log("info", "json", "0", io.StringIO()), Begun({("m", 1): sight("bad")}))
@@ -113,29 +77,6 @@ def test_a_failed_reload_keeps_what_is_served() -> None:
     scene.put(1, sight("bad"))
     assert scene.rest() == ["!m@1"]
     assert scene.served() == [1]
-
-
-def test_a_problem_of_what_is_served_ends_with_its_cause() -> None:
-    scene = Scene(1)
-    before = sight()
-    scene.broken.add("bad")
-    scene.put(1, sight("bad"))
-    assert scene.rest() == ["!m@1"]
-    scene.put(1, before)  # the good one is moved back
-    assert scene.rest() == ["+m@1"]
-    assert scene.residents.status(("m", 1)).problem == ""
-    assert scene.rest() == []
-
-
-def test_a_problem_by_command_ends_when_what_is_loaded_after_a_change_is_sound() -> None:
-    scene = Scene(1)
-    scene.put(1, sight(touched=1))  # damaged under the same bundle.json
-    assert scene.rest() == []
-    scene.residents.failed(("m", 1), "broken")
-    assert scene.rest() == []
-    scene.put(1, sight(touched=2))
-    assert scene.rest() == ["+m@1"]
-    assert scene.residents.status(("m", 1)).problem == ""
 
 
 def test_what_has_gone_is_unloaded_when_it_has_been_gone_for_a_second() -> None:

@@ -10,7 +10,8 @@ from rhapsode_server.errors import DeviceLost, DriverDied, RhapsodeError
 from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.observe.traces import NO_TRACES, Traces
 from rhapsode_server.repository.registry import LoadedModel, Registry
-from rhapsode_server.repository.residents import Bounds, Key, Residents, State
+from rhapsode_server.repository.residents import Key, Residents, State
+from rhapsode_server.repository.room import Bounds
 from rhapsode_server.rpc.arrivals import Arrivals
 from rhapsode_server.rpc.caller import may_use
 from rhapsode_server.rpc.leases import Holders, hold

@@ -43,7 +43,7 @@ class Begun:
 
 
 class Steward:
-    """Decides, and does nothing but forgive what has gone.
+    """Decides, and does nothing but tell the residents what has gone, and what is waited for.
 
     Told of each look at the folder, it is asked for loads, then moves, then unloads. What was tried is not tried again
     until its folder changes: what failed, and what was served and then unloaded by command. What is served though a
@@ -65,6 +65,7 @@ class Steward:
         self._refused: dict[Key, tuple[Sight, _Room]] = {key: (here, self._room) for key, here in begun.full.items()}
         self._ours: set[Key] = set(self._served)
         self._aliases = {name: dict(those) for name, those in begun.aliases.items()}
+        self._waits: dict[Key, str] = {}
         self._away = False
         self._said: dict[object, str] = {}
 
@@ -89,6 +90,7 @@ class Steward:
         self._named = self._files.see({**absent, **self._view.names}, now)
         self._note(served)
         self._forget()
+        self._wait()
         self._say_oddities()
 
     def next_load(self) -> Key | None:
@@ -208,6 +210,20 @@ class Steward:
             if status.problem and (status.name, status.version) not in known and status.name not in self._view.unread:
                 self._residents.forgive((status.name, status.version))
 
+    def _wait(self) -> None:
+        """Tell of versions that are not whole; of each once, not at each look."""
+        before = self._waits
+        self._waits = {
+            key: sight.missing
+            for key, sight in self._settled.items()
+            if sight is not None and sight.missing and self._tried.get(key) != sight
+        }
+        for key in before.keys() - self._waits.keys():
+            self._residents.wait(key, "")
+        for key, why in self._waits.items():
+            if before.get(key) != why:
+                self._residents.wait(key, f"waited for: {why}")
+
     def _say_oddities(self) -> None:
         for name in self._view.strange:
             self._once(name, "no name of a model or version", folder=name)
@@ -216,11 +232,8 @@ class Steward:
         for name, named in self._named.items():
             if named.problem:
                 self._once((name, "aliases"), "aliases not read", model=name, reason=named.problem)
-        for key, sight in self._settled.items():
-            if sight is not None and sight.missing and self._tried.get(key) != sight:
-                self._once(
-                    (key, "missing"), "bundle waited for", model=key[0], model_version=key[1], reason=sight.missing
-                )
+        for key, why in self._waits.items():
+            self._once((key, "missing"), "bundle waited for", model=key[0], model_version=key[1], reason=why)
 
     def _once(self, about: object, event: str, **fields: object) -> None:
         """Say it, unless that was the last that was said about the same."""
