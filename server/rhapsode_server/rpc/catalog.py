@@ -124,10 +124,17 @@ class Catalog:
             driver.start()
 
     def add(self, loaded: LoadedModel) -> Served:
-        """Drive one more model, in the running event loop; it can be asked for when `residents` says so."""
-        served = self._take(loaded)
-        for driver in served.drivers:
-            driver.start()
+        """Drive one more model, in the running event loop; it can be asked for when `residents` says so.
+
+        Where that cannot be, nothing of it is kept: a machine may have no room for its threads.
+        """
+        try:
+            served = self._take(loaded)
+            for driver in served.drivers:
+                driver.start()
+        except Exception:
+            self._take_back(loaded)
+            raise
         return served
 
     async def retire(self, loaded: LoadedModel) -> None:
@@ -159,6 +166,17 @@ class Catalog:
     def _take(self, loaded: LoadedModel) -> Served:
         driven = self._driven[id(loaded)] = _Driven(self._serve(loaded, feel=partial(self._hear, loaded)))
         return driven.served
+
+    def _take_back(self, loaded: LoadedModel) -> None:
+        """Be as before a model was taken that could not be driven."""
+        taken, key = self._driven.pop(id(loaded), None), _key(loaded)
+        for driver in taken.served.drivers if taken else ():
+            driver.call_off()
+        if (current := self._current.get(key)) is not None:
+            for driver in self._driven[id(current)].served.drivers:
+                driver.own_gauges(True)
+        elif not self._of(key):
+            self._metrics.unloaded(*key)
 
     def _of(self, key: Key) -> Sequence[Served]:
         """All in memory that are one version: what is served, and what that has replaced."""
