@@ -118,6 +118,10 @@ class Catalog:
         """Have somebody told of each change of `residents`; or only where another is served, or none, as a version."""
         (self._switched if switches else self._listeners).append(listener)
 
+    def expect_no_more(self) -> None:
+        """Tell all that ask for what is still being loaded that the server stops: it will not come any more."""
+        self._arrivals.close()
+
     def start(self) -> None:
         """Start to drive all models, in the running event loop."""
         for driver in self.drivers():
@@ -156,7 +160,7 @@ class Catalog:
 
     async def stop(self) -> None:
         """End what is under way, and every driver's thread: all at once, since one that hangs is waited for."""
-        self._arrivals.close()
+        self.expect_no_more()
         await asyncio.gather(*(driver.stop() for driver in self.drivers()))
 
     def drivers(self) -> Sequence[AnyDriver]:
