@@ -28,10 +28,10 @@ def inputs(module: Any, rows: int, seed: int) -> list[Any]:  # either of its two
 def lifecycle(client: sync.InferenceServerClient) -> dict[str, Any]:
     """Let a model go, and load it again."""
     client.unload_model("tiny-digits")
-    gone = client.is_model_ready("tiny-digits.decode")
+    gone = [client.is_model_ready(name) for name in ("tiny-digits", "tiny-digits.decode")]
     states = {each.name: each.state for each in client.get_model_repository_index().models}
     client.load_model("tiny-digits")
-    back = client.is_model_ready("tiny-digits.decode")
+    back = [client.is_model_ready(name) for name in ("tiny-digits", "tiny-digits.decode")]
     try:
         client.load_model("tiny-digits", config="{}", files={"file:1/model.onnx": b"\0"})
         refused = ""

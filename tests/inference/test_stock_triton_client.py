@@ -30,9 +30,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def test_it_lets_a_model_go_and_loads_it_again(told: Any) -> None:
     assert told["lifecycle"] == {
-        "gone": False,
+        "gone": [False, False],
         "state": "UNAVAILABLE",
-        "back": True,
+        "back": [True, True],
         "refused": "StatusCode.INVALID_ARGUMENT",
     }
 

@@ -75,12 +75,12 @@ class InferenceService:
     async def ModelReady(
         self, request: inference_pb2.ModelReadyRequest, _call: Call
     ) -> inference_pb2.ModelReadyResponse:
-        """Say whether a model can be asked."""
+        """Say whether a model can be asked, or all those of a bundle."""
         try:
-            found = self._models.find(request.name, request.version)
+            served = self._models.holder(request.name, request.version)
         except (ModelNotFound, ModelLoading):
             return inference_pb2.ModelReadyResponse(ready=False)
-        return inference_pb2.ModelReadyResponse(ready=self._vitality().serves(found.served.loaded.name))
+        return inference_pb2.ModelReadyResponse(ready=self._vitality().serves(served.loaded.name))
 
     async def ServerMetadata(
         self, _request: inference_pb2.ServerMetadataRequest, _call: Call
