@@ -1,7 +1,7 @@
 """The server's own Prometheus metrics: what the engine, the pools of threads, the loader and the process report."""
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -46,6 +46,8 @@ class Metrics:
         self.models = gauge(
             "rhapsode_models", "Models in memory: served, or leaving with what they have begun.", "state"
         )
+        self._failing = gauge("rhapsode_model_failed", "1 where the last load of a version failed.", "model", "version")
+        self._loads: Mapping[tuple[str, int], bool] = {}
         self.provider_fallback = gauge(
             "rhapsode_provider_fallback", "1 where the preferred execution provider is not in use.", "provider"
         )
@@ -102,6 +104,14 @@ class Metrics:
         """Have what was counted of a model go, of which no version is there any more."""
         for counter in (self._lanes.items, self.rejected, self.given_up):
             counter.remove_by_labels({"model": model})
+
+    def loads(self, failed: Mapping[tuple[str, int], bool]) -> None:
+        """Report of every model and version that is to be told of whether its last load failed."""
+        for model, version in self._loads.keys() - failed.keys():
+            self._failing.remove_by_labels({"model": model, "version": str(version)})
+        for (model, version), so in failed.items():
+            self._failing.labels(model, str(version)).set(int(so))
+        self._loads = failed
 
     def count_models(self, served: Callable[[], int], leaving: Callable[[], int]) -> None:
         """Have these tell how many models are in memory."""

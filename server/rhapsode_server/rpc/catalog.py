@@ -65,6 +65,7 @@ class Catalog:
             self._take(loaded)
             self._current[_key(loaded)] = loaded
         self._named: Set[str] = self.names.keys()
+        self._tell_loads()
         metrics.count_models(lambda: len(self._current), lambda: len(self._driven) - len(self._current))
 
     @property
@@ -172,6 +173,7 @@ class Catalog:
         self._arrivals.changed(key)
         switched = self._switch(key)
         self._count(key[0])
+        self._tell_loads()
         for listener in [*self._listeners, *(self._switched if switched else ())]:
             listener(key)
 
@@ -186,6 +188,11 @@ class Catalog:
                 for driver in served.drivers:
                     driver.own_gauges(served.loaded is now)
         return now is not before
+
+    def _tell_loads(self) -> None:
+        """Say in the metrics of all that is in memory, and of what should be, whether it could be loaded."""
+        told = [each for each in self.residents.statuses if each.problem or each.state is not State.UNLOADED]
+        self._metrics.loads({(each.name, each.version): bool(each.problem) for each in told})
 
     def _count(self, name: str) -> None:
         """Count requests by the names of models that are there, or on their way; of one that has gone nothing stays."""
