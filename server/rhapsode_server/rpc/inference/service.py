@@ -75,10 +75,10 @@ class InferenceService:
     async def ModelReady(
         self, request: inference_pb2.ModelReadyRequest, _call: Call
     ) -> inference_pb2.ModelReadyResponse:
-        """Say whether a model can be asked."""
+        """Say whether a model can be asked; one whose name is none cannot."""
         try:
             found = self._models.find(request.name, request.version)
-        except (ModelNotFound, ModelLoading):
+        except (InvalidField, ModelNotFound, ModelLoading):
             return inference_pb2.ModelReadyResponse(ready=False)
         return inference_pb2.ModelReadyResponse(ready=self._vitality().serves(found.served.loaded.name))
 
