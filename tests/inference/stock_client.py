@@ -47,6 +47,7 @@ def described(client: sync.InferenceServerClient) -> dict[str, Any]:
     return {
         "live": client.is_server_live(),
         "ready": client.is_server_ready() and client.is_model_ready(MODEL),
+        "nobody": client.is_model_ready("Nobody"),
         "extensions": list(client.get_server_metadata().extensions),
         "inputs": metadata["inputs"],
         "max_batch_size": config["max_batch_size"],

@@ -190,7 +190,6 @@ async def test_what_is_no_name_is_refused_and_not_echoed(server: Running, name: 
             client.RepositoryModelUnload(oip.RepositoryModelUnloadRequest(model_name=name)),
         ],
         "name": [
-            client.ModelReady(oip.ModelReadyRequest(name=name)),
             client.ModelMetadata(oip.ModelMetadataRequest(name=name)),
             client.ModelConfig(oip.ModelConfigRequest(name=name)),
             *([client.ModelStatistics(oip.ModelStatisticsRequest(name=name))] if name else []),
@@ -201,6 +200,7 @@ async def test_what_is_no_name_is_refused_and_not_echoed(server: Running, name: 
             error = await refused(call)
             assert (error.code(), refusal(error).fields) == (INVALID, [field])
             assert not name or name not in str(error.details())
+    assert not (await client.ModelReady(oip.ModelReadyRequest(name=name))).ready
 
 
 @pytest.mark.parametrize("version", NO_VERSIONS, ids=range(len(NO_VERSIONS)))
@@ -209,6 +209,7 @@ async def test_what_is_no_version_is_refused(server: Running, version: str) -> N
     assert (asked.code(), refusal(asked).fields) == (INVALID, ["model_version"])
     named = await refused(stub(server).ModelMetadata(oip.ModelMetadataRequest(name=FACES, version=version)))
     assert (named.code(), refusal(named).fields) == (INVALID, ["version"])
+    assert not (await stub(server).ModelReady(oip.ModelReadyRequest(name=FACES, version=version))).ready
 
 
 @pytest.mark.parametrize(

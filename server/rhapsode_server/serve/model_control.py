@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 from rhapsode_server.errors import ModelNotFound, RhapsodeError, ShuttingDown
 from rhapsode_server.observe.loads import Failure
 from rhapsode_server.observe.logs import Log
+from rhapsode_server.repository import schema
 from rhapsode_server.repository.bundle import Announced
 from rhapsode_server.repository.in_child import Leash
 from rhapsode_server.repository.loading import LoadedModel
@@ -74,8 +75,8 @@ class ModelControl:
         self._going: dict[asyncio.Task[None], Key] = {}
         self._stopped = False
 
-    async def load(self, name: str, version: int | None = None) -> Status:
-        """Load a version, or the newest in the folder, and serve it: how it stands then.
+    async def load(self, name: str, version: int | None = None, graph: str = "") -> Status:
+        """Load a version, or the newest in the folder, and serve it: how it stands then; nothing if it lacks a graph.
 
         What it replaces ends what it has begun in the background. Raises ModelNotFound, RepositoryFull, LoadFailed or
         ShuttingDown; what was served is served on then.
@@ -83,13 +84,15 @@ class ModelControl:
         self._check_open()
         found = await beside("find", self._loads.find, name, version)
         self._check_open()
+        if found.digest and not {graph} <= {"", *found.graphs}:  # without one it is told what is wrong with it
+            raise ModelNotFound("that version has no such graph")
         which = (found.key, found.digest)
         if which not in self._coming:
             self._coming[which] = _begin(self._load(found), lambda _: self._coming.pop(which))
         return await _outcome(self._coming[which])
 
-    async def unload(self, name: str, version: int | None = None) -> Sequence[Status]:
-        """Serve a version no more, or all of a name; how they stand once they are out of memory.
+    async def unload(self, name: str, version: int | None = None, graph: str = "") -> Sequence[Status]:
+        """Serve a version no more, or all of a name that have a graph; how they stand once they are out of memory.
 
         Comes after loads of them that were asked for before. Raises ModelNotFound, ModelInUse or ShuttingDown.
         """
@@ -97,7 +100,8 @@ class ModelControl:
         if coming := [task for (key, _), task in self._coming.items() if _means(name, version, key)]:
             await asyncio.wait(coming)
         self._check_open()
-        self._let_go([(each.name, each.version) for each in self._residents if _means(name, version, _key(each))])
+        meant = [each for each in self._residents if _means(name, version, _key(each))]
+        self._let_go([_key(each) for each in meant if not graph or graph in schema.graphs(each.bundle)])
         going = {task: key for task, key in self._going.items() if _means(name, version, key)}
         if not going:
             raise ModelNotFound("no such version is served")

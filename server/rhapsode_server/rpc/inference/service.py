@@ -75,10 +75,10 @@ class InferenceService:
     async def ModelReady(
         self, request: inference_pb2.ModelReadyRequest, _call: Call
     ) -> inference_pb2.ModelReadyResponse:
-        """Say whether a model can be asked, or all those of a bundle."""
+        """Say whether a model can be asked, or all those of a bundle; one whose name is none cannot."""
         try:
             served = self._models.holder(request.name, request.version)
-        except (ModelNotFound, ModelLoading):
+        except (InvalidField, ModelNotFound, ModelLoading):
             return inference_pb2.ModelReadyResponse(ready=False)
         return inference_pb2.ModelReadyResponse(ready=self._vitality().serves(served.loaded.name))
 
