@@ -15,6 +15,7 @@ from rhapsode_server.repository.in_child import Leash, Rehearsed
 from rhapsode_server.repository.registry import LoadedModel, Registry
 from rhapsode_server.repository.residents import Key, Residents, State
 from rhapsode_server.serve import first_load, loading
+from rhapsode_server.serve.living_folder import begun
 from rhapsode_server.serve.model_loader import Found
 from rhapsode_server.serve.preflight import check_models
 from support.bundles import grey_generator, stepper
@@ -151,6 +152,8 @@ def test_there_is_room_for_the_most_important(three: Path, sound: Registry) -> N
     assert repr(registry) == "Registry(tiny-text@2)"
     assert loads.asked == ["broken/1", "tiny-text/2"]
     assert loads.left_out[1].startswith("tiny-text@1 1 models are in memory, the most is 1")
+    known = begun(registry)
+    assert (list(known.failed), list(known.full)) == ([("broken", 1)], [("tiny-text", 1)])
 
 
 def test_what_is_not_whole_is_left_to_the_watch(three: Path, sound: Registry) -> None:

@@ -88,7 +88,7 @@ def test_what_comes_and_goes_in_the_folder_comes_and_goes_in_the_server(living: 
     living.until("model load failed", 4)
     living.until("model loaded", 2)
     assert (living.meant("tiny-text"), living.meant("tiny-text@stable")) == (2, 1)
-    assert living.states() == {1: "READY", 2: "READY", 4: "FAILED"}
+    assert living.states() == {1: "READY", 2: "READY", 3: "UNLOADED", 4: "FAILED"}
 
     # The copy is finished, the broken one removed, one overwritten where it lies, and an alias moved.
     (living.versions / "3" / "bundle.json").write_bytes(manifest)

@@ -83,6 +83,8 @@ def failing(server: Running, version: int = 1) -> float | None:
 async def test_a_version_that_could_not_be_loaded_is_told_of_until_it_can_be(
     server: Running, catalog: Catalog, versions: Versions
 ) -> None:
+    for version in (1, 2):
+        catalog.residents.wait(("tiny-text", version), "a copy under way is no failure")
     assert (failing(server), failing(server, 2)) == (0, None)
     for version in (1, 2):
         catalog.residents.begin(("tiny-text", version), 1)

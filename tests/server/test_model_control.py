@@ -22,7 +22,8 @@ from support.rehearsing import PROGRAM
 from support.requests import ENDLESS, text
 from support.server import process
 
-READY, UNLOADED, LOADING = ModelState.MODEL_STATE_READY, ModelState.MODEL_STATE_UNLOADED, ModelState.MODEL_STATE_LOADING
+READY, FAILED = ModelState.MODEL_STATE_READY, ModelState.MODEL_STATE_FAILED
+UNLOADED, LOADING = ModelState.MODEL_STATE_UNLOADED, ModelState.MODEL_STATE_LOADING
 PRECONDITION, NOT_FOUND = grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND
 REHEARSING = f"""
 from functools import partial
@@ -137,6 +138,8 @@ async def test_no_more_is_loaded_than_there_is_room_for(tmp_path: Path) -> None:
             assert "--max-models" in words
         assert not children(server.models)
         assert await server.failures() == {"full": 2}
+        stood = [await server.status(each) for each in ("tiny-text@1", "tiny-text@2")]
+        assert [(each.state, bool(each.problem)) for each in stood] == [(READY, False), (FAILED, True)]
         await server.unload("tiny-text@1")
         assert (await server.load("tiny-text@2")).state == READY
     async with operated(tmp_path, max_model_bytes=60_000) as server:

@@ -3,7 +3,7 @@
 import io
 
 from rhapsode_server.observe.logs import open_log
-from rhapsode_server.repository.residents import Residents, State
+from rhapsode_server.repository.residents import Residents
 from rhapsode_server.repository.sights import Named, View
 from rhapsode_server.serve.steward import PATIENCE, Begun, Steward
 from support.steward_scene import Model, Scene, sight
@@ -25,16 +25,6 @@ def test_what_comes_is_loaded_once_it_has_been_the_same_for_a_second() -> None:
     assert scene.look(0.9) == []
     assert scene.look(0.2) == ["+m@2"]
     assert scene.rest() == []
-
-
-def test_what_is_not_whole_is_waited_for() -> None:
-    scene = Scene(1)
-    scene.put(2, sight(missing="'step.onnx' is missing"))
-    assert scene.rest() == []
-    (line,) = scene.said("bundle waited for")
-    assert (line["model"], line["model_version"], line["reason"]) == ("m", 2, "'step.onnx' is missing")
-    scene.put(2, sight(touched=1))
-    assert scene.rest() == ["+m@2"]
 
 
 def test_what_stays_less_than_whole_for_long_is_taken_for_broken() -> None:
@@ -66,25 +56,19 @@ def test_what_failed_is_tried_again_when_its_folder_changes() -> None:
     assert scene.rest() == ["+m@2"]
 
 
-def test_what_failed_and_has_gone_is_forgiven() -> None:
-    scene = Scene(1)
-    scene.residents.begin(("m", 2), 1)
-    scene.residents.failed(("m", 2), "broken")
-    scene.broken.add("bad")
-    scene.put(2, sight("bad"))
-    assert scene.rest() == ["!m@2"]
-    assert scene.residents.status(("m", 2)).state is State.FAILED
-    scene.remove(2)
-    scene.rest()
-    assert scene.residents.status(("m", 2)).state is State.UNLOADED
-
-
 def test_what_failed_at_the_start_is_not_tried_again_as_it_is() -> None:
     residents: Residents[Model] = Residents()
     steward = Steward(residents, 0, open_log("info", "json", "0", io.StringIO()), Begun({("m", 1): sight("bad")}))
     for now in range(3):
         steward.see(View({("m", 1): sight("bad")}, {}, (), {}), now)
     assert steward.next_load() is None
+
+
+def test_what_there_was_no_room_for_at_the_start_is_tried_again_when_there_may_be() -> None:
+    scene = Scene(1, 2, full=[3])
+    assert scene.rest() == []
+    scene.unload(1)
+    assert scene.rest() == ["+m@3"]
 
 
 def test_a_failed_reload_keeps_what_is_served() -> None:

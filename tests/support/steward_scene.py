@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rhapsode_server.observe.logs import open_log
@@ -33,18 +33,20 @@ def ref(key: Key) -> str:
 class Scene:
     """A folder, what is served, and a steward between them."""
 
-    def __init__(self, *served: int, newest: int = 0, aliases: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self, *served: int, newest: int = 0, aliases: Mapping[str, int] | None = None, full: Sequence[int] = ()
+    ) -> None:
         self.residents: Residents[Model] = Residents([Model("m", version, "one") for version in served])
         for alias, version in (aliases or {}).items():
             self.residents.set_alias("m", alias, version)
-        self.folder: dict[Key, Sight] | None = {("m", version): sight() for version in served}
+        self.folder: dict[Key, Sight] | None = {("m", version): sight() for version in (*served, *full)}
         self.files = {"m": Named(tuple((aliases or {}).items()))}
         self.unread: dict[str, str] = {}
         self.strange: list[str] = []
         self.broken: set[str] = set()
         self.log = io.StringIO()
         self.now = 0.0
-        begun = Begun(aliases={"m": aliases or {}})
+        begun = Begun(full={("m", version): sight() for version in full}, aliases={"m": aliases or {}})
         self.steward = Steward(self.residents, newest, open_log("info", "json", "0", self.log), begun)
         self.rest()
 
@@ -101,6 +103,8 @@ class Scene:
         assert self.folder is not None
         digest = self.folder[key].digest
         if digest in self.broken:
+            self.residents.begin(key, 1)
+            self.residents.failed(key, "broken")
             self.steward.failed(key)
             return f"!{ref(key)}"
         self._ready(key, digest)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Generic, Protocol, TypeVar
 
-from rhapsode_server.errors import ModelInUse, ModelNotFound, RepositoryFull
+from rhapsode_server.errors import ModelInUse, ModelNotFound
+from rhapsode_server.repository.room import Bounds
 
 DEFAULT = "default"
 """The alias that a bare name means, where it is set."""
@@ -72,32 +73,15 @@ class Status:
     loading: bool = False
     """Whether it is being loaded, be it anew while it is served."""
     problem: str = ""
-    """Why the last load failed; empty where it did not."""
+    """Why the last load failed, or what is waited for before there is one; empty where nothing is wrong."""
     digest: str = ""
     """Of what is in memory; empty where nothing is."""
     fingerprint: str = ""
     size: int = 0
     changed: float = 0.0
     """Seconds since 1970."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """The most that may be in memory, what is loading and what is on its way out included; 0 is no limit."""
-
-    models: int = 0
-    size: int = 0
-    """Bytes of bundles."""
-
-    def check(self, models: int, total: int, size: int) -> None:
-        """Raise RepositoryFull where one of this size is too much beside so many, which have `total` bytes."""
-        if self.models and models >= self.models:
-            text = f"{models} models are in memory, the most is {self.models} (--max-models)"
-            raise RepositoryFull(text, {"max_models": str(self.models)})
-        if self.size and total + size > self.size:
-            beside = f"the bundles in memory have {total} bytes and this one {size}"
-            text = f"{beside}, the most is {self.size} (--max-model-bytes)"
-            raise RepositoryFull(text, {"max_model_bytes": str(self.size)})
+    failed: bool = False
+    """Whether the last load failed."""
 
 
 class Residents(Generic[ResidentT]):
@@ -110,7 +94,7 @@ class Residents(Generic[ResidentT]):
     def __init__(
         self,
         models: Iterable[ResidentT] = (),
-        bounds: Bounds = Bounds(),
+        bounds: Bounds = Bounds(),  # noqa: B008 - frozen
         clock: Callable[[], float] = time.time,
         changed: Callable[[Key], object] = lambda _: None,
     ) -> None:
@@ -122,6 +106,7 @@ class Residents(Generic[ResidentT]):
         self._coming: dict[Key, int] = {}
         self._aliases: dict[str, dict[str, int]] = {}
         self._problems: dict[Key, str] = {}
+        self._waits: dict[Key, str] = {}
         self._when: dict[Key, float] = {}
         self._meanings: dict[str, ResidentT] = {}
         for model in models:
@@ -150,11 +135,12 @@ class Residents(Generic[ResidentT]):
             *key,
             state=self._state(key),
             loading=key in self._coming,
-            problem=self._problems.get(key, ""),
+            problem=self._problems.get(key) or self._waits.get(key, ""),
             digest=here.digest if here else "",
             fingerprint=here.fingerprint if here else "",
             size=here.size if here else 0,
             changed=self._when.get(key, 0.0),
+            failed=key in self._problems,
         )
 
     def aliases(self, name: str) -> Mapping[str, int]:
@@ -191,6 +177,7 @@ class Residents(Generic[ResidentT]):
         held = [*(model.size for model in (*self._served.values(), *self._leaving)), *self._coming.values()]
         self._bounds.check(len(held), sum(held), size)
         self._coming[key] = size
+        self._waits.pop(key, None)
         self._tell(key)
 
     def ready(self, model: ResidentT) -> ResidentT | None:
@@ -240,6 +227,13 @@ class Residents(Generic[ResidentT]):
         if self._problems.pop(key, None) is not None:
             self._tell(key)
 
+    def wait(self, key: Key, why: str) -> None:
+        """A version is not loaded yet, and why not; or "" where that is over."""
+        self._waits.pop(key, None)
+        if why:
+            self._waits[key] = why
+        self._tell(key)
+
     def set_alias(self, name: str, alias: str, version: int | None) -> None:
         """Have an alias name a version that is served; None removes it. Raises ModelNotFound."""
         before = self._aliases.get(name, {}).get(alias)
@@ -285,6 +279,7 @@ class Residents(Generic[ResidentT]):
         for key in sorted(past, key=lambda key: self._when[key])[: max(0, len(past) - MOST_PAST)]:
             del self._when[key]
             self._problems.pop(key, None)
+            self._waits.pop(key, None)
 
     def __iter__(self) -> Iterator[ResidentT]:
         return iter(self.served)

@@ -10,7 +10,8 @@ from rhapsode_server.errors import DeviceLost, DriverDied, RhapsodeError
 from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.observe.traces import NO_TRACES, Traces
 from rhapsode_server.repository.registry import LoadedModel, Registry
-from rhapsode_server.repository.residents import Bounds, Key, Residents, State
+from rhapsode_server.repository.residents import Key, Residents, State
+from rhapsode_server.repository.room import Bounds
 from rhapsode_server.rpc.arrivals import Arrivals
 from rhapsode_server.rpc.caller import may_use
 from rhapsode_server.rpc.leases import Holders, hold
@@ -190,9 +191,9 @@ class Catalog:
         return now is not before
 
     def _tell_loads(self) -> None:
-        """Say in the metrics of all that is in memory, and of what should be, whether it could be loaded."""
-        told = [each for each in self.residents.statuses if each.problem or each.state is not State.UNLOADED]
-        self._metrics.loads({(each.name, each.version): bool(each.problem) for each in told})
+        """Say in the metrics of all that is in memory, and of what failed, whether its last load did."""
+        told = [each for each in self.residents.statuses if each.state is not State.UNLOADED]
+        self._metrics.loads({(each.name, each.version): each.failed for each in told})
 
     def _count(self, name: str) -> None:
         """Count requests by the names of models that are there, or on their way; of one that has gone nothing stays."""

@@ -11,7 +11,8 @@ from rhapsode_server.repository.folders import bundle_folders
 from rhapsode_server.repository.in_child import Leash, Rehearsed
 from rhapsode_server.repository.loading import LoadedModel
 from rhapsode_server.repository.registry import Failure, Registry
-from rhapsode_server.repository.residents import Bounds, Key, Residents
+from rhapsode_server.repository.residents import Key, Residents
+from rhapsode_server.repository.room import Bounds
 from rhapsode_server.repository.schema import VERSION
 from rhapsode_server.repository.sights import View, look
 from rhapsode_server.repository.wanted import Aliases, wanted

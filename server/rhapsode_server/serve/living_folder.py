@@ -1,10 +1,10 @@
 """The folder of models as a server watches it: begun once it serves, closed before it stops."""
 
 import asyncio
-from collections.abc import Mapping
 from typing import TypeVar
 
 from rhapsode_server.config import Config
+from rhapsode_server.errors import RepositoryFull
 from rhapsode_server.observe.logs import Log
 from rhapsode_server.repository.registry import Registry
 from rhapsode_server.repository.residents import Key, Resident, Residents
@@ -23,8 +23,7 @@ class LivingFolder:
         self, config: Config, began: Registry, residents: Residents[ResidentT], control: Control, log: Log
     ) -> None:
         self._config = config
-        failed: Mapping[Key, Sight] = {key: failure.sight for key, failure in began.failures.items()}
-        self._steward = Steward(residents, config.versions, log, Begun(failed, began.aliases))
+        self._steward = Steward(residents, config.versions, log, begun(began))
         self._control = control
         self._log = log
         self._notices: Notices | None = None
@@ -46,3 +45,12 @@ class LivingFolder:
             self._notices.close()
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+
+
+def begun(began: Registry) -> Begun:
+    """What became of the folder; what there was no room for may have some when something else has left."""
+    full: dict[Key, Sight] = {}
+    failed: dict[Key, Sight] = {}
+    for key, failure in began.failures.items():
+        (full if isinstance(failure.error, RepositoryFull) else failed)[key] = failure.sight
+    return Begun(failed, full, began.aliases)

@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol, TypeVar
 
-from rhapsode_server.errors import ModelNotFound, RhapsodeError, ShuttingDown
+from rhapsode_server.errors import ModelNotFound, RepositoryFull, RhapsodeError, ShuttingDown
 from rhapsode_server.observe.loads import Failure
 from rhapsode_server.observe.logs import Log
 from rhapsode_server.repository import schema
 from rhapsode_server.repository.bundle import Announced
 from rhapsode_server.repository.in_child import Leash
 from rhapsode_server.repository.loading import LoadedModel
-from rhapsode_server.repository.residents import Key, Residents, Status
+from rhapsode_server.repository.residents import Key, Residents, State, Status
 from rhapsode_server.serve.load_failures import device_lost, kind_of, told
 from rhapsode_server.serve.loading import Heard
 from rhapsode_server.serve.memory import give_back_memory
@@ -155,7 +155,8 @@ class ModelControl:
     def _fail(self, key: Key, error: Exception) -> RhapsodeError:
         """Tell everybody of a failure: what those who wait are told."""
         seen = told(error)
-        self._residents.failed(key, seen.message)
+        if not isinstance(seen, RepositoryFull) or self._residents.status(key).state is not State.READY:
+            self._residents.failed(key, seen.message)  # that there is no room is no fault of what is served
         self._count(kind_of(error))
         Heard(self._log).failed(key, error)
         if lost := device_lost(error):

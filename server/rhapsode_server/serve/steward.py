@@ -36,16 +36,19 @@ class Begun:
 
     failed: Mapping[Key, Sight] = field(default_factory=dict)
     """What could not be loaded, as it was then."""
+    full: Mapping[Key, Sight] = field(default_factory=dict)
+    """What there was no room for, as it was then."""
     aliases: Aliases = field(default_factory=dict)
     """Those that were set."""
 
 
 class Steward:
-    """Decides, and does nothing but forgive what has gone.
+    """Decides, and does nothing but tell the residents what has gone, and what is waited for.
 
     Told of each look at the folder, it is asked for loads, then moves, then unloads. What was tried is not tried again
-    until its folder changes: what failed, and what was served and then unloaded by command. What was loaded by command
-    is left alone until its folder goes, or it is unloaded.
+    until its folder changes: what failed, and what was served and then unloaded by command. What is served though a
+    later load of it failed is loaded anew when its folder changes: nothing else could say that all is well with it.
+    What was loaded by command is left alone until its folder goes, or it is unloaded.
     """
 
     def __init__(self, residents: Residents[ResidentT], newest: int, log: Log, begun: Begun) -> None:
@@ -59,9 +62,10 @@ class Steward:
         self._named: Mapping[str, Named] = {}
         self._tried: dict[Key, Sight] = dict(begun.failed)
         self._failed: set[Key] = set(begun.failed)
-        self._refused: dict[Key, tuple[Sight, _Room]] = {}
+        self._refused: dict[Key, tuple[Sight, _Room]] = {key: (here, self._room) for key, here in begun.full.items()}
         self._ours: set[Key] = set(self._served)
         self._aliases = {name: dict(those) for name, those in begun.aliases.items()}
+        self._waits: dict[Key, str] = {}
         self._away = False
         self._said: dict[object, str] = {}
 
@@ -86,6 +90,7 @@ class Steward:
         self._named = self._files.see({**absent, **self._view.names}, now)
         self._note(served)
         self._forget()
+        self._wait()
         self._say_oddities()
 
     def next_load(self) -> Key | None:
@@ -156,7 +161,7 @@ class Steward:
         if sight is None or self._tried.get(key) == sight or self._refused.get(key) == (sight, self._room):
             return False
         served = self._served.get(key)
-        if served is not None and served.digest == sight.digest:
+        if served is not None and served.digest == sight.digest and not self._residents.status(key).problem:
             return False
         return not sight.missing or self._folders.rest(key) >= PATIENCE
 
@@ -190,7 +195,7 @@ class Steward:
         self._ours &= served.keys()
         for key, model in served.items():
             sight = self._settled.get(key)
-            if sight is not None and sight.digest == model.digest:
+            if sight is not None and sight.digest == model.digest and not self._residents.status(key).problem:
                 self._tried[key] = sight
 
     def _forget(self) -> None:
@@ -200,9 +205,24 @@ class Steward:
         known = self._view.versions.keys() | self._served.keys()
         self._tried = {key: sight for key, sight in self._tried.items() if key in known}
         self._refused = {key: why for key, why in self._refused.items() if key in known}
-        for key in self._failed - known:
-            self._residents.forgive(key)
         self._failed &= known
+        for status in self._residents.statuses:  # whoever had it loaded
+            if status.problem and (status.name, status.version) not in known and status.name not in self._view.unread:
+                self._residents.forgive((status.name, status.version))
+
+    def _wait(self) -> None:
+        """Tell of versions that are not whole; of each once, not at each look."""
+        before = self._waits
+        self._waits = {
+            key: sight.missing
+            for key, sight in self._settled.items()
+            if sight is not None and sight.missing and self._tried.get(key) != sight
+        }
+        for key in before.keys() - self._waits.keys():
+            self._residents.wait(key, "")
+        for key, why in self._waits.items():
+            if before.get(key) != why:
+                self._residents.wait(key, f"waited for: {why}")
 
     def _say_oddities(self) -> None:
         for name in self._view.strange:
@@ -212,11 +232,8 @@ class Steward:
         for name, named in self._named.items():
             if named.problem:
                 self._once((name, "aliases"), "aliases not read", model=name, reason=named.problem)
-        for key, sight in self._settled.items():
-            if sight is not None and sight.missing and self._tried.get(key) != sight:
-                self._once(
-                    (key, "missing"), "bundle waited for", model=key[0], model_version=key[1], reason=sight.missing
-                )
+        for key, why in self._waits.items():
+            self._once((key, "missing"), "bundle waited for", model=key[0], model_version=key[1], reason=why)
 
     def _once(self, about: object, event: str, **fields: object) -> None:
         """Say it, unless that was the last that was said about the same."""
