@@ -5,7 +5,8 @@ Rules, each with a test of its own:
 1. What a row gives does not depend on whether rows of the other kind are beside it: where company changes a row's bits,
    the two kinds run one after the other.
 2. A run that fails with rows of tensors in it is taken apart: rows of the other kind never fail for them, and each of
-   them fails for itself. Where the graph runs on its example, the tensors were at fault and not the model.
+   them fails for itself, or is told to come again where very many are at fault. Where the graph runs on its example,
+   the tensors were at fault and not the model.
 3. Rows of a role move on last, so that a run which is to be repeated finds them where they stood.
 """
 
@@ -17,9 +18,8 @@ import numpy as np
 from rhapsode_server.errors import OutOfMemory, RunFailed
 from rhapsode_server.models.base import ONE, Outcome, Wanted
 from rhapsode_server.models.graph_model import GraphModel
-from rhapsode_server.models.tensors import TensorModel, TensorRow, Tensors, refusal
-
-Outcomes = Sequence[Outcome[Any]]
+from rhapsode_server.models.halving import Outcomes, by_halves
+from rhapsode_server.models.tensors import TensorModel, TensorRow, Tensors
 
 
 class SharedGraph:
@@ -82,19 +82,7 @@ class SharedGraph:
             raise
         except RunFailed:
             self._tensors.advance([self._tensors.example])  # which fails as well where it is the model's fault
-            return self._in_halves(raw)
-
-    def _in_halves(self, raw: Sequence[TensorRow]) -> Outcomes:
-        """Rows of tensors of which some are at fault: each of those is refused for itself."""
-        try:
-            return self._tensors.advance(raw)
-        except OutOfMemory:
-            raise
-        except RunFailed:
-            half = len(raw) // 2
-            if not half:
-                return [refusal("the graph cannot be run on these tensors")]
-            return [*self._in_halves(raw[:half]), *self._in_halves(raw[half:])]
+            return by_halves(self._tensors.advance, raw)
 
 
 def _filled(ends: Sequence[Outcome[Tensors] | None], told: Outcomes) -> Iterator[Outcome[Any]]:

@@ -1,0 +1,61 @@
+"""Tensors that a graph cannot be run on: whoever sends them bears the cost, in few runs."""
+
+import numpy as np
+import pytest
+
+from rhapsode_server.errors import TensorsRefused, TensorsUntried
+from rhapsode_server.models.shared_graph import SharedGraph
+from rhapsode_server.models.tensors import TensorModel, TensorRow
+from rhapsode_server.runtime.providers import Runtime, RuntimeOptions
+from support import graphs
+from support.shared_graphs import Watched
+
+BATCH = 64
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Runtime:
+    return Runtime(RuntimeOptions(provider="cpu", threads=1))
+
+
+def table(runtime: Runtime) -> Watched:
+    """One that ends its run for an index that there is not."""
+    return Watched(runtime.session(graphs.table().SerializeToString()))
+
+
+def at(index: int) -> TensorRow:
+    return TensorRow({"index": np.array(index)})
+
+
+def test_tensors_that_end_a_run_end_no_others(runtime: Runtime) -> None:
+    session = table(runtime)
+    graph = SharedGraph(TensorModel(session, BATCH, at(0), {}), None, joins=True)
+    outcomes = graph.advance([at(n) for n in (0, 99, 2, 3, 4, 1, -77, 0)])
+    errors = [type(outcome.error) for outcome in outcomes]
+    assert [place for place, error in enumerate(errors) if error is TensorsRefused] == [1, 6]
+    assert errors.count(type(None)) == 6
+    assert outcomes[3].events[0].outputs["found"].tolist() == [6, 7]
+    assert session.runs[:4] == [8, 1, 4, 4], "the whole, the example, and the halves"
+    assert len(session.runs) <= 2 + 2 * 2 * 3, "and a way down to each of the two"
+
+
+def test_very_many_rows_at_fault_take_few_runs(runtime: Runtime) -> None:
+    for bad, told in ((range(64), TensorsUntried), (range(0, 64, 8), type(None)), (range(5), type(None))):
+        session = table(runtime)
+        graph = SharedGraph(TensorModel(session, BATCH, at(0), {}), None, joins=True)
+        outcomes = graph.advance([at(99 if n in bad else 1) for n in range(64)])
+        assert {type(outcomes[n].error) for n in bad} <= {TensorsRefused, TensorsUntried}
+        good = {type(outcomes[n].error) for n in range(64) if n not in bad}
+        assert good <= {type(None), TensorsUntried}
+        assert told in {type(outcome.error) for outcome in outcomes}
+        assert len(session.runs) <= 2 + 2 * 2 * 6
+
+
+@pytest.mark.parametrize("size", range(1, 18))
+def test_two_rows_at_fault_are_always_found(runtime: Runtime, size: int) -> None:
+    session = table(runtime)
+    graph = SharedGraph(TensorModel(session, BATCH, at(0), {}), None, joins=True)
+    for bad in ({0, size - 1}, {size // 2}, {size // 3, size // 2}):
+        outcomes = graph.advance([at(99 if n in bad else 1) for n in range(size)])
+        assert {n for n, outcome in enumerate(outcomes) if outcome.error} == bad
+        assert {type(outcomes[n].error) for n in bad} == {TensorsRefused}
