@@ -1,13 +1,17 @@
 """Tensors that a graph cannot be run on: whoever sends them bears the cost, in few runs."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from rhapsode_server.errors import TensorsRefused, TensorsUntried
+from rhapsode_server.engine.outbox import Outbox, Pace
+from rhapsode_server.errors import RhapsodeError, TensorsRefused, TensorsUntried
 from rhapsode_server.models.shared_graph import SharedGraph
-from rhapsode_server.models.tensors import TensorModel, TensorRow
+from rhapsode_server.models.tensors import TensorModel, TensorRow, Tensors
 from rhapsode_server.runtime.providers import Runtime, RuntimeOptions
-from support import graphs
+from support import bundles, graphs
+from support.server import load, running
 from support.shared_graphs import Watched
 
 BATCH = 64
@@ -24,7 +28,7 @@ def table(runtime: Runtime) -> Watched:
 
 
 def at(index: int) -> TensorRow:
-    return TensorRow({"index": np.array(index)})
+    return TensorRow({"index": np.array(index, np.float32)})
 
 
 def test_tensors_that_end_a_run_end_no_others(runtime: Runtime) -> None:
@@ -59,3 +63,27 @@ def test_two_rows_at_fault_are_always_found(runtime: Runtime, size: int) -> None
         outcomes = graph.advance([at(99 if n in bad else 1) for n in range(size)])
         assert {n for n, outcome in enumerate(outcomes) if outcome.error} == bad
         assert {type(outcomes[n].error) for n in bad} == {TensorsRefused}
+
+
+async def test_runs_that_are_taken_apart_are_counted_and_so_are_their_rows(tmp_path: Path) -> None:
+    bundles.cipher("tiny-table", graphs.table()).write(tmp_path)
+    async with running(load(tmp_path)) as server:
+        driver = server.server.catalog.find("tiny-table").graphs["transform"]
+        jobs = [driver.submit([at(n)], None, Pace(whole=True)) for n in (1, 99, 2)]
+        ends = [await failure(job) for job in jobs]
+        assert [type(end) for end in ends] == [type(None), TensorsRefused, type(None)]
+        seen = server.server.registry.get_sample_value(
+            "rhapsode_runs_taken_apart_total", {"model": "tiny-table", "version": "1", "role": "transform"}
+        )
+        assert seen
+        assert driver.tally.rows == sum(size * runs.number for size, runs in driver.tally.by_size.items()) == 2
+
+
+async def failure(job: Outbox[TensorRow, Tensors]) -> Exception | None:
+    """How a job ends."""
+    try:
+        async with job:
+            _ = [news async for news in job]
+    except RhapsodeError as error:
+        return error
+    return None

@@ -49,7 +49,7 @@ def test_a_row_does_not_depend_on_its_batch(encoder: Session) -> None:
 def test_what_fails_is_raised_and_not_printed(runtime: Runtime, capfd: pytest.CaptureFixture[str]) -> None:
     session = runtime.session(graphs.table().SerializeToString())
     with pytest.raises(RunFailed, match="idx=99"):
-        session.run({"index": np.array([99])})
+        session.run({"index": np.array([99], np.float32)})
     assert capfd.readouterr() == ("", "")
 
 

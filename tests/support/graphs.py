@@ -232,7 +232,8 @@ def chain(*, seed: int, classes: int) -> onnx.ModelProto:
 def table() -> onnx.ModelProto:
     """index [batch] → found [batch, 2]: ONNX Runtime ends the run of an index beyond the five that there are."""
     rows = np.arange(10, dtype=np.float32).reshape(5, 2)
-    return model([_node("Gather", "table index", "found")], [integers("index")], [floats("found", 2)], {"table": rows})
+    nodes = [helper.make_node("Cast", ["index"], ["row"], to=TensorProto.INT64), _node("Gather", "table row", "found")]
+    return model(nodes, [floats("index")], [floats("found", 2)], {"table": rows})
 
 
 def model(

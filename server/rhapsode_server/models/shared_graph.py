@@ -60,7 +60,7 @@ class SharedGraph:
             except OutOfMemory:  # fewer rows might do
                 raise
             except RunFailed:  # apart, it shows whose fault that was
-                pass
+                return _apart(self._alone(raw)), self._typed.advance(typed)
         return self._alone(raw), self._typed.advance(typed)
 
     def _together(
@@ -82,7 +82,12 @@ class SharedGraph:
             raise
         except RunFailed:
             self._tensors.advance([self._tensors.example])  # which fails as well where it is the model's fault
-            return by_halves(self._tensors.advance, raw)
+            return _apart(by_halves(self._tensors.advance, raw))
+
+
+def _apart(told: Outcomes) -> Outcomes:
+    """The outcomes, with the note that they are of a run that was taken apart."""
+    return [outcome._replace(apart=True) for outcome in told]
 
 
 def _filled(ends: Sequence[Outcome[Tensors] | None], told: Outcomes) -> Iterator[Outcome[Any]]:
