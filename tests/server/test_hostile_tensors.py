@@ -1,14 +1,18 @@
 """Tensors that a graph cannot be run on: whoever sends them bears the cost, in few runs."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from rhapsode_server.engine.outbox import Outbox, Pace
-from rhapsode_server.errors import RhapsodeError, TensorsRefused, TensorsUntried
+from rhapsode_server.errors import NonFiniteOutput, RhapsodeError, TensorsRefused, TensorsUntried
 from rhapsode_server.models.shared_graph import SharedGraph
 from rhapsode_server.models.tensors import TensorModel, TensorRow, Tensors
+from rhapsode_server.models.transform import Transformer, TransformRow
 from rhapsode_server.runtime.providers import Runtime, RuntimeOptions
 from support import bundles, graphs
 from support.server import load, running
@@ -63,6 +67,37 @@ def test_two_rows_at_fault_are_always_found(runtime: Runtime, size: int) -> None
         outcomes = graph.advance([at(99 if n in bad else 1) for n in range(size)])
         assert {n for n, outcome in enumerate(outcomes) if outcome.error} == bad
         assert {type(outcomes[n].error) for n in bad} == {TensorsRefused}
+
+
+class Scaled:
+    """A transform that multiplies."""
+
+    def __init__(self, factor: float) -> None:
+        self.factor = np.float32(factor)
+        self.runs: list[int] = []
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        self.runs.append(len(feeds["image"]))
+        with np.errstate(over="ignore"):
+            return {"transformed": feeds["image"] * self.factor}
+
+
+def transform(factor: float) -> tuple[Scaled, SharedGraph]:
+    session = Scaled(factor)
+    example = TensorRow({"image": np.ones(1, np.float32)})
+    return session, SharedGraph(TensorModel(session, BATCH, example, {}), Transformer(session, BATCH), joins=True)
+
+
+@pytest.mark.parametrize("beside", [[], [TransformRow(np.ones(1, np.float32))]])
+def test_tensors_are_at_fault_for_what_is_not_finite_where_the_model_is_well(beside: list[TransformRow]) -> None:
+    huge = TensorRow({"image": np.array([3e38], np.float32)})
+    session, well = transform(2)
+    fine, bad, *others = well.advance([TensorRow({"image": np.ones(1, np.float32)}), huge, *beside])
+    assert isinstance(bad.error, TensorsRefused)
+    assert not any(outcome.error for outcome in (fine, *others))
+    assert session.runs == [2 + len(beside), 1], "all rows, and the example"
+    broken = transform(np.inf)[1].advance([huge, *beside])
+    assert {type(outcome.error) for outcome in broken} == {NonFiniteOutput}
 
 
 async def test_runs_that_are_taken_apart_are_counted_and_so_are_their_rows(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rhapsode_server.errors import NonFiniteOutput, OutOfMemory, RunFailed, TensorsRefused
+from rhapsode_server.errors import OutOfMemory, RunFailed, TensorsRefused
 from rhapsode_server.models.base import ONE, Outcome
 from rhapsode_server.models.denoiser import Canvas, Denoiser
 from rhapsode_server.models.graph_model import Arrays
@@ -234,7 +234,7 @@ def test_what_is_not_finite_is_told_to_nobody(models: Loaded) -> None:
     rows = [TensorRow({"message": np.array([0, 0, wrong, 0, 0, 0], np.float32), "key": key}) for wrong in (1, np.nan)]
     fine, bad = graph.advance(rows)
     assert fine.error is None
-    assert isinstance(bad.error, NonFiniteOutput)
+    assert isinstance(bad.error, TensorsRefused)
     assert not bad.events
 
 

@@ -6,7 +6,7 @@ Rules, each with a test of its own:
    the two kinds run one after the other.
 2. A run that fails with rows of tensors in it is taken apart: rows of the other kind never fail for them, and each of
    them fails for itself, or is told to come again where very many are at fault. Where the graph runs on its example,
-   the tensors were at fault and not the model.
+   the tensors were at fault and not the model; so they are where it gives numbers for them that are not finite.
 3. Rows of a role move on last, so that a run which is to be repeated finds them where they stood.
 """
 
@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from rhapsode_server.errors import OutOfMemory, RunFailed
+from rhapsode_server.errors import NonFiniteOutput, OutOfMemory, RunFailed
 from rhapsode_server.models.base import ONE, Outcome, Wanted
 from rhapsode_server.models.graph_model import GraphModel
 from rhapsode_server.models.halving import Outcomes, by_halves
-from rhapsode_server.models.tensors import TensorModel, TensorRow, Tensors
+from rhapsode_server.models.tensors import TensorModel, TensorRow, Tensors, refusal
 
 
 class SharedGraph:
@@ -70,6 +70,7 @@ class SharedGraph:
         end = len(next(iter(mine.values())))  # which may be more than there are rows
         results = model.run({name: np.concatenate([mine[name], theirs[name]]) for name in mine})
         told = self._tensors.outcomes(raw, theirs, {name: values[end:] for name, values in results.items()})
+        told = self._judged(told)
         return told, model.outcomes(typed, mine, {name: values[:end] for name, values in results.items()})
 
     def _alone(self, raw: Sequence[TensorRow]) -> Outcomes:
@@ -77,12 +78,23 @@ class SharedGraph:
         if not raw:
             return ()
         try:
-            return self._tensors.advance(raw)
+            return self._judged(self._tensors.advance(raw))
         except OutOfMemory:
             raise
         except RunFailed:
             self._tensors.advance([self._tensors.example])  # which fails as well where it is the model's fault
-            return _apart(by_halves(self._tensors.advance, raw))
+            return _apart(self._judged(by_halves(self._tensors.advance, raw)))
+
+    def _judged(self, told: Outcomes) -> Outcomes:
+        """The outcomes; where some gave numbers that are not finite though the example gives none, those refused."""
+        if not any(_astray(outcome) for outcome in told) or self._tensors.advance([self._tensors.example])[0].error:
+            return told
+        text = "the graph gives numbers for these tensors that are not finite"
+        return [refusal(text) if _astray(outcome) else outcome for outcome in told]
+
+
+def _astray(outcome: Outcome[Any]) -> bool:
+    return isinstance(outcome.error, NonFiniteOutput)
 
 
 def _apart(told: Outcomes) -> Outcomes:
