@@ -138,6 +138,12 @@ BAD: dict[str, tuple[Request, str]] = {
     "infinity": (raw(FACES, {"latent": INF}), "raw_input_contents[0]"),
     "no number": (raw(FACES, {"latent": NAN}), "raw_input_contents[0]"),
     "typed infinity": (typed(FACES, {"latent": INF}), "inputs[0].contents"),
+    "a latent too far out": (raw(FACES, {"latent": latents() - 1e30}), "raw_input_contents[0]"),
+    "a typed latent too far out": (typed(FACES, {"latent": latents() + 1001}), "inputs[0].contents"),
+    "a picture too bright": (
+        raw("tiny-faces.encode", {"image": np.full((1, 3, 8, 8), 3.01, np.float32)}),
+        "raw_input_contents[0]",
+    ),
     "a class too high": (
         raw(SHAPES, {"latent": latents(), "class_id": np.array([3], np.int64)}),
         "raw_input_contents[1]",
