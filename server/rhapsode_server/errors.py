@@ -8,6 +8,7 @@ RhapsodeError
 ├── QuotaError       the client has had its share: ClientConcurrency, QuotaExceeded
 ├── Refusal          the same request may succeed later
 │   ├── QueueFull, DeadlineTooShort, DeadlineExpired, ClientTooSlow, TooManyWatches, ModelLoading, ShuttingDown
+│   ├── TensorsUntried
 │   └── DeviceLost, ModelUnhealthy: DriverDied
 ├── ModelFailure     the model could not do it: NonFiniteOutput, TensorsRefused, RunFailed: OutOfMemory
 └── StartupError     the server cannot start: ConfigError, BundleError, ProviderError
@@ -194,6 +195,12 @@ class DeviceLost(Refusal):
     """The device that the model runs on is gone."""
 
     reason = "DEVICE_LOST"
+
+
+class TensorsUntried(Refusal):
+    """A run failed for tensors of others, and there was not the time to find out for whose."""
+
+    reason = "TENSORS_UNTRIED"
 
 
 class ModelUnhealthy(Refusal):

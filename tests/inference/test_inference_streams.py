@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from inference.asking import FACES, arrays, faces, latents, raw, stub
+from inference.asking import FACES, Tensor, arrays, faces, latents, raw, stub
 from rhapsode.oip import inference_pb2 as oip
 from rhapsode_server.rpc.inference import conversation as conversation_module
 from rhapsode_server.rpc.inference.conversation import Conversation
@@ -81,6 +81,17 @@ async def test_65_requests_on_an_open_stream_are_answered_as_they_are_done(wide:
         if reply.infer_response.id != "long":
             alone = await stub(wide).ModelInfer(raw(DIGITS, {"latent": latents(1, int(reply.infer_response.id))}))
             assert reply.infer_response.raw_output_contents == alone.raw_output_contents
+    await ended(call)
+
+
+async def test_a_request_of_very_many_parts_is_told_so_and_the_stream_goes_on(wide: Running) -> None:
+    call = open_stream(wide)
+    await call.write(oip.ModelInferRequest(model_name=FACES, id="many", inputs=[Tensor()] * 5000))
+    reply = await reply_of(call)
+    assert reply.infer_response.id == "many"
+    assert reply.error_message.startswith("inputs must not bring the parts")
+    await call.write(faces(id="next"))
+    assert (await reply_of(call)).infer_response.id == "next"
     await ended(call)
 
 

@@ -48,6 +48,7 @@ ELSEWHERE = {
     "rhapsode_model_load_failures_total",  # moves where models are broken: test_model_control.py
     "rhapsode_models",  # moves where models come and go: test_living_metrics.py
     "rhapsode_run_failures_total",  # moves where runs fail: faults/test_out_of_memory.py
+    "rhapsode_runs_taken_apart_total",  # moves where tensors end a run: test_hostile_tensors.py
     "rhapsode_ready",  # moves where an operator says so: test_admin_plane.py
     "rhapsode_spans_dropped_total",  # moves where traces fail: test_traces_export.py
     "rhapsode_tls_reload_failures_total",  # moves where a certificate is of no use: test_rotation.py

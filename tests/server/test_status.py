@@ -30,6 +30,7 @@ CODES = {
     errors.QuotaExceeded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.DeadlineTooShort: grpc.StatusCode.UNAVAILABLE,
     errors.ClientTooSlow: grpc.StatusCode.UNAVAILABLE,
+    errors.TensorsUntried: grpc.StatusCode.UNAVAILABLE,
     errors.TooManyWatches: grpc.StatusCode.UNAVAILABLE,
     errors.DeviceLost: grpc.StatusCode.UNAVAILABLE,
     errors.ModelUnhealthy: grpc.StatusCode.UNAVAILABLE,

@@ -41,6 +41,7 @@ _PUSHBACK_MS: tuple[tuple[type[errors.RhapsodeError], int], ...] = (
     (errors.QueueFull, 300),
     (errors.DeadlineTooShort, 300),
     (errors.ClientTooSlow, 100),
+    (errors.TensorsUntried, 100),
     (errors.TooManyWatches, 1000),
     (errors.DeviceLost, 1000),
     (errors.ModelUnhealthy, 1000),
