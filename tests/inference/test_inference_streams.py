@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,7 @@ import pytest_asyncio
 
 from inference.asking import FACES, arrays, faces, latents, raw, stub
 from rhapsode.oip import inference_pb2 as oip
-from rhapsode_server.rpc.inference import conversation as conversation_module
 from rhapsode_server.rpc.inference.conversation import Conversation
-from rhapsode_server.rpc.inference.room import Room
 from support.access import bearer, entry, write
 from support.refusals import refusal
 from support.server import Loaded, Running, running
@@ -145,30 +142,60 @@ async def test_a_stream_without_requests_ends_well(wide: Running) -> None:
     await ended(open_stream(wide))
 
 
-async def test_only_so_much_of_a_stream_is_under_way(wide: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversation_module, "Room", partial(Room, most=16))
-    count = 120
-    call = open_stream(wide)
-    request = faces(100)  # whose reply has 77 kB
+async def test_only_so_much_of_a_stream_is_under_way(graphs: Loaded) -> None:
+    async with running(graphs, max_batch=4096, max_streams_per_connection=16) as server:
+        count = 120
+        call = open_stream(server)
+        request = faces(100)  # whose reply has 77 kB
 
-    async def ask() -> None:
-        for number in range(count):
-            request.id = str(number)
-            await call.write(request)
+        async def ask() -> None:
+            for number in range(count):
+                request.id = str(number)
+                await call.write(request)
 
-    asking = asyncio.create_task(ask())
-    async with asyncio.timeout(PATIENCE):
-        while not conversations(wide):
-            await asyncio.sleep(0.01)
-        (conversation,) = conversations(wide)
-        room = conversation._room
-        while room._count < 16:  # nobody reads: it fills up
-            await asyncio.sleep(0.01)
-    assert (room._count, conversation._requests) < (17, count)
-    ids = {(await reply_of(call)).infer_response.id for _ in range(count)}
-    await asking
-    assert ids == set(map(str, range(count)))
-    await ended(call)
+        asking = asyncio.create_task(ask())
+        async with asyncio.timeout(PATIENCE):
+            while not conversations(server):
+                await asyncio.sleep(0.01)
+            (conversation,) = conversations(server)
+            room = conversation._room
+            while room._count < 16:  # nobody reads: it fills up
+                await asyncio.sleep(0.01)
+        assert (room._count, conversation._requests) < (17, count)
+        ids = {(reply := await reply_of(call)).infer_response.id for _ in range(count)}
+        await asking
+        assert ids == set(map(str, range(count)))
+        assert not reply.error_message
+        await ended(call)
+
+
+async def test_streams_leave_room_in_the_lane_for_others(graphs: Loaded) -> None:
+    # Small: 2 slots and a queue of 4, which a connection could fill many times over.
+    async with running(graphs, max_batch=16, slots=2, queue=4) as server:
+        calls = [open_stream(server) for _ in range(5)]
+        told: list[str] = []
+
+        async def ask(call: Any) -> None:
+            for _ in range(1000):
+                await call.write(faces(16))
+
+        async def listen(call: Any) -> None:
+            while True:
+                told.append((await reply_of(call)).error_message)
+
+        flood = [asyncio.create_task(do(call)) for call in calls for do in (ask, listen)]
+        driver = server.server.catalog.find("tiny-faces").graphs["decode"]
+        async with asyncio.timeout(PATIENCE):
+            while len(told) < 5 or not driver.jobs.active:
+                await asyncio.sleep(0.001)
+            for _ in range(20):
+                await stub(server).ModelInfer(faces())  # none is refused
+        assert not any(told), "nor is any of the streams' own: they wait"
+        for task in flood:
+            task.cancel()
+        await asyncio.gather(*flood, return_exceptions=True)
+        for call in calls:
+            call.cancel()
 
 
 async def test_a_client_that_leaves_leaves_nothing_behind(wide: Running) -> None:
