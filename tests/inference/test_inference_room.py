@@ -144,7 +144,7 @@ def opened(share: Share) -> tuple[Quotas, StreamShare]:
     """A stream that its client has opened, at time 0."""
     quotas = Quotas()
     quotas.begin("a", share, 0)
-    return quotas, StreamShare("a", share, quotas, lambda: 0)
+    return quotas, StreamShare("a", lambda: share, quotas, lambda: 0, counted=True)
 
 
 def test_a_stream_is_its_first_request_under_way() -> None:
@@ -170,3 +170,14 @@ def test_the_opening_pays_for_the_first_request() -> None:
     assert repr(quotas) == "Quotas(1 clients, 1 open)"
     with pytest.raises(QuotaExceeded), stream.request():
         pass
+
+
+def test_a_share_that_changes_holds_for_the_next_request() -> None:
+    quotas, shares = Quotas(), [Share(), Share(concurrency=1), Share(concurrency=1), Share()]
+    stream = StreamShare("a", lambda: shares.pop(0), quotas, lambda: 0, counted=False)
+    with stream.request(), stream.request():
+        with pytest.raises(ClientConcurrency), stream.request():
+            pass
+        with stream.request():
+            pass
+    assert repr(quotas) == "Quotas(0 clients, 0 open)"

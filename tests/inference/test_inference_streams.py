@@ -11,15 +11,14 @@ import pytest
 import pytest_asyncio
 
 from inference.asking import FACES, arrays, faces, latents, raw, stub
+from inference.streaming import PATIENCE, conversations, ended, open_stream, reply_of, until_none_is_open
 from rhapsode.oip import inference_pb2 as oip
-from rhapsode_server.rpc.inference.conversation import Conversation
 from support.access import bearer, entry, write
 from support.refusals import refusal
 from support.server import Loaded, Running, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-PATIENCE = 60.0
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 DIGITS = "tiny-digits.decode"
 
@@ -29,38 +28,6 @@ async def wide(graphs: Loaded) -> AsyncIterator[Running]:
     """A server whose requests may have thousands of rows, so that some take long."""
     async with running(graphs, max_batch=4096) as started:
         yield started
-
-
-def open_stream(server: Running, *metadata: tuple[str, str]) -> Any:
-    return stub(server).ModelStreamInfer(metadata=metadata, timeout=PATIENCE)
-
-
-async def reply_of(call: Any) -> oip.ModelStreamInferResponse:
-    reply: oip.ModelStreamInferResponse = await call.read()
-    assert isinstance(reply, oip.ModelStreamInferResponse), "the stream has ended"
-    return reply
-
-
-async def read_on(call: Any) -> None:
-    """Read until the stream has ended, by an error or not."""
-    while await call.read() is not grpc.aio.EOF:
-        pass
-
-
-async def ended(call: Any) -> None:
-    await call.done_writing()
-    assert await call.read() is grpc.aio.EOF
-    assert await call.code() is grpc.StatusCode.OK
-
-
-def conversations(server: Running) -> set[Conversation]:
-    return server.server._inference._conversations._open
-
-
-async def until_none_is_open(server: Running) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while conversations(server):
-            await asyncio.sleep(0.01)
 
 
 async def test_65_requests_on_an_open_stream_are_answered_as_they_are_done(wide: Running) -> None:
@@ -222,37 +189,6 @@ async def test_an_idle_stream_holds_no_model(wide: Running) -> None:
         while wide.server.catalog.holders(served.loaded):
             await asyncio.sleep(0.01)
     await ended(call)
-
-
-async def test_a_reader_that_stands_still_is_given_up(graphs: Loaded) -> None:
-    async with running(graphs, stall_timeout=0.2, max_batch=4096) as hasty:
-        call = open_stream(hasty)
-        for _ in range(40):
-            await call.write(faces(1000))
-        await until_none_is_open(hasty)
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await read_on(call)
-        assert refusal(caught.value).info.reason == "CLIENT_TOO_SLOW"
-
-
-async def test_a_stop_ends_streams_once_their_requests_are_done(graphs: Loaded) -> None:
-    async with running(graphs, max_batch=4096) as server:
-        idle, busy = open_stream(server), open_stream(server)
-        await idle.write(faces())
-        await reply_of(idle)
-        await busy.write(faces(1, id="first"))
-        await reply_of(busy)
-        await busy.write(faces(4000, id="last"))
-        async with asyncio.timeout(PATIENCE):
-            while not any(conversation._tasks for conversation in conversations(server)):
-                await asyncio.sleep(0)
-        stopping = asyncio.create_task(server.server.stop())
-        assert (await reply_of(busy)).infer_response.id == "last"
-        for call in (idle, busy):
-            with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await call.read()
-            assert refusal(caught.value).info.reason == "SHUTTING_DOWN"
-        await stopping
 
 
 async def test_each_request_counts_for_its_client(graphs: Loaded, tmp_path: Path) -> None:

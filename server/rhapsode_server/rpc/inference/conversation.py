@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from rhapsode.oip.inference_pb2 import ModelInferRequest, ModelStreamInferResponse
+from rhapsode_server.errors import AccessError
 from rhapsode_server.observe.logs import note
 from rhapsode_server.rpc.call import Call
 from rhapsode_server.rpc.inference.inferring import Inferring
@@ -98,7 +99,7 @@ class Conversation:
                 await self._inferring.run(plan, message, place)
         except Exception as error:  # whatever it is, it is told as the guard would tell it, and the others go on
             self._failed += 1
-            if self._strict:
+            if self._strict or isinstance(error, AccessError):  # nothing of what it sends will be heard
                 self.end(error)
                 self._room.leave(reply.size)
                 return
