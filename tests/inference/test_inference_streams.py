@@ -165,6 +165,19 @@ async def test_streams_leave_room_in_the_lane_for_others(graphs: Loaded) -> None
             call.cancel()
 
 
+async def test_each_request_has_a_deadline_of_its_own(graphs: Loaded) -> None:
+    async with running(graphs, default_deadline=1e-6) as server:
+        call = open_stream(server)  # which may last long
+        reasons = []
+        for seconds in (0, 30):  # of no wish, and of one
+            request = faces()
+            request.parameters["timeout"].int64_param = seconds * 1_000_000
+            await call.write(request)
+            reasons.append((await reply_of(call)).infer_response.parameters["rhapsode_reason"].string_param)
+        assert reasons == ["DEADLINE_EXPIRED", ""]
+        await ended(call)
+
+
 async def test_a_client_that_leaves_leaves_nothing_behind(wide: Running) -> None:
     before = len(asyncio.all_tasks())
     call = open_stream(wide)

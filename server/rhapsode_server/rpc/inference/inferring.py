@@ -11,7 +11,7 @@ from rhapsode_server.errors import InvalidField
 from rhapsode_server.models.tensors import TensorRow, Tensors
 from rhapsode_server.observe.logs import note
 from rhapsode_server.rpc.call import Call
-from rhapsode_server.rpc.deadlines import deadline
+from rhapsode_server.rpc.deadlines import deadline, deadline_on_stream
 from rhapsode_server.rpc.gathering import GATHERING
 from rhapsode_server.rpc.inference.graphs import TensorSpec
 from rhapsode_server.rpc.inference.models import Found, Models
@@ -84,14 +84,19 @@ class Inferring:
         if id_bytes > LONGEST_ID:
             raise InvalidField("id", f"must have at most {LONGEST_ID} bytes", {"max_length": str(LONGEST_ID)})
         wished = wishes(asked)
-        until = deadline(call, self._config)
-        if wished.timeout is not None:
-            until = min(until, time.monotonic() + wished.timeout)
+        until = _until(call, self._config, wished.timeout)
         rows = read_rows(asked, found.graph, self._config.max_batch)
         outputs, raw = wanted_outputs(asked, found.graph), len(asked.raw_input_contents) > 0
         size = reply_bytes(outputs, len(rows), raw=raw, id_bytes=id_bytes)
         check_fits(size, self._config.message_bytes)
         return Plan(found, asked.id, rows, outputs, raw, size, until, began, time.perf_counter())
+
+
+def _until(call: Call, config: Config, wish: float | None) -> float:
+    if call.turns is not None:
+        return deadline_on_stream(call, config, wish)
+    until = deadline(call, config)
+    return until if wish is None else min(until, time.monotonic() + wish)
 
 
 async def _run(plan: Plan) -> tuple[list[Tensors], float]:
