@@ -7,7 +7,10 @@ import grpc
 import pytest
 
 from inference.asking import faces
-from inference.streaming import ended, open_stream, read_on, reply_of, until_none_is_open, until_read
+from inference.streaming import PATIENCE, ended, open_stream, read_on, reply_of, until_none_is_open, until_read
+from rhapsode_server.config import Config
+from rhapsode_server.rpc.inference import conversation
+from rhapsode_server.rpc.inference.conversations import life
 from rhapsode_server.serve.access import read_access
 from support.access import bearer, entry, write
 from support.refusals import refusal
@@ -41,6 +44,49 @@ async def test_a_stop_ends_streams_once_their_requests_are_done(graphs: Loaded) 
                 await call.read()
             assert refusal(caught.value).info.reason == "SHUTTING_DOWN"
         await stopping
+
+
+async def test_a_client_that_sends_on_hears_that_the_server_stops(
+    graphs: Loaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversation, "LAST_WORDS", PATIENCE)
+    async with running(graphs, max_batch=4096) as server:
+        call = open_stream(server)
+        await call.write(faces(4000, id="long"))
+        await until_read(server, 1)
+        stopping = asyncio.create_task(server.server.stop())
+        async with asyncio.timeout(PATIENCE):
+            while not server.server._guard._stopping:
+                await asyncio.sleep(0)
+        await call.write(faces(id="late"))
+        replies = {(reply := await reply_of(call)).infer_response.id: reply for _ in range(2)}
+        assert not replies["long"].error_message
+        assert replies["late"].infer_response.parameters["rhapsode_reason"].string_param == "SHUTTING_DOWN"
+        await ended(call)  # well, since nothing is left to say
+        await stopping
+
+
+async def test_a_stream_ends_before_its_connection_does(graphs: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(graphs, max_batch=4096) as server:
+        server.server._inference._conversations._life = 0.1
+        idle = open_stream(server)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await idle.read()
+        assert (caught.value.code(), refusal(caught.value).info.reason) == (grpc.StatusCode.ABORTED, "STREAM_TOO_OLD")
+
+        monkeypatch.setattr(conversation, "LAST_WORDS", PATIENCE)
+        busy, reason = open_stream(server), ""
+        while not reason:
+            await busy.write(faces())
+            reply = await reply_of(busy)
+            reason = reply.infer_response.parameters["rhapsode_reason"].string_param
+        assert reason == "STREAM_TOO_OLD"
+        await ended(busy)
+
+
+@pytest.mark.parametrize(("age", "grace", "seconds"), [(600, 600, 300), (60, 600, 60), (600, 1, 1)])
+async def test_how_long_a_stream_lives(age: float, grace: float, seconds: float) -> None:
+    assert life(Config(connection_age=age, connection_age_grace=grace)) == seconds
 
 
 async def test_a_token_that_is_taken_out_ends_its_streams(graphs: Loaded, tmp_path: Path) -> None:
