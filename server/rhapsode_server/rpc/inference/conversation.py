@@ -5,19 +5,22 @@ the task that writes.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from rhapsode.oip.inference_pb2 import ModelInferRequest, ModelStreamInferResponse
+from rhapsode_server.errors import AccessError
 from rhapsode_server.observe.logs import note
 from rhapsode_server.rpc.call import Call
 from rhapsode_server.rpc.inference.inferring import Inferring
 from rhapsode_server.rpc.inference.room import Room
+from rhapsode_server.rpc.inference.turnstile import Turnstiles
 from rhapsode_server.rpc.status import LONGEST_MESSAGE, code_of, mask
 from rhapsode_server.rpc.turns import Turns
 
 FINAL = "triton_final_response"
 STATUS, REASON = "rhapsode_status", "rhapsode_reason"
+LAST_WORDS = 0.5  # seconds in which a client can hear that its stream ends, and half-close it
 _STRICT = ("triton_grpc_error", "true")
 
 
@@ -32,15 +35,18 @@ class _Reply:
 class Conversation:
     """Lives in the event loop, as long as its stream."""
 
-    def __init__(self, inferring: Inferring, call: Call, turns: Turns) -> None:
+    def __init__(self, inferring: Inferring, call: Call, turns: Turns, room: Room, turnstiles: Turnstiles) -> None:
         self._inferring = inferring
         self._call = call
         self._turns = turns
         self._strict = call.says(*_STRICT)
-        self._room = Room()
+        self._room = room
+        self._turnstiles = turnstiles
         self._replies: asyncio.Queue[_Reply | None] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._reading: asyncio.Task[None] | None = None
+        self._refusal: Callable[[], Exception] | None = None
+        self._winding_up: asyncio.Task[None] | None = None
         self._end: Exception | None = None
         self._requests = self._failed = 0
 
@@ -56,13 +62,29 @@ class Conversation:
                 raise self._end
         finally:
             note(requests=self._requests, requests_failed=self._failed)
-            await _drop([self._reading, finishing, *self._tasks])
+            await _drop([self._reading, finishing, *filter(None, [self._winding_up]), *self._tasks])
+
+    def wind_up(self, make: Callable[[], Exception]) -> None:
+        """Take no more on; end with an error a moment after what was taken on is done.
+
+        Until then what comes is told the error as its own, so that a client which is busy sending hears of it.
+        """
+        if self._refusal is None:
+            self._refusal = make
+            self._winding_up = asyncio.create_task(self._wind_up(make))
 
     def end(self, error: Exception) -> None:
         """Read no more; end with the error once all replies are written."""
         self._end = self._end or error
         if self._reading:
             self._reading.cancel()
+
+    async def _wind_up(self, make: Callable[[], Exception]) -> None:
+        if self._tasks:
+            await asyncio.wait(set(self._tasks))
+        if not self._strict:  # there the first error is the end anyway
+            await asyncio.sleep(LAST_WORDS)
+        self.end(make())
 
     async def _read(self, requests: "AsyncIterator[ModelInferRequest]") -> None:
         async for request in requests:
@@ -88,14 +110,17 @@ class Conversation:
         reply = _Reply(ModelStreamInferResponse(), size)
         message = reply.message.infer_response
         try:
+            if self._refusal:
+                raise self._refusal()
             async with self._turns.one(request):
                 plan = self._inferring.plan(request, self._call)
                 self._room.grow(plan.reply_bytes)
                 reply.size += plan.reply_bytes
-                await self._inferring.run(plan, message)
+                place = self._turnstiles.place(plan.found.driver, self._call.peer, plan.until)
+                await self._inferring.run(plan, message, place)
         except Exception as error:  # whatever it is, it is told as the guard would tell it, and the others go on
             self._failed += 1
-            if self._strict:
+            if self._strict or isinstance(error, AccessError):  # nothing of what it sends will be heard
                 self.end(error)
                 self._room.leave(reply.size)
                 return
