@@ -46,6 +46,7 @@ ELSEWHERE = {
     "rhapsode_log_lines_dropped_total",  # moves where nobody reads them: test_log_outputs.py
     "rhapsode_model_failed",  # moves where models are broken: test_living_metrics.py
     "rhapsode_model_load_failures_total",  # moves where models are broken: test_model_control.py
+    "rhapsode_model_aliases_waiting",  # moves where a file names what is not served: test_living_metrics.py
     "rhapsode_models",  # moves where models come and go: test_living_metrics.py
     "rhapsode_run_failures_total",  # moves where runs fail: faults/test_out_of_memory.py
     "rhapsode_runs_taken_apart_total",  # moves where tensors end a run: test_hostile_tensors.py

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rhapsode_server.config import Config
-from rhapsode_server.errors import BundleError, StartupError
+from rhapsode_server.errors import BundleError, ModelLoading, StartupError
 from rhapsode_server.observe.logs import open_log
 from rhapsode_server.repository.bundle import Announced
 from rhapsode_server.repository.in_child import Leash, Rehearsed
@@ -88,6 +88,10 @@ def test_who_watches_leaves_out_what_is_broken_for_an_older_version(models: Path
     registry, said = begin(models, watch=True, versions=1)
     assert repr(registry) == "Registry(tiny-digits@1, tiny-text@2)"
     assert registry.aliases == {"tiny-text": {"canary": 2}}
+    residents = Residents[LoadedModel](registry.models)
+    first_load.tell(registry, residents)
+    with pytest.raises(ModelLoading):
+        residents.find("tiny-text@stable")
     assert list(registry.failures) == [("tiny-text", 10)]
     (line,) = [line for line in said if line["msg"] == "model load failed"]
     assert (line["level"], line["model"], line["model_version"]) == ("error", "tiny-text", 10)

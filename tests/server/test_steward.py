@@ -2,6 +2,9 @@
 
 import io
 
+import pytest
+
+from rhapsode_server.errors import ModelLoading, ModelNotFound
 from rhapsode_server.observe.logs import open_log
 from rhapsode_server.repository.residents import Residents
 from rhapsode_server.repository.sights import Named, View
@@ -146,8 +149,28 @@ def test_an_alias_waits_for_its_version() -> None:
     scene.name(stable=2)
     assert scene.rest() == []
     assert len(scene.said("alias waits for its version")) == 1
+    assert scene.residents.find("m@stable").version == 1
     scene.put(2)
     assert scene.rest() == ["+m@2", "stable=2"]
+    assert scene.residents.awaited.count == 0
+
+
+def test_who_asks_for_an_alias_that_waits_is_told_to_come_again() -> None:
+    scene = Scene(1)
+    scene.name(stable=2)
+    scene.rest()
+    with pytest.raises(ModelLoading, match=r"m@stable is to name version 2, which is not served yet") as caught:
+        scene.residents.find("m@stable")
+    assert caught.value.seconds
+    for other in ("m@canary", "m@2", "n@stable"):
+        with pytest.raises(ModelNotFound):
+            scene.residents.find(other)
+    scene.folder = None
+    scene.rest()
+    assert scene.residents.awaited.count == 1
+    scene.folder, scene.files = {("other", 1): sight()}, {}
+    assert "-m@1" in scene.rest()
+    assert scene.residents.awaited.count == 0
 
 
 def test_an_alias_that_was_moved_by_command_stays_until_the_file_says_another() -> None:

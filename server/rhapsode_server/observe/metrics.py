@@ -48,6 +48,9 @@ class Metrics:
         )
         self._failing = gauge("rhapsode_model_failed", "1 where the last load of a version failed.", "model", "version")
         self._loads: Mapping[tuple[str, int], bool] = {}
+        self.aliases_waiting = gauge(
+            "rhapsode_model_aliases_waiting", "Aliases in aliases.toml whose version is not served."
+        )
         self.provider_fallback = gauge(
             "rhapsode_provider_fallback", "1 where the preferred execution provider is not in use.", "provider"
         )

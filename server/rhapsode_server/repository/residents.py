@@ -11,6 +11,7 @@ from enum import Enum, auto
 from typing import Generic, Protocol, TypeVar
 
 from rhapsode_server.errors import ModelInUse, ModelNotFound
+from rhapsode_server.repository.awaited import Awaited
 from rhapsode_server.repository.room import Bounds
 
 DEFAULT = "default"
@@ -101,6 +102,7 @@ class Residents(Generic[ResidentT]):
         self._bounds = bounds
         self._clock = clock
         self.changed = changed
+        self.awaited = Awaited()
         self._served: dict[Key, ResidentT] = {}
         self._leaving: list[ResidentT] = []
         self._coming: dict[Key, int] = {}
@@ -152,9 +154,10 @@ class Residents(Generic[ResidentT]):
         return [alias for alias, version in self.aliases(key[0]).items() if version == key[1]]
 
     def find(self, reference: str) -> ResidentT:
-        """The model "name", "name@version" or "name@alias". Raises ModelNotFound."""
+        """The model "name", "name@version" or "name@alias". Raises ModelNotFound, or ModelLoading of `awaited`."""
         model = self._meanings.get(reference)
         if model is None:
+            self.awaited.check(reference)
             raise ModelNotFound(_NOT_FOUND)
         return model
 

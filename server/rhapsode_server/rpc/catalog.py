@@ -68,6 +68,7 @@ class Catalog:
         self._named: Set[str] = self.names.keys()
         self._tell_loads()
         metrics.count_models(lambda: len(self._current), lambda: len(self._driven) - len(self._current))
+        metrics.aliases_waiting.set_function(lambda: self.residents.awaited.count)
 
     @property
     def models(self) -> Sequence[Served]:
@@ -89,7 +90,7 @@ class Catalog:
         """The model "name", "name@version" or "name@alias", which the rpc holds from now on.
 
         A model that the rpc's client may not use is to that client one that there is not. Raises ModelNotFound, or
-        ModelLoading where it will be there.
+        ModelLoading where it will be there, or may be on another server.
         """
         known = reference if may_use(_name(reference)) else UNKNOWN
         self._arrivals.check(known)

@@ -111,11 +111,8 @@ def all_that_can_be(config: Config, loads: Loads, heard: Heard) -> Registry:
             heard.failed(key, error)
             residents.failed(key, told(error).message)
             failures[key] = Failure(error, view.versions[key])
-    kept = {
-        name: {alias: version for alias, version in those.items() if (name, version) in _keys(residents)}
-        for name, those in aliases.items()
-    }
-    return Registry(residents, kept, failures)
+    kept, awaited = _sorted_out(aliases, _keys(residents))
+    return Registry(residents, kept, failures, awaited)
 
 
 def _load(loads: Loads, key: Key, heard: Heard) -> LoadedModel:
@@ -127,11 +124,25 @@ def _load(loads: Loads, key: Key, heard: Heard) -> LoadedModel:
     return model
 
 
+def _sorted_out(aliases: Aliases, served: frozenset[Key]) -> tuple[Aliases, Aliases]:
+    """The aliases that name what is served, and those that do not."""
+    there, awaited = (
+        {
+            name: {alias: version for alias, version in those.items() if ((name, version) in served) is good}
+            for name, those in aliases.items()
+        }
+        for good in (True, False)
+    )
+    return there, awaited
+
+
 def tell(registry: Registry, residents: Residents[LoadedModel]) -> None:
     """Have the residents know the aliases, and what could not be loaded."""
     for name, aliases in registry.aliases.items():
         for alias, version in aliases.items():
             residents.set_alias(name, alias, version)
+    for name, aliases in registry.awaited.items():
+        residents.awaited.say(name, aliases)
     for key, failure in registry.failures.items():
         residents.failed(key, told(failure.error).message)
 

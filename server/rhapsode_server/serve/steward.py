@@ -86,7 +86,8 @@ class Steward:
         self._view = NOTHING if view is None or away else view
         served = self._served
         self._settled = self._folders.see({**dict.fromkeys(() if away else served), **self._view.versions}, now)
-        absent = {} if away else dict.fromkeys(self._aliases.keys() - self._view.unread.keys(), Named())
+        named = self._aliases.keys() | self._residents.awaited.names
+        absent = {} if away else dict.fromkeys(named - self._view.unread.keys(), Named())
         self._named = self._files.see({**absent, **self._view.names}, now)
         self._note(served)
         self._forget()
@@ -168,13 +169,16 @@ class Steward:
     def _moves(self, name: str, named: Named) -> Sequence[Move]:
         wished, had = dict(named.aliases), self._aliases.get(name, {})
         moves = [Move(name, alias, None) for alias in had if alias not in wished]
+        awaited: dict[str, int] = {}
         for alias, version in wished.items():
             if had.get(alias) == version:
                 continue
             if (name, version) in self._served:
                 moves.append(Move(name, alias, version))
             else:
+                awaited[alias] = version
                 self._once((name, alias), "alias waits for its version", model=name, alias=alias, model_version=version)
+        self._residents.awaited.say(name, awaited)
         return moves
 
     def _should_go(self, key: Key, kept: set[Key]) -> bool:
