@@ -67,13 +67,6 @@ def test_what_failed_at_the_start_is_not_tried_again_as_it_is() -> None:
     assert steward.next_load() is None
 
 
-def test_what_there_was_no_room_for_at_the_start_is_tried_again_when_there_may_be() -> None:
-    scene = Scene(1, 2, full=[3])
-    assert scene.rest() == []
-    scene.unload(1)
-    assert scene.rest() == ["+m@3"]
-
-
 def test_a_failed_reload_keeps_what_is_served() -> None:
     scene = Scene(1, newest=1)
     scene.broken.add("bad")
@@ -210,19 +203,6 @@ def test_a_commanded_load_beyond_the_newest_holds_until_its_folder_goes() -> Non
     assert scene.served() == [1, 3]
     scene.remove(1)
     assert scene.rest() == ["-m@1"]
-
-
-def test_what_there_was_no_room_for_is_tried_again_when_there_may_be() -> None:
-    scene = Scene(1, 2)
-    scene.put(3)
-    for _ in range(2):
-        scene.now += 1
-        scene.steward.see(View(dict(scene.folder or {}), scene.files, (), {}), scene.now)
-    assert scene.steward.next_load() == ("m", 3)
-    scene.steward.no_room(("m", 3))
-    assert scene.rest() == []
-    scene.unload(1)
-    assert scene.look() == ["+m@3"]
 
 
 def test_a_folder_that_has_gone_or_is_empty_unloads_nothing() -> None:

@@ -18,7 +18,7 @@ PATIENCE = 60.0
 _MOST_SAID = 1024  # of which it is known that they were said
 
 ResidentT = TypeVar("ResidentT", bound=Resident)
-_Room: TypeAlias = frozenset[tuple[str, int, str]]
+_Room: TypeAlias = Sequence[tuple[str, int, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,7 @@ class Steward:
         self._tried: dict[Key, Sight] = dict(begun.failed)
         self._failed: set[Key] = set(begun.failed)
         self._refused: dict[Key, tuple[Sight, _Room]] = {key: (here, self._room) for key, here in begun.full.items()}
+        self._before = self._room
         self._ours: set[Key] = set(self._served)
         self._aliases = {name: dict(those) for name, those in begun.aliases.items()}
         self._waits: dict[Key, str] = {}
@@ -100,6 +101,7 @@ class Steward:
             sight = self._settled.get(key)
             if sight is not None and self._loadable(key):
                 self._tried[key] = sight
+                self._before = self._room
                 return key
         return None
 
@@ -113,8 +115,8 @@ class Steward:
         self._failed.add(key)
 
     def no_room(self, key: Key) -> None:
-        """It could not be loaded beside what is in memory: that is tried again when something else is."""
-        self._refused[key] = (self._tried.pop(key), self._room)
+        """It could not be loaded beside what was in memory then: that is tried again when something else is."""
+        self._refused[key] = (self._tried.pop(key), self._before)
 
     def moves(self) -> Sequence[Move]:
         """The aliases that should name something else: as files say it anew, not where they were moved by command."""
@@ -144,7 +146,9 @@ class Steward:
 
     @property
     def _room(self) -> _Room:
-        return frozenset((model.name, model.version, model.digest) for model in self._residents.served)
+        """All that takes room, be it served or on its way out."""
+        here = [*self._residents.served, *self._residents.leaving]
+        return sorted((model.name, model.version, model.digest) for model in here)
 
     def _wanted(self) -> Sequence[Key]:
         files = {name: dict(named.aliases) for name, named in self._named.items()}
