@@ -137,7 +137,9 @@ class Guard(grpc.aio.ServerInterceptor):
             self._admit(rpc, request)
             if rpc.many:
                 admit = partial(self._admit, rpc)
-                call.turns = Turns(self._gate.stream_share(context), admit, partial(self._arrived, call), self._report)
+                call.turns = Turns(
+                    self._gate.stream_share(rpc.path, context), admit, partial(self._arrived, call), self._report
+                )
             with leases():
                 if rpc.waits:
                     await self._arrived(call, request)

@@ -24,7 +24,10 @@ class Turns:
 
     @asynccontextmanager
     async def one(self, request: object) -> AsyncIterator[None]:
-        """Have a request be under way in the block, and hold the models that it finds. Raises RhapsodeError."""
+        """Have a request be under way in the block, and hold the models that it finds. Raises RhapsodeError.
+
+        That is an AccessError where the stream's client may send nothing any more.
+        """
         with self._share.request() if self._share else nullcontext(), leases():
             self._admit(request)
             await self._arrived(request)

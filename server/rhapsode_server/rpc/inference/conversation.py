@@ -9,10 +9,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from rhapsode.oip.inference_pb2 import ModelInferRequest, ModelStreamInferResponse
+from rhapsode_server.errors import AccessError
 from rhapsode_server.observe.logs import note
 from rhapsode_server.rpc.call import Call
 from rhapsode_server.rpc.inference.inferring import Inferring
 from rhapsode_server.rpc.inference.room import Room
+from rhapsode_server.rpc.inference.turnstile import Turnstiles
 from rhapsode_server.rpc.status import LONGEST_MESSAGE, code_of, mask
 from rhapsode_server.rpc.turns import Turns
 
@@ -32,12 +34,13 @@ class _Reply:
 class Conversation:
     """Lives in the event loop, as long as its stream."""
 
-    def __init__(self, inferring: Inferring, call: Call, turns: Turns) -> None:
+    def __init__(self, inferring: Inferring, call: Call, turns: Turns, room: Room, turnstiles: Turnstiles) -> None:
         self._inferring = inferring
         self._call = call
         self._turns = turns
         self._strict = call.says(*_STRICT)
-        self._room = Room()
+        self._room = room
+        self._turnstiles = turnstiles
         self._replies: asyncio.Queue[_Reply | None] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._reading: asyncio.Task[None] | None = None
@@ -92,10 +95,11 @@ class Conversation:
                 plan = self._inferring.plan(request, self._call)
                 self._room.grow(plan.reply_bytes)
                 reply.size += plan.reply_bytes
-                await self._inferring.run(plan, message)
+                place = self._turnstiles.place(plan.found.driver, self._call.peer, plan.until)
+                await self._inferring.run(plan, message, place)
         except Exception as error:  # whatever it is, it is told as the guard would tell it, and the others go on
             self._failed += 1
-            if self._strict:
+            if self._strict or isinstance(error, AccessError):  # nothing of what it sends will be heard
                 self.end(error)
                 self._room.leave(reply.size)
                 return

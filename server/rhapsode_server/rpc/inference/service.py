@@ -50,7 +50,7 @@ class InferenceService:
         self._statistics = Statistics()
         self._inferring = Inferring(self._models, config, self._statistics)
         self._repository = Repository(catalog, control)
-        self._conversations = Conversations(self._inferring)
+        self._conversations = Conversations(self._inferring, config)
 
     def close(self) -> None:
         """Have streams end once their requests are done."""
