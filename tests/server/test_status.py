@@ -36,6 +36,7 @@ CODES = {
     errors.OutOfMemory: grpc.StatusCode.INTERNAL,
     errors.QueueFull: grpc.StatusCode.UNAVAILABLE,
     errors.ShuttingDown: grpc.StatusCode.UNAVAILABLE,
+    errors.StreamTooOld: grpc.StatusCode.ABORTED,
     errors.DeadlineExpired: grpc.StatusCode.DEADLINE_EXCEEDED,
     errors.NonFiniteOutput: grpc.StatusCode.INTERNAL,
     errors.RunFailed: grpc.StatusCode.INTERNAL,
