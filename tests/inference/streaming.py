@@ -48,7 +48,7 @@ async def until_none_is_open(server: Running) -> None:
 async def until_read(server: Running, requests: int) -> None:
     """Wait until so many requests of the streams that are open have been read, and looked at."""
     async with asyncio.timeout(PATIENCE):
-        while sum(conversation._requests for conversation in conversations(server)) < requests:
+        while sum(conversation.requests for conversation in conversations(server)) < requests:
             await asyncio.sleep(0)
     for _ in range(3):
         await asyncio.sleep(0)

@@ -6,7 +6,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from inference.asking import faces
+from inference.asking import faces, latents, raw
 from inference.streaming import PATIENCE, ended, open_stream, read_on, reply_of, until_none_is_open, until_read
 from rhapsode_server.config import Config
 from rhapsode_server.rpc.inference import conversation
@@ -14,7 +14,44 @@ from rhapsode_server.rpc.inference.conversations import life
 from rhapsode_server.serve.access import read_access
 from support.access import bearer, entry, write
 from support.refusals import refusal
-from support.server import Loaded, running
+from support.server import Loaded, LogLine, Running, running
+
+
+def lines_of(server: Running) -> list[LogLine]:
+    """What the log says of the streams that have ended."""
+    server.server._log.flush()
+    return [line for line in server.log_lines() if line.get("grpc_method", "").endswith("/ModelStreamInfer")]
+
+
+async def test_the_line_of_a_stream_sums_its_requests_up(graphs: Loaded) -> None:
+    async with running(graphs) as server:
+        for requests in ((faces(2), faces(17), faces(3)), (faces(), raw("tiny-digits.decode", {"latent": latents()}))):
+            call = open_stream(server)
+            for request in requests:
+                await call.write(request)
+                await reply_of(call)
+            await ended(call)
+        await until_none_is_open(server)
+        one, several = lines_of(server)
+        assert (one["model"], one["items"], one["failed_by"]) == ("tiny-faces", 5, "INVALID_FIELD 1")
+        assert (one["requests"], one["requests_failed"], one["requests_unanswered"]) == (3, 1, 0)
+        assert (several["items"], "model" in several, "failed_by" in several) == (2, False, False)
+        page = await server.page()
+        assert 'rhapsode_stream_requests_total{grpc_code="OK"} 4.0' in page
+        assert 'rhapsode_stream_requests_total{grpc_code="InvalidArgument"} 1.0' in page
+
+
+async def test_the_first_error_of_a_strict_stream_is_counted_for_its_model(graphs: Loaded) -> None:
+    async with running(graphs) as server:
+        call = open_stream(server, ("triton_grpc_error", "true"))
+        await call.write(faces(17))
+        with pytest.raises(grpc.aio.AioRpcError):
+            await call.read()
+        await until_none_is_open(server)
+        counted = 'rhapsode_requests_rejected_total{model="tiny-faces",reason="invalid_field"} 1.0'
+        assert counted in await server.page()
+        (line,) = lines_of(server)
+        assert (line["model"], line["requests_unanswered"]) == ("tiny-faces", 1)
 
 
 async def test_a_reader_that_stands_still_is_given_up(graphs: Loaded) -> None:
@@ -26,6 +63,10 @@ async def test_a_reader_that_stands_still_is_given_up(graphs: Loaded) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await read_on(call)
         assert refusal(caught.value).info.reason == "CLIENT_TOO_SLOW"
+        (line,) = lines_of(hasty)
+        assert (line["model"], line["requests_failed"]) == ("tiny-faces", 0)
+        assert 0 < line["requests_unanswered"] <= line["requests"]
+        assert 'rhapsode_streams_given_up_total{model="tiny-faces"} 1.0' in await hasty.page()
 
 
 async def test_a_stop_ends_streams_once_their_requests_are_done(graphs: Loaded) -> None:
@@ -46,9 +87,7 @@ async def test_a_stop_ends_streams_once_their_requests_are_done(graphs: Loaded) 
         await stopping
 
 
-async def test_a_client_that_sends_on_hears_that_the_server_stops(
-    graphs: Loaded, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_client_that_sends_on_hears_of_a_stop(graphs: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversation, "LAST_WORDS", PATIENCE)
     async with running(graphs, max_batch=4096) as server:
         call = open_stream(server)

@@ -139,7 +139,7 @@ async def test_only_so_much_of_a_stream_is_under_way(graphs: Loaded) -> None:
             room = conversation._room
             while room._count < 16:  # nobody reads: it fills up
                 await asyncio.sleep(0.01)
-        assert (room._count, conversation._requests) < (17, count)
+        assert (room._count, conversation.requests) < (17, count)
         ids = {(reply := await reply_of(call)).infer_response.id for _ in range(count)}
         await asking
         assert ids == set(map(str, range(count)))

@@ -6,11 +6,14 @@ import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from rhapsode.oip import inference_pb2
+from rhapsode.oip.inference_pb2_grpc import GRPCInferenceServiceStub
 from rhapsode.v1 import image_pb2
 from rhapsode.v1.text_pb2 import LogitBias, Sampling
 from rhapsode_server.rpc.darkroom import WORKERS
@@ -26,6 +29,9 @@ from support.requests import (
     text,
 )
 from support.server import Loaded, Running, running
+
+if TYPE_CHECKING:
+    from rhapsode.oip.inference_pb2_grpc import GRPCInferenceServiceAsyncStub
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "observability.md"
 ROW = re.compile(r"^\| `(\w+)` \| (?:gauge|counter|histogram) \|", re.MULTILINE)
@@ -100,12 +106,14 @@ async def watched(loaded: Loaded, **settings: str | int | float) -> AsyncIterato
 
 
 async def work(seen: Watched) -> None:
-    """Text, pictures, and a model that fails."""
+    """Text, pictures, a model that fails, and a stream of one request, which names none."""
     await stream_text(seen.server, text(300))
     await generate_images(seen.server, images(1, format=image_pb2.IMAGE_FORMAT_PNG))
     bias = Sampling(logit_bias=[LogitBias(token_id=27, bias=100)])
     with pytest.raises(grpc.aio.AioRpcError):
         await generate_text(seen.server, text(model="failing", sampling=bias))
+    client: GRPCInferenceServiceAsyncStub = GRPCInferenceServiceStub(seen.server.channel)
+    await client.ModelStreamInfer(iter([inference_pb2.ModelInferRequest()])).read()
 
 
 async def crowd(seen: Watched) -> None:

@@ -32,6 +32,12 @@ class Metrics:
             ["model"],
             registry=registry,
         )
+        self.stream_requests = Counter(
+            "rhapsode_stream_requests_total",
+            "Requests of ModelStreamInfer, by the status that each would have had by itself.",
+            ["grpc_code"],
+            registry=registry,
+        )
         self._encode = histogram("rhapsode_encode_seconds", "Writing one picture's file.", "format")
         self._encoders = {form: self._encode.labels(form) for form in _FILES}
         self.loop_lag = histogram("rhapsode_event_loop_lag_seconds", "Lateness of the event loop.")

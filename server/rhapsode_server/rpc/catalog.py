@@ -113,7 +113,10 @@ class Catalog:
 
     def label(self, request: object) -> str:
         """The name under which metrics count a request: its model's, or one for all models that there are not."""
-        name = _name(reference_of(request))
+        return self.label_of(_name(reference_of(request)))
+
+    def label_of(self, name: str) -> str:
+        """The same for the name of a model."""
         return name if name in self._named else UNKNOWN
 
     def listen(self, listener: Listener, *, switches: bool = False) -> None:

@@ -8,12 +8,15 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
+import grpc
+
 from rhapsode.oip.inference_pb2 import ModelInferRequest, ModelStreamInferResponse
-from rhapsode_server.errors import AccessError
-from rhapsode_server.observe.logs import note
+from rhapsode_server.errors import AccessError, ClientTooSlow
+from rhapsode_server.observe.logs import note, notes
 from rhapsode_server.rpc.call import Call
 from rhapsode_server.rpc.inference.inferring import Inferring
 from rhapsode_server.rpc.inference.room import Room
+from rhapsode_server.rpc.inference.summary import Summary
 from rhapsode_server.rpc.inference.turnstile import Turnstiles
 from rhapsode_server.rpc.status import LONGEST_MESSAGE, code_of, mask
 from rhapsode_server.rpc.turns import Turns
@@ -30,6 +33,8 @@ class _Reply:
 
     message: ModelStreamInferResponse
     size: int
+    model: str = ""
+    """The one that was asked, where there is one."""
 
 
 class Conversation:
@@ -48,7 +53,7 @@ class Conversation:
         self._refusal: Callable[[], Exception] | None = None
         self._winding_up: asyncio.Task[None] | None = None
         self._end: Exception | None = None
-        self._requests = self._failed = 0
+        self._summary = Summary()
 
     async def hold(self, requests: "AsyncIterator[ModelInferRequest]") -> None:
         """Answer requests until there are no more. Raises what ended it before."""
@@ -56,13 +61,17 @@ class Conversation:
         finishing = asyncio.create_task(self._finish(self._reading))
         try:
             while (reply := await self._replies.get()) is not None:
-                await self._call.write(reply.message)
-                self._room.leave(reply.size)
+                await self._write(reply)
             if self._end is not None:
                 raise self._end
         finally:
-            note(requests=self._requests, requests_failed=self._failed)
+            self._summary.note()
             await _drop([self._reading, finishing, *filter(None, [self._winding_up]), *self._tasks])
+
+    @property
+    def requests(self) -> int:
+        """Those that have been read."""
+        return self._summary.requests
 
     def wind_up(self, make: Callable[[], Exception]) -> None:
         """Take no more on; end with an error a moment after what was taken on is done.
@@ -79,6 +88,15 @@ class Conversation:
         if self._reading:
             self._reading.cancel()
 
+    async def _write(self, reply: _Reply) -> None:
+        try:
+            await self._call.write(reply.message)
+        except ClientTooSlow:
+            self._summary.blamed = reply.model
+            raise
+        self._summary.sent += 1
+        self._room.leave(reply.size)
+
     async def _wind_up(self, make: Callable[[], Exception]) -> None:
         if self._tasks:
             await asyncio.wait(set(self._tasks))
@@ -90,7 +108,7 @@ class Conversation:
         async for request in requests:
             size = request.ByteSize() if isinstance(request, ModelInferRequest) else 0
             await self._room.enter(size)
-            self._requests += 1
+            self._summary.requests += 1
             task = asyncio.create_task(self._answer(request, size))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -107,27 +125,54 @@ class Conversation:
         self._replies.put_nowait(None)
 
     async def _answer(self, request: ModelInferRequest, size: int) -> None:
+        """Have a request run, and its reply written; where it ends the stream, there is none."""
+        note(request=self._summary.requests)
         reply = _Reply(ModelStreamInferResponse(), size)
-        message = reply.message.infer_response
+        message, code = reply.message.infer_response, grpc.StatusCode.CANCELLED
         try:
-            if self._refusal:
-                raise self._refusal()
-            async with self._turns.one(request):
-                plan = self._inferring.plan(request, self._call)
-                self._room.grow(plan.reply_bytes)
-                reply.size += plan.reply_bytes
-                place = self._turnstiles.place(plan.found.driver, self._call.peer, plan.until)
-                await self._inferring.run(plan, message, place)
+            await self._run(request, reply)
+            code, reply.model = grpc.StatusCode.OK, self._model()
         except Exception as error:  # whatever it is, it is told as the guard would tell it, and the others go on
-            self._failed += 1
-            if self._strict or isinstance(error, AccessError):  # nothing of what it sends will be heard
-                self.end(error)
+            code = code_of(mask(error))
+            reply.model = self._model()
+            self._summary.failed_by(error)
+            if self._fatal(error, request, reply):
                 self._room.leave(reply.size)
                 return
-            self._turns.report(error, request)
             _tell(error, getattr(request, "id", ""), reply.message)
+        finally:
+            self._turns.count(code)
         message.parameters[FINAL].bool_param = True
         self._replies.put_nowait(reply)
+
+    async def _run(self, request: ModelInferRequest, reply: _Reply) -> None:
+        if self._refusal:
+            raise self._refusal()
+        async with self._turns.one(request):
+            plan = self._inferring.plan(request, self._call)
+            self._room.grow(plan.reply_bytes)
+            reply.size += plan.reply_bytes
+            place = self._turnstiles.place(plan.found.driver, self._call.peer, plan.until)
+            await self._inferring.run(plan, reply.message.infer_response, place)
+            self._summary.items += len(plan.rows)
+
+    def _model(self) -> str:
+        """The model of the request whose task this is, if it was found."""
+        model = str(notes().get("model", ""))
+        if model:
+            self._summary.models.add(model)
+        return model
+
+    def _fatal(self, error: Exception, request: ModelInferRequest, reply: _Reply) -> bool:
+        """Whether a request's error ends the stream, whose status it then is: the guard reports the first."""
+        fatal = self._strict or isinstance(error, AccessError)
+        if not fatal or self._end is not None:
+            self._turns.report(error, request)
+        elif fatal:
+            self._summary.blamed = reply.model
+        if fatal:
+            self.end(error)
+        return fatal
 
 
 def _tell(error: Exception, request_id: str, response: ModelStreamInferResponse) -> None:
