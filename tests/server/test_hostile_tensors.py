@@ -9,9 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 from rhapsode_server.engine.outbox import Outbox, Pace
+from rhapsode_server.engine.tally import Ledger, Sum
 from rhapsode_server.errors import NonFiniteOutput, RhapsodeError, TensorsRefused, TensorsUntried
+from rhapsode_server.models.base import Outcome
 from rhapsode_server.models.shared_graph import SharedGraph
-from rhapsode_server.models.tensors import TensorModel, TensorRow, Tensors
+from rhapsode_server.models.tensors import TensorModel, TensorRow, Tensors, refusal
 from rhapsode_server.models.transform import Transformer, TransformRow
 from rhapsode_server.runtime.providers import Runtime, RuntimeOptions
 from support import bundles, graphs
@@ -122,3 +124,11 @@ async def failure(job: Outbox[TensorRow, Tensors]) -> Exception | None:
     except RhapsodeError as error:
         return error
     return None
+
+
+def test_rows_that_are_refused_are_no_part_of_a_runs_size() -> None:
+    ledger = Ledger()
+    ledger.ran([Outcome(done=True), refusal("no"), Outcome(done=True, error=NonFiniteOutput("NaN"))], 0.5, 1.0)
+    assert ledger.read().by_size == {2: Sum(1, 0.5)}
+    ledger.ran([refusal("no")], 0.5, 1.0)
+    assert ledger.read().runs == Sum(1, 0.5)
