@@ -101,7 +101,8 @@ def test_who_watches_leaves_out_what_is_broken_for_an_older_version(models: Path
     assert list(registry.failures) == [("tiny-text", 10)]
     (line,) = [line for line in said if line["msg"] == "model load failed"]
     assert (line["level"], line["model"], line["model_version"]) == ("error", "tiny-text", 10)
-    assert "card.md" in str(line["reason"])
+    assert line["reason"] == "refused"
+    assert "card.md" in str(line["problem"])
 
 
 class Loads:
