@@ -124,7 +124,8 @@ async def test_what_is_no_model_is_not_looked_for(server: Operated) -> None:
     (server.models / "linked").symlink_to(server.models / "tiny-text")
     (server.models / "tiny-text" / "03").mkdir()
     assert (await refused(server.load("linked@1")))[:2] == (PRECONDITION, "LOAD_FAILED")
-    assert (await refused(server.load("tiny-text@3")))[0] is NOT_FOUND
+    assert (await refused(server.load("tiny-text@3")))[2].endswith("the folder of models; there is 1")
+    assert (await refused(server.load("nobody")))[2] == "no model of that name lies in the folder of models"
     assert not children(server.models)
 
 
