@@ -75,9 +75,15 @@ def test_an_alias_that_is_wrong_refuses_the_start(models: Path, text: str, probl
     assert "bundle tiny-text/1: card.md" in caught.value.message
 
 
-@pytest.mark.parametrize(("name", "most"), [("max_models", 3), ("max_model_bytes", 10_000)])
-def test_more_than_may_be_in_memory_refuses_the_start(models: Path, name: str, most: int) -> None:
-    with pytest.raises(StartupError, match=r"the most is .*: serve fewer with --versions, or allow more"):
+@pytest.mark.parametrize(
+    ("name", "most", "told"),
+    [
+        ("max_models", 3, "4 versions are to be served, --max-models allows 3"),
+        ("max_model_bytes", 10_000, "the bundles to be served have [0-9]+ bytes, --max-model-bytes allows 10000"),
+    ],
+)
+def test_more_than_may_be_in_memory_refuses_the_start(models: Path, name: str, most: int, told: str) -> None:
+    with pytest.raises(StartupError, match=rf"{told}: serve fewer with --versions, or allow more"):
         begin(models, **{name: most})
 
 
@@ -95,7 +101,8 @@ def test_who_watches_leaves_out_what_is_broken_for_an_older_version(models: Path
     assert list(registry.failures) == [("tiny-text", 10)]
     (line,) = [line for line in said if line["msg"] == "model load failed"]
     assert (line["level"], line["model"], line["model_version"]) == ("error", "tiny-text", 10)
-    assert "card.md" in str(line["reason"])
+    assert line["reason"] == "refused"
+    assert "card.md" in str(line["problem"])
 
 
 class Loads:

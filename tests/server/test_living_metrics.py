@@ -188,7 +188,7 @@ class Worker:
             self.come(name, version)
 
     def come(self, name: str, version: int) -> None:
-        self.metrics.loaded(name, version, "digest", "fingerprint", "cpu", 1.0)
+        self.metrics.versions.loaded(name, version, "digest", "fingerprint", "cpu", 1.0)
         lane = self.metrics.lane(name, version, "step", 1)
         lane.ran(3, 0.1)
         lane.items(5)
@@ -234,7 +234,7 @@ def test_no_counter_of_several_workers_falls_while_one_of_them_has_the_version()
 def test_a_version_that_each_of_several_workers_could_not_load_is_one() -> None:
     ledger = Ledger(CollectorRegistry(), lambda: None)
     for worker in (Worker(ledger), Worker(ledger)):
-        worker.metrics.loads({("m", 1): True, ("m", 2): False})
+        worker.metrics.versions.loads({("m", 1): True, ("m", 2): False})
         worker.tell()
     values = [family.samples for family in ledger.collect() if family.name == "rhapsode_model_failed"]
     assert [(each.labels["version"], each.value) for each in values[0]] == [("1", 1), ("2", 0)]

@@ -67,8 +67,8 @@ class Catalog:
             self._current[_key(loaded)] = loaded
         self._named: Set[str] = self.names.keys()
         self._tell_loads()
-        metrics.count_models(lambda: len(self._current), lambda: len(self._driven) - len(self._current))
-        metrics.aliases_waiting.set_function(lambda: self.residents.awaited.count)
+        metrics.versions.count(lambda: len(self._current), lambda: len(self._driven) - len(self._current))
+        metrics.versions.aliases_waiting.set_function(lambda: self.residents.awaited.count)
 
     @property
     def models(self) -> Sequence[Served]:
@@ -197,7 +197,7 @@ class Catalog:
     def _tell_loads(self) -> None:
         """Say in the metrics of all that is in memory, and of what failed, whether its last load did."""
         told = [each for each in self.residents.statuses if each.state is not State.UNLOADED]
-        self._metrics.loads({(each.name, each.version): each.failed for each in told})
+        self._metrics.versions.loads({(each.name, each.version): each.failed for each in told})
 
     def _count(self, name: str) -> None:
         """Count requests by the names of models that are there, or on their way; of one that has gone nothing stays."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from rhapsode_server.config import Config
-from rhapsode_server.errors import BundleError, RepositoryFull, StartupError
+from rhapsode_server.errors import BundleError, StartupError
 from rhapsode_server.repository.bundle import Announced
 from rhapsode_server.repository.folders import bundle_folders
 from rhapsode_server.repository.in_child import Leash, Rehearsed
@@ -76,11 +76,8 @@ def all_wanted(config: Config, load: Callable[[Sequence[Path]], Sequence[LoadedM
     ]
     aliases = _aliases(view)
     keys = frozenset(wanted(view.versions, aliases, config.versions))
-    try:
-        _bound(config, view, keys)
-    except RepositoryFull as error:  # so they are not loaded to be looked at, either
-        full = f"{error.message}: serve fewer with --versions, or allow more"
-        raise StartupError("\n".join([*problems, full])) from error
+    if full := _too_many(config, view, keys):  # so they are not loaded to be looked at, either
+        raise StartupError("\n".join([*problems, f"{full}: serve fewer with --versions, or allow more"]))
     try:
         # A folder whose name is no version's is loaded too: that refuses it.
         models = load([folder for folder in folders if (key := _key(folder)) is None or key in keys])
@@ -164,11 +161,14 @@ def _bounds(config: Config) -> Bounds:
     return Bounds(config.max_models, config.max_model_bytes)
 
 
-def _bound(config: Config, view: View, keys: frozenset[Key]) -> None:
-    """Raise RepositoryFull where these are more than may be in memory."""
-    residents = Residents[LoadedModel](bounds=_bounds(config))
-    for key in sorted(keys):
-        residents.begin(key, view.versions[key].size)
+def _too_many(config: Config, view: View, keys: frozenset[Key]) -> str:
+    """Why these are more than may be in memory; empty where they are not."""
+    size = sum(view.versions[key].size for key in keys)
+    if config.max_models and len(keys) > config.max_models:
+        return f"{len(keys)} versions are to be served, --max-models allows {config.max_models}"
+    if config.max_model_bytes and size > config.max_model_bytes:
+        return f"the bundles to be served have {size} bytes, --max-model-bytes allows {config.max_model_bytes}"
+    return ""
 
 
 def _key(folder: Path) -> Key | None:

@@ -256,7 +256,7 @@ class Server:
             model = served.loaded
             if (model.name, model.version) == key:
                 made = (model.digest, model.fingerprint, self._ground.provider, model.load_seconds)
-                self._metrics.loaded(model.name, model.version, *made)
+                self._metrics.versions.loaded(model.name, model.version, *made)
 
 
 def _say_ready(server: Server, _: asyncio.Event) -> None:
