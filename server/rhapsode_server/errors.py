@@ -207,7 +207,7 @@ class DriverDied(ModelUnhealthy):
 
 
 class ModelLoading(Refusal):
-    """The model will be there when it is loaded."""
+    """The model will be there when it is loaded: it is being so, or is what an alias is meant to name."""
 
     reason = "MODEL_LOADING"
 

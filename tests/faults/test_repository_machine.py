@@ -24,7 +24,8 @@ from rhapsode_server.errors import (
     ShuttingDown,
 )
 from rhapsode_server.repository.loading import LoadedModel
-from rhapsode_server.repository.residents import DEFAULT, Bounds, Key, Residents, State
+from rhapsode_server.repository.residents import DEFAULT, Key, Residents, State
+from rhapsode_server.repository.room import Bounds
 from rhapsode_server.serve.model_control import ModelControl
 from support.shelves import FATES, Bundle, Folder, Shelf, quiet_log
 

@@ -35,6 +35,7 @@ ELSEWHERE = {
     "rhapsode_access_reload_failures_total",  # moves where a changed file is broken: test_access_rotation.py
     "rhapsode_log_lines_dropped_total",  # moves where nobody reads them: test_log_outputs.py
     "rhapsode_model_load_failures_total",  # moves where models are broken: test_model_control.py
+    "rhapsode_model_aliases_waiting",  # moves where a file names what is not served: test_living_metrics.py
     "rhapsode_models",  # moves where models come and go: test_living_metrics.py
     "rhapsode_run_failures_total",  # moves where runs fail: faults/test_out_of_memory.py
     "rhapsode_ready",  # moves where an operator says so: test_admin_plane.py

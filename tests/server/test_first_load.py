@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rhapsode_server.config import Config
-from rhapsode_server.errors import BundleError, StartupError
+from rhapsode_server.errors import BundleError, ModelLoading, StartupError
 from rhapsode_server.observe.logs import open_log
 from rhapsode_server.repository.bundle import Announced
 from rhapsode_server.repository.in_child import Leash, Rehearsed
@@ -75,9 +75,15 @@ def test_an_alias_that_is_wrong_refuses_the_start(models: Path, text: str, probl
     assert "bundle tiny-text/1: card.md" in caught.value.message
 
 
-@pytest.mark.parametrize(("name", "most"), [("max_models", 3), ("max_model_bytes", 10_000)])
-def test_more_than_may_be_in_memory_refuses_the_start(models: Path, name: str, most: int) -> None:
-    with pytest.raises(StartupError, match=r"the most is .*: serve fewer with --versions, or allow more"):
+@pytest.mark.parametrize(
+    ("name", "most", "told"),
+    [
+        ("max_models", 3, "4 versions are to be served, --max-models allows 3"),
+        ("max_model_bytes", 10_000, "the bundles to be served have [0-9]+ bytes, --max-model-bytes allows 10000"),
+    ],
+)
+def test_more_than_may_be_in_memory_refuses_the_start(models: Path, name: str, most: int, told: str) -> None:
+    with pytest.raises(StartupError, match=rf"{told}: serve fewer with --versions, or allow more"):
         begin(models, **{name: most})
 
 
@@ -88,10 +94,15 @@ def test_who_watches_leaves_out_what_is_broken_for_an_older_version(models: Path
     registry, said = begin(models, watch=True, versions=1)
     assert repr(registry) == "Registry(tiny-digits@1, tiny-text@2)"
     assert registry.aliases == {"tiny-text": {"canary": 2}}
+    residents = Residents[LoadedModel](registry.models)
+    first_load.tell(registry, residents)
+    with pytest.raises(ModelLoading):
+        residents.find("tiny-text@stable")
     assert list(registry.failures) == [("tiny-text", 10)]
     (line,) = [line for line in said if line["msg"] == "model load failed"]
     assert (line["level"], line["model"], line["model_version"]) == ("error", "tiny-text", 10)
-    assert "card.md" in str(line["reason"])
+    assert line["reason"] == "refused"
+    assert "card.md" in str(line["problem"])
 
 
 class Loads:

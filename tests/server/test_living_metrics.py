@@ -64,6 +64,13 @@ async def test_the_series_of_a_version_come_and_go_with_it(
     assert "tiny-text" not in await server.page()
 
 
+async def test_aliases_without_their_version_are_counted(server: Running, catalog: Catalog) -> None:
+    catalog.residents.awaited.say("tiny-text", {"stable": 7})
+    assert "rhapsode_model_aliases_waiting 1.0" in await server.page()
+    catalog.residents.awaited.say("tiny-text", {})
+    assert "rhapsode_model_aliases_waiting 0.0" in await server.page()
+
+
 async def test_a_reload_is_told_of_once(server: Running, catalog: Catalog, versions: Versions) -> None:
     lines = [line for line in (await server.page()).splitlines() if "model_info{" in line]
     replaced = come(catalog, versions.load("tiny-text", 1))

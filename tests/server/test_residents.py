@@ -3,7 +3,8 @@
 import pytest
 
 from rhapsode_server.errors import ModelInUse, ModelNotFound, RepositoryFull
-from rhapsode_server.repository.residents import MOST_PAST, Bounds, Key, Residents, State
+from rhapsode_server.repository.residents import MOST_PAST, Key, Residents, State
+from rhapsode_server.repository.room import Bounds
 from support.shelves import Model
 
 FIRST, SECOND = Model("one", 1, "a"), Model("one", 2, "b")

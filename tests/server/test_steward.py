@@ -2,8 +2,11 @@
 
 import io
 
+import pytest
+
+from rhapsode_server.errors import ModelLoading, ModelNotFound
 from rhapsode_server.observe.logs import open_log
-from rhapsode_server.repository.residents import Residents, State
+from rhapsode_server.repository.residents import Residents
 from rhapsode_server.repository.sights import Named, View
 from rhapsode_server.serve.remarks import MOST
 from rhapsode_server.serve.steward import PATIENCE, Begun, Steward
@@ -26,16 +29,6 @@ def test_what_comes_is_loaded_once_it_has_been_the_same_for_a_second() -> None:
     assert scene.look(0.9) == []
     assert scene.look(0.2) == ["+m@2"]
     assert scene.rest() == []
-
-
-def test_what_is_not_whole_is_waited_for() -> None:
-    scene = Scene(1)
-    scene.put(2, sight(missing="'step.onnx' is missing"))
-    assert scene.rest() == []
-    (line,) = scene.said("bundle waited for")
-    assert (line["model"], line["model_version"], line["reason"]) == ("m", 2, "'step.onnx' is missing")
-    scene.put(2, sight(touched=1))
-    assert scene.rest() == ["+m@2"]
 
 
 def test_what_stays_less_than_whole_for_long_is_taken_for_broken() -> None:
@@ -67,32 +60,6 @@ def test_what_failed_is_tried_again_when_its_folder_changes() -> None:
     assert scene.rest() == ["+m@2"]
 
 
-def test_what_failed_and_has_gone_is_forgiven() -> None:
-    scene = Scene(1)
-    scene.residents.begin(("m", 2), 1)
-    scene.residents.failed(("m", 2), "broken")
-    scene.broken.add("bad")
-    scene.put(2, sight("bad"))
-    assert scene.rest() == ["!m@2"]
-    assert scene.residents.status(("m", 2)).state is State.FAILED
-    scene.remove(2)
-    scene.rest()
-    assert scene.residents.status(("m", 2)).state is State.UNLOADED
-
-
-def test_what_failed_by_command_and_has_gone_is_forgiven() -> None:
-    scene = Scene(1)
-    scene.residents.failed(("m", 2), "broken")
-    scene.unread = {"m": "Permission denied"}
-    scene.folder = {("other", 1): sight()}
-    scene.rest()
-    assert scene.residents.status(("m", 2)).state is State.FAILED  # it may lie there
-    scene.unread = {}
-    scene.put(1)
-    scene.rest()
-    assert scene.residents.status(("m", 2)).state is State.UNLOADED
-
-
 def test_what_failed_at_the_start_is_not_tried_again_as_it_is() -> None:
     residents: Residents[Model] = Residents()
     steward = Steward(residents, 0, open_log("info", "json", "0", io.StringIO()), Begun({("m", 1): sight("bad")}))
@@ -107,29 +74,6 @@ def test_a_failed_reload_keeps_what_is_served() -> None:
     scene.put(1, sight("bad"))
     assert scene.rest() == ["!m@1"]
     assert scene.served() == [1]
-
-
-def test_a_problem_of_what_is_served_ends_with_its_cause() -> None:
-    scene = Scene(1)
-    before = sight()
-    scene.broken.add("bad")
-    scene.put(1, sight("bad"))
-    assert scene.rest() == ["!m@1"]
-    scene.put(1, before)  # the good one is moved back
-    assert scene.rest() == ["+m@1"]
-    assert scene.residents.status(("m", 1)).problem == ""
-    assert scene.rest() == []
-
-
-def test_a_problem_by_command_ends_when_what_is_loaded_after_a_change_is_sound() -> None:
-    scene = Scene(1)
-    scene.put(1, sight(touched=1))  # damaged under the same bundle.json
-    assert scene.rest() == []
-    scene.residents.failed(("m", 1), "broken")
-    assert scene.rest() == []
-    scene.put(1, sight(touched=2))
-    assert scene.rest() == ["+m@1"]
-    assert scene.residents.status(("m", 1)).problem == ""
 
 
 def test_what_has_gone_is_unloaded_when_it_has_been_gone_for_a_second() -> None:
@@ -199,8 +143,28 @@ def test_an_alias_waits_for_its_version() -> None:
     scene.name(stable=2)
     assert scene.rest() == []
     assert len(scene.said("alias waits for its version")) == 1
+    assert scene.residents.find("m@stable").version == 1
     scene.put(2)
     assert scene.rest() == ["+m@2", "stable=2"]
+    assert scene.residents.awaited.count == 0
+
+
+def test_who_asks_for_an_alias_that_waits_is_told_to_come_again() -> None:
+    scene = Scene(1)
+    scene.name(stable=2)
+    scene.rest()
+    with pytest.raises(ModelLoading, match=r"m@stable is to name version 2, which is not served yet") as caught:
+        scene.residents.find("m@stable")
+    assert caught.value.seconds
+    for other in ("m@canary", "m@2", "n@stable"):
+        with pytest.raises(ModelNotFound):
+            scene.residents.find(other)
+    scene.folder = None
+    scene.rest()
+    assert scene.residents.awaited.count == 1
+    scene.folder, scene.files = {("other", 1): sight()}, {}
+    assert "-m@1" in scene.rest()
+    assert scene.residents.awaited.count == 0
 
 
 def test_an_alias_that_was_moved_by_command_stays_until_the_file_says_another() -> None:

@@ -94,7 +94,7 @@ class Scene:
 
     def unload(self, version: int) -> None:
         """The same."""
-        for model in [model for model in self.residents.served if model.version == version]:
+        for model in [model for model in self.residents.served if (model.name, model.version) == ("m", version)]:
             self.residents.leave(("m", version))
             self.residents.gone(model)
 

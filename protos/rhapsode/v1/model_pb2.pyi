@@ -354,7 +354,9 @@ class ModelStatus(message.Message):
     loading: builtins.bool
     """Whether it is being loaded, be it for the first time or anew while it is served."""
     problem: builtins.str
-    """Why the last load of it failed; empty where it did not. One that is READY serves what was loaded before."""
+    """Why the last load of it failed, or "waited for: " and what its folder lacks before it is loaded; empty where nothing
+    is wrong. One that is READY serves what was loaded before.
+    """
     digest: builtins.str
     """SHA-256 of the bundle.json that is in memory; empty where none is."""
     fingerprint: builtins.str

@@ -46,6 +46,9 @@ class Metrics:
         self.models = gauge(
             "rhapsode_models", "Models in memory: served, or leaving with what they have begun.", "state"
         )
+        self.aliases_waiting = gauge(
+            "rhapsode_model_aliases_waiting", "Aliases in aliases.toml whose version is not served."
+        )
         self.provider_fallback = gauge(
             "rhapsode_provider_fallback", "1 where the preferred execution provider is not in use.", "provider"
         )

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Generic, Protocol, TypeVar
 
-from rhapsode_server.errors import ModelInUse, ModelNotFound, RepositoryFull
+from rhapsode_server.errors import ModelInUse, ModelNotFound
+from rhapsode_server.repository.awaited import Awaited
+from rhapsode_server.repository.room import Bounds
 
 DEFAULT = "default"
 """The alias that a bare name means, where it is set."""
@@ -72,32 +74,13 @@ class Status:
     loading: bool = False
     """Whether it is being loaded, be it anew while it is served."""
     problem: str = ""
-    """Why the last load failed; empty where it did not."""
+    """Why the last load failed, or what is waited for before there is one; empty where nothing is wrong."""
     digest: str = ""
     """Of what is in memory; empty where nothing is."""
     fingerprint: str = ""
     size: int = 0
     changed: float = 0.0
     """Seconds since 1970."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """The most that may be in memory, what is loading and what is on its way out included; 0 is no limit."""
-
-    models: int = 0
-    size: int = 0
-    """Bytes of bundles."""
-
-    def check(self, models: int, total: int, size: int) -> None:
-        """Raise RepositoryFull where one of this size is too much beside so many, which have `total` bytes."""
-        if self.models and models >= self.models:
-            text = f"{models} models are in memory, the most is {self.models} (--max-models)"
-            raise RepositoryFull(text, {"max_models": str(self.models)})
-        if self.size and total + size > self.size:
-            beside = f"the bundles in memory have {total} bytes and this one {size}"
-            text = f"{beside}, the most is {self.size} (--max-model-bytes)"
-            raise RepositoryFull(text, {"max_model_bytes": str(self.size)})
 
 
 class Residents(Generic[ResidentT]):
@@ -110,18 +93,20 @@ class Residents(Generic[ResidentT]):
     def __init__(
         self,
         models: Iterable[ResidentT] = (),
-        bounds: Bounds = Bounds(),
+        bounds: Bounds = Bounds(),  # noqa: B008 - frozen
         clock: Callable[[], float] = time.time,
         changed: Callable[[Key], object] = lambda _: None,
     ) -> None:
         self._bounds = bounds
         self._clock = clock
         self.changed = changed
+        self.awaited = Awaited()
         self._served: dict[Key, ResidentT] = {}
         self._leaving: list[ResidentT] = []
         self._coming: dict[Key, int] = {}
         self._aliases: dict[str, dict[str, int]] = {}
         self._problems: dict[Key, str] = {}
+        self._waits: dict[Key, str] = {}
         self._when: dict[Key, float] = {}
         self._meanings: dict[str, ResidentT] = {}
         for model in models:
@@ -150,7 +135,7 @@ class Residents(Generic[ResidentT]):
             *key,
             state=self._state(key),
             loading=key in self._coming,
-            problem=self._problems.get(key, ""),
+            problem=self._problems.get(key) or self._waits.get(key, ""),
             digest=here.digest if here else "",
             fingerprint=here.fingerprint if here else "",
             size=here.size if here else 0,
@@ -166,9 +151,10 @@ class Residents(Generic[ResidentT]):
         return [alias for alias, version in self.aliases(key[0]).items() if version == key[1]]
 
     def find(self, reference: str) -> ResidentT:
-        """The model "name", "name@version" or "name@alias". Raises ModelNotFound."""
+        """The model "name", "name@version" or "name@alias". Raises ModelNotFound, or ModelLoading of `awaited`."""
         model = self._meanings.get(reference)
         if model is None:
+            self.awaited.check(reference)
             raise ModelNotFound(_NOT_FOUND)
         return model
 
@@ -191,6 +177,7 @@ class Residents(Generic[ResidentT]):
         held = [*(model.size for model in (*self._served.values(), *self._leaving)), *self._coming.values()]
         self._bounds.check(len(held), sum(held), size)
         self._coming[key] = size
+        self._waits.pop(key, None)
         self._tell(key)
 
     def ready(self, model: ResidentT) -> ResidentT | None:
@@ -240,6 +227,13 @@ class Residents(Generic[ResidentT]):
         if self._problems.pop(key, None) is not None:
             self._tell(key)
 
+    def wait(self, key: Key, why: str) -> None:
+        """A version is not loaded yet, and why not; or "" where that is over."""
+        self._waits.pop(key, None)
+        if why:
+            self._waits[key] = why
+        self._tell(key)
+
     def set_alias(self, name: str, alias: str, version: int | None) -> None:
         """Have an alias name a version that is served; None removes it. Raises ModelNotFound."""
         before = self._aliases.get(name, {}).get(alias)
@@ -285,6 +279,7 @@ class Residents(Generic[ResidentT]):
         for key in sorted(past, key=lambda key: self._when[key])[: max(0, len(past) - MOST_PAST)]:
             del self._when[key]
             self._problems.pop(key, None)
+            self._waits.pop(key, None)
 
     def __iter__(self) -> Iterator[ResidentT]:
         return iter(self.served)

@@ -10,7 +10,8 @@ from rhapsode_server.errors import DeviceLost, DriverDied, RhapsodeError
 from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.observe.traces import NO_TRACES, Traces
 from rhapsode_server.repository.registry import LoadedModel, Registry
-from rhapsode_server.repository.residents import Bounds, Key, Residents, State
+from rhapsode_server.repository.residents import Key, Residents, State
+from rhapsode_server.repository.room import Bounds
 from rhapsode_server.rpc.arrivals import Arrivals
 from rhapsode_server.rpc.caller import may_use
 from rhapsode_server.rpc.leases import Holders, hold
@@ -66,6 +67,7 @@ class Catalog:
             self._current[_key(loaded)] = loaded
         self._named: Set[str] = self.names.keys()
         metrics.count_models(lambda: len(self._current), lambda: len(self._driven) - len(self._current))
+        metrics.aliases_waiting.set_function(lambda: self.residents.awaited.count)
 
     @property
     def models(self) -> Sequence[Served]:
@@ -87,7 +89,7 @@ class Catalog:
         """The model "name", "name@version" or "name@alias", which the rpc holds from now on.
 
         A model that the rpc's client may not use is to that client one that there is not. Raises ModelNotFound, or
-        ModelLoading where it will be there.
+        ModelLoading where it will be there, or may be on another server.
         """
         known = reference if may_use(_name(reference)) else UNKNOWN
         self._arrivals.check(known)

@@ -109,7 +109,10 @@ class ModelControl:
         """Have an alias name a version that is served; None removes it. Raises ModelNotFound or ShuttingDown."""
         self._check_open()
         self._residents.set_alias(name, alias, version)
-        self._log.info("model alias set", model=name, alias=alias, model_version=version)
+        if version is None:
+            self._log.info("model alias removed", model=name, alias=alias)
+        else:
+            self._log.info("model alias set", model=name, alias=alias, model_version=version)
 
     async def stop(self) -> None:
         """Begin nothing more, and end what is under way: its waiters are told. A load in a thread is left behind."""
@@ -125,7 +128,7 @@ class ModelControl:
 
     async def _load(self, found: Found) -> Status:
         async with self._turn:
-            self._log.info("model loading", bundle="{}/{}".format(*found.key))
+            Heard(self._log).begins("{}/{}".format(*found.key))
             try:
                 model = await self._loaded(found)
             except asyncio.CancelledError:

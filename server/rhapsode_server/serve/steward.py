@@ -42,7 +42,7 @@ class Begun:
 
 
 class Steward:
-    """Decides, and does nothing but forgive what has gone.
+    """Decides, and does nothing but tell the residents what has gone, and what is waited for.
 
     Told of each look at the folder, it is asked for loads, then moves, then unloads. What was tried is not tried again
     until its folder changes: what failed, and what was served and then unloaded by command. What is served though a
@@ -65,6 +65,7 @@ class Steward:
         self._before = self._room
         self._ours: set[Key] = set(self._served)
         self._aliases = {name: dict(those) for name, those in begun.aliases.items()}
+        self._waits: dict[Key, str] = {}
         self._away = False
         self._remarks = Remarks(log)
 
@@ -86,10 +87,12 @@ class Steward:
         self._view = NOTHING if view is None or away else view
         served = self._served
         self._settled = self._folders.see({**dict.fromkeys(() if away else served), **self._view.versions}, now)
-        absent = {} if away else dict.fromkeys(self._aliases.keys() - self._view.unread.keys(), Named())
+        named = self._aliases.keys() | self._residents.awaited.names
+        absent = {} if away else dict.fromkeys(named - self._view.unread.keys(), Named())
         self._named = self._files.see({**absent, **self._view.names}, now)
         self._note(served)
         self._forget()
+        self._wait()
         self._say_oddities()
 
     def next_load(self) -> Key | None:
@@ -170,15 +173,18 @@ class Steward:
     def _moves(self, name: str, named: Named) -> Sequence[Move]:
         wished, had = dict(named.aliases), self._aliases.get(name, {})
         moves = [Move(name, alias, None) for alias in had if alias not in wished]
+        awaited: dict[str, int] = {}
         for alias, version in wished.items():
             if had.get(alias) == version:
                 continue
             if (name, version) in self._served:
                 moves.append(Move(name, alias, version))
             else:
+                awaited[alias] = version
                 self._remarks.once(
                     (name, alias), "alias waits for its version", model=name, alias=alias, model_version=version
                 )
+        self._residents.awaited.say(name, awaited)
         return moves
 
     def _should_go(self, key: Key, kept: set[Key]) -> bool:
@@ -214,6 +220,20 @@ class Steward:
             if status.problem and (status.name, status.version) not in known and status.name not in self._view.unread:
                 self._residents.forgive((status.name, status.version))
 
+    def _wait(self) -> None:
+        """Tell of versions that are not whole; of each once, not at each look."""
+        before = self._waits
+        self._waits = {
+            key: sight.missing
+            for key, sight in self._settled.items()
+            if sight is not None and sight.missing and self._tried.get(key) != sight
+        }
+        for key in before.keys() - self._waits.keys():
+            self._residents.wait(key, "")
+        for key, why in self._waits.items():
+            if before.get(key) != why:
+                self._residents.wait(key, f"waited for: {why}")
+
     def _say_oddities(self) -> None:
         for name in self._view.strange:
             self._remarks.once(name, "no name of a model or version", folder=name)
@@ -222,8 +242,5 @@ class Steward:
         for name, named in self._named.items():
             if named.problem:
                 self._remarks.once((name, "aliases"), "aliases not read", model=name, reason=named.problem)
-        for key, sight in self._settled.items():
-            if sight is not None and sight.missing and self._tried.get(key) != sight:
-                self._remarks.once(
-                    (key, "missing"), "bundle waited for", model=key[0], model_version=key[1], reason=sight.missing
-                )
+        for key, why in self._waits.items():
+            self._remarks.once((key, "missing"), "bundle waited for", model=key[0], model_version=key[1], reason=why)

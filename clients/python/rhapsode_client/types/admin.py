@@ -42,9 +42,9 @@ class ModelState(StrEnum):
 class ModelStatus:
     """What is known of one version of a model.
 
-    `loading` is true also while it is loaded anew and served meanwhile. `problem` says why the last load failed; one
-    that is READY serves what was loaded before. `digest`, `fingerprint` and `size` (bytes of its files) are empty where
-    it is not in memory.
+    `loading` is true also while it is loaded anew and served meanwhile. `problem` says why the last load failed,
+    or what is waited for before there is one; one that is READY serves what was loaded before. `digest`, `fingerprint`
+    and `size` (bytes of its files) are empty where it is not in memory.
     """
 
     model: str
