@@ -15,6 +15,7 @@ import pytest
 from rhapsode.v1 import model_pb2, text_pb2
 from rhapsode.v1.model_pb2 import ListModelsRequest, ModelState
 from rhapsode.v1.model_pb2_grpc import ModelServiceStub
+from rhapsode_server.repository.residents import Key
 from rhapsode_server.serve.model_loader import Loader
 from support.bundles import stepper
 from support.operated import Operated, at_gate, children, gate, operated, refused
@@ -186,6 +187,17 @@ async def test_an_unload_waits_for_what_was_begun(server: Operated) -> None:
     assert (status.state, status.digest, status.bytes, same.state) == (UNLOADED, "", 0, UNLOADED)
     assert (await refused(server.unload("tiny-text")))[0] is NOT_FOUND
     assert (await server.load("tiny-text")).state == READY
+
+
+async def test_what_an_operator_unloads_is_told_to_who_keeps_the_folder(server: Operated) -> None:
+    control, away = server.running.server.control, list[tuple[Key, str]]()
+    control.put_away = lambda key, digest: away.append((key, digest))
+    digest = (await server.get("tiny-text")).digest
+    await control.unload("tiny-text", 1, by_folder=True)
+    await server.load("tiny-text")
+    assert not away
+    await server.unload("tiny-text")
+    assert away == [(("tiny-text", 1), digest)]
 
 
 async def test_every_change_is_told(server: Operated) -> None:

@@ -73,6 +73,8 @@ class ModelControl:
         self._coming: dict[tuple[Key, str], asyncio.Task[Status]] = {}
         self._going: dict[asyncio.Task[None], Key] = {}
         self._stopped = False
+        self.put_away: Callable[[Key, str], object] = lambda *_: None
+        """Told of each version that an operator has unloaded, and its digest; not of what its folder had unloaded."""
 
     async def load(self, name: str, version: int | None = None) -> Status:
         """Load a version, or the newest in the folder, and serve it: how it stands then.
@@ -88,16 +90,18 @@ class ModelControl:
             self._coming[which] = _begin(self._load(found), lambda _: self._coming.pop(which))
         return await _outcome(self._coming[which])
 
-    async def unload(self, name: str, version: int | None = None) -> Sequence[Status]:
+    async def unload(self, name: str, version: int | None = None, *, by_folder: bool = False) -> Sequence[Status]:
         """Serve a version no more, or all of a name; how they stand once they are out of memory.
 
-        Comes after loads of them that were asked for before. Raises ModelNotFound, ModelInUse or ShuttingDown.
+        Comes after loads of them that were asked for before. `by_folder`: nobody asks but the folder.
+        Raises ModelNotFound, ModelInUse or ShuttingDown.
         """
         self._check_open()
         if coming := [task for (key, _), task in self._coming.items() if _means(name, version, key)]:
             await asyncio.wait(coming)
         self._check_open()
-        self._let_go([(each.name, each.version) for each in self._residents if _means(name, version, _key(each))])
+        here = [_key(each) for each in self._residents if _means(name, version, _key(each))]
+        self._let_go(here, tell=not by_folder)
         going = {task: key for task, key in self._going.items() if _means(name, version, key)}
         if not going:
             raise ModelNotFound("no such version is served")
@@ -175,10 +179,12 @@ class ModelControl:
         if replaced is not None:
             self._retire(replaced)
 
-    def _let_go(self, keys: Sequence[Key]) -> None:
+    def _let_go(self, keys: Sequence[Key], *, tell: bool) -> None:
         """Serve versions no more: all or none. Keeps none of them."""
         for model in self._residents.leave_all(keys):
             self._log.info("model unloading", model=model.name, model_version=model.version)
+            if tell:
+                self.put_away(_key(model), model.digest)
             self._retire(model)
 
     def _retire(self, model: LoadedModel) -> None:
