@@ -195,7 +195,7 @@ def test_an_empty_folder_is_served_by_who_watches(tmp_path: Path, sound: Registr
             check_models(folder, may_be_empty=may_be_empty)
 
 
-def test_a_version_that_cannot_be_looked_into_refuses_the_start(
+def test_a_version_that_cannot_be_looked_into_refuses_the_start_but_of_who_watches(
     three: Path, sound: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scan = os.scandir
@@ -206,8 +206,10 @@ def test_a_version_that_cannot_be_looked_into_refuses_the_start(
         return scan(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(StartupError, match=r"the folder '.*/tiny-text' cannot be read: Permission denied"):
-        first_load.all_wanted(Config(models=three), lambda _: [])
+    with pytest.raises(StartupError, match=r"bundle tiny-text/2: the folder: cannot be read: Permission denied"):
+        begin(three)
+    registry, loads = watched(three, sound)
+    assert (repr(registry), loads.asked) == ("Registry(tiny-text@1)", ["broken/1", "tiny-text/1"])
 
 
 def test_a_check_refuses_all_that_is_broken(tmp_path: Path) -> None:

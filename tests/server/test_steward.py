@@ -8,6 +8,7 @@ from rhapsode_server.errors import ModelLoading, ModelNotFound
 from rhapsode_server.observe.logs import open_log
 from rhapsode_server.repository.residents import Residents
 from rhapsode_server.repository.sights import Named, View
+from rhapsode_server.serve.remarks import MOST
 from rhapsode_server.serve.steward import PATIENCE, Begun, Steward
 from support.steward_scene import Model, Scene, sight
 
@@ -241,3 +242,18 @@ def test_a_strange_name_is_told_once() -> None:
     scene.strange = ["m/v2"]
     assert scene.rest() == []
     assert [line["folder"] for line in scene.said("no name of a model or version")] == ["m/v2"]
+
+
+def test_any_number_of_strange_names_is_told_once() -> None:
+    scene = Scene(1)
+    scene.strange = [f"Bad{number}" for number in range(3000)]
+    scene.rest()
+    scene.rest()
+    assert len(scene.said("no name of a model or version")) == MOST
+    assert len(scene.said("more oddities than are said")) == 1
+    scene.strange = ["m/v2"]
+    scene.rest()
+    assert scene.said("no name of a model or version")[-1]["folder"] == "m/v2"
+    scene.strange = [f"Bad{number}" for number in range(3000)]
+    scene.rest()
+    assert len(scene.said("more oddities than are said")) == 2

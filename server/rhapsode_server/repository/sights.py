@@ -81,7 +81,8 @@ NOTHING = View(MappingProxyType({}), MappingProxyType({}), (), MappingProxyType(
 def look(models: Path, before: View = NOTHING, now: Callable[[], int] = time.time_ns) -> View:
     """Look at models/<name>/<version>/; what has not changed since `before` is not read again.
 
-    Names that begin with a dot, and plain files, are passed over. Raises OSError where the folder cannot be read.
+    Names that begin with a dot, and plain files, are passed over. What cannot be read hides nothing beside it. Raises
+    OSError where the folder itself cannot be read.
     """
     versions: dict[Key, Sight] = {}
     names: dict[str, Named] = {}
@@ -106,12 +107,23 @@ def look(models: Path, before: View = NOTHING, now: Callable[[], int] = time.tim
 
 def _folders(folder: Path) -> Iterator[Path]:
     with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+        names = sorted(entry.name for entry in entries if not entry.name.startswith(".") and _is_folder(entry))
     return (folder / name for name in names)
 
 
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to where nobody may look, or round in a circle
+        return True
+
+
 def _sight(folder: Path, before: Sight | None, now: int) -> Sight:
-    entries = _entries(folder)
+    try:
+        entries = _entries(folder)
+    except OSError as error:
+        reason = f"it cannot be read: {error.strerror or type(error).__name__}"
+        return Sight((), "", reason, firm=False)  # that it lies there is all that is known
     if before is not None and before.firm and before.files == entries:
         return before
     content = _manifest(folder)

@@ -9,13 +9,12 @@ from rhapsode_server.repository.residents import Key, Resident, Residents
 from rhapsode_server.repository.settling import Settling
 from rhapsode_server.repository.sights import NOTHING, Named, Sight, View
 from rhapsode_server.repository.wanted import Aliases, wanted
+from rhapsode_server.serve.remarks import Remarks
 
 SETTLE = 1.0
 """Seconds for which a folder must have been the same before anything is done for it."""
 PATIENCE = 60.0
 """Seconds for which it may lack files, and be the same, before it is taken for broken."""
-
-_MOST_SAID = 1024  # of which it is known that they were said
 
 ResidentT = TypeVar("ResidentT", bound=Resident)
 _Room: TypeAlias = Sequence[tuple[str, int, str]]
@@ -68,7 +67,7 @@ class Steward:
         self._aliases = {name: dict(those) for name, those in begun.aliases.items()}
         self._waits: dict[Key, str] = {}
         self._away = False
-        self._said: dict[object, str] = {}
+        self._remarks = Remarks(log)
 
     def unrest(self) -> bool:
         """Whether another look is worth while soon."""
@@ -84,6 +83,7 @@ class Steward:
             self._away = away
             say = self._log.warning if away else self._log.info
             say("models folder away" if away else "models folder back", served=len(self._served))
+        self._remarks.look()
         self._view = NOTHING if view is None or away else view
         served = self._served
         self._settled = self._folders.see({**dict.fromkeys(() if away else served), **self._view.versions}, now)
@@ -181,7 +181,9 @@ class Steward:
                 moves.append(Move(name, alias, version))
             else:
                 awaited[alias] = version
-                self._once((name, alias), "alias waits for its version", model=name, alias=alias, model_version=version)
+                self._remarks.once(
+                    (name, alias), "alias waits for its version", model=name, alias=alias, model_version=version
+                )
         self._residents.awaited.say(name, awaited)
         return moves
 
@@ -195,7 +197,7 @@ class Steward:
     def _is_named(self, key: Key) -> bool:
         aliases = self._residents.names_of(key)
         if aliases:
-            self._once(key, "alias keeps version", model=key[0], model_version=key[1], alias=aliases[0])
+            self._remarks.once(key, "alias keeps version", model=key[0], model_version=key[1], alias=aliases[0])
         return bool(aliases)
 
     def _note(self, served: Mapping[Key, Resident]) -> None:
@@ -234,20 +236,11 @@ class Steward:
 
     def _say_oddities(self) -> None:
         for name in self._view.strange:
-            self._once(name, "no name of a model or version", folder=name)
+            self._remarks.once(name, "no name of a model or version", folder=name)
         for name, reason in self._view.unread.items():
-            self._once(name, "model folder unread", model=name, reason=reason)
+            self._remarks.once(name, "model folder unread", model=name, reason=reason)
         for name, named in self._named.items():
             if named.problem:
-                self._once((name, "aliases"), "aliases not read", model=name, reason=named.problem)
+                self._remarks.once((name, "aliases"), "aliases not read", model=name, reason=named.problem)
         for key, why in self._waits.items():
-            self._once((key, "missing"), "bundle waited for", model=key[0], model_version=key[1], reason=why)
-
-    def _once(self, about: object, event: str, **fields: object) -> None:
-        """Say it, unless that was the last that was said about the same."""
-        text = f"{event} {fields}"
-        if len(self._said) >= _MOST_SAID:  # names that come and go for as long as we serve
-            self._said.clear()
-        if self._said.get(about) != text:
-            self._said[about] = text
-            self._log.warning(event, **fields)
+            self._remarks.once((key, "missing"), "bundle waited for", model=key[0], model_version=key[1], reason=why)
