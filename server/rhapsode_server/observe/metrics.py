@@ -36,7 +36,10 @@ class Metrics:
         self._encoders = {form: self._encode.labels(form) for form in _FILES}
         self.loop_lag = histogram("rhapsode_event_loop_lag_seconds", "Lateness of the event loop.")
         self.loop_tasks = gauge("rhapsode_event_loop_tasks", "Tasks of the event loop.")
-        self.ready = gauge("rhapsode_ready", "1 where requests are wanted, 0 in a stop or where SetReadiness said so.")
+        self.ready = gauge(
+            "rhapsode_ready",
+            "1 where requests are wanted, 0 in a stop, without any model or where SetReadiness said so.",
+        )
         self.model_info = gauge(
             "rhapsode_model_info", "1 for each model.", "model", "version", "sha256", "fingerprint", "provider"
         )
