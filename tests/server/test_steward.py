@@ -261,3 +261,10 @@ def test_a_strange_name_is_told_once() -> None:
     scene.strange = ["m/v2"]
     assert scene.rest() == []
     assert [line["folder"] for line in scene.said("no name of a model or version")] == ["m/v2"]
+
+
+def test_a_link_that_leads_nowhere_is_told_once() -> None:
+    scene = Scene(1)
+    for now in (9, 10):
+        scene.steward.see(View(dict(scene.folder or {}), scene.files, (), {}, ["m/7"]), now)
+    assert [line["folder"] for line in scene.said("link leads nowhere")] == ["m/7"]
