@@ -216,8 +216,9 @@ def test_a_check_refuses_all_that_is_broken(tmp_path: Path) -> None:
     spoil(stepper().write(tmp_path))
     stepper(version=2).write(tmp_path)
     alias(tmp_path, "stable = 7")
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
     config = Config(models=tmp_path, provider="cpu", threads=1, watch=True, versions=1)
     with pytest.raises(StartupError) as caught:
         loading.check(config, open_log("error", "json", "0", io.StringIO()))
     problems = caught.value.message.splitlines()
-    assert [line.partition(":")[0] for line in problems] == ["tiny-text/aliases.toml", "bundle tiny-text/1"]
+    assert [line.partition(":")[0] for line in problems] == ["gone", "tiny-text/aliases.toml", "bundle tiny-text/1"]

@@ -43,7 +43,10 @@ class Metrics:
         self._encoders = {form: self._encode.labels(form) for form in _FILES}
         self.loop_lag = histogram("rhapsode_event_loop_lag_seconds", "Lateness of the event loop.")
         self.loop_tasks = gauge("rhapsode_event_loop_tasks", "Tasks of the event loop.")
-        self.ready = gauge("rhapsode_ready", "1 where requests are wanted, 0 in a stop or where SetReadiness said so.")
+        self.ready = gauge(
+            "rhapsode_ready",
+            "1 where requests are wanted, 0 in a stop, without any model or where SetReadiness said so.",
+        )
         self.versions = VersionMetrics(registry)
         self.provider_fallback = gauge(
             "rhapsode_provider_fallback", "1 where the preferred execution provider is not in use.", "provider"

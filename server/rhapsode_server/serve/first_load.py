@@ -54,8 +54,9 @@ def view_of(models: Path) -> View:
         raise StartupError(f"the folder {str(models)!r} cannot be read: {error.strerror}") from error
 
 
-def alias_problems(view: View) -> Sequence[str]:
-    """What is wrong with aliases: with their files, or that they name what is not there."""
+def name_problems(view: View) -> Sequence[str]:
+    """What is wrong with names: links that lead nowhere, files of aliases, aliases of what is not there."""
+    links = [f"{name}: is a link that leads nowhere" for name in view.astray]
     unread = [named.problem for named in view.names.values() if named.problem]
     astray = [
         f"{name}/aliases.toml: {alias}: there is no version {version}"
@@ -63,7 +64,7 @@ def alias_problems(view: View) -> Sequence[str]:
         for alias, version in named.aliases
         if (name, version) not in view.versions
     ]
-    return [*unread, *astray]
+    return [*links, *unread, *astray]
 
 
 def all_wanted(config: Config, load: Callable[[Sequence[Path]], Sequence[LoadedModel]]) -> Registry:
@@ -72,7 +73,7 @@ def all_wanted(config: Config, load: Callable[[Sequence[Path]], Sequence[LoadedM
     view = view_of(config.models)
     problems = [
         *(f"the folder {str(config.models / name)!r} cannot be read: {why}" for name, why in view.unread.items()),
-        *alias_problems(view),
+        *name_problems(view),
     ]
     aliases = _aliases(view)
     keys = frozenset(wanted(view.versions, aliases, config.versions))

@@ -151,7 +151,8 @@ class Server:
         """Log that it serves, and where."""
         tls = bool(self._config.tls_certificate)
         admin = {"admin_address": self.admin_address} if self.admin_address else {}
-        self._log.info("ready", address=self.address, metrics_address=self.metrics_address, tls=tls, **admin)
+        told = {"metrics_address": self.metrics_address, "tls": tls, "models": len(self.catalog.models), **admin}
+        self._log.info("ready", address=self.address, **told)
 
     async def stop(self) -> None:
         """Go without losing a request that can still be finished.

@@ -237,6 +237,8 @@ class Steward:
     def _say_oddities(self) -> None:
         for name in self._view.strange:
             self._remarks.once(name, "no name of a model or version", folder=name)
+        for name in self._view.astray:
+            self._remarks.once(name, "link leads nowhere", folder=name)
         for name, reason in self._view.unread.items():
             self._remarks.once(name, "model folder unread", model=name, reason=reason)
         for name, named in self._named.items():
