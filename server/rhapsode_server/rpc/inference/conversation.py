@@ -44,6 +44,7 @@ class Conversation:
         self._inferring = inferring
         self._call = call
         self._turns = turns
+        self._peer = call.peer
         self._strict = call.says(*_STRICT)
         self._room = room
         self._turnstiles = turnstiles
@@ -102,7 +103,8 @@ class Conversation:
             await asyncio.wait(set(self._tasks))
         if not self._strict:  # there the first error is the end anyway
             await asyncio.sleep(LAST_WORDS)
-        self.end(make())
+        if self._reading and not self._reading.done():  # else the client has said that there is no more
+            self.end(make())
 
     async def _read(self, requests: "AsyncIterator[ModelInferRequest]") -> None:
         async for request in requests:
@@ -152,7 +154,7 @@ class Conversation:
             plan = self._inferring.plan(request, self._call)
             self._room.grow(plan.reply_bytes)
             reply.size += plan.reply_bytes
-            place = self._turnstiles.place(plan.found.driver, self._call.peer, plan.until)
+            place = self._turnstiles.place(plan.found.driver, self._peer, plan.until)
             await self._inferring.run(plan, reply.message.infer_response, place)
             self._summary.items += len(plan.rows)
 
