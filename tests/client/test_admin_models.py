@@ -125,6 +125,10 @@ def test_the_commands(operator: Runner) -> None:
     table = operator("admin", "load", f"{NAME}@2")
     assert (table.exit_code, table.stderr) == (0, "")
     assert re.search(rf"{NAME}@2 +ready", table.stdout)
+    one = operator("admin", "models", f"{NAME}@2", "--json")
+    assert [json.loads(line)["version"] for line in one.stdout.splitlines()] == [2]
+    assert len(operator("admin", "models", NAME, "--json").stdout.splitlines()) > 1
+    assert operator("admin", "models", "nobody").exit_code == 2
     assert operator("admin", "alias", NAME, "canary", "2").stdout == f"{NAME}@canary is {NAME}@2\n"
     in_use = operator("admin", "unload", f"{NAME}@2")
     assert (in_use.exit_code, "`rhapsode admin alias` moves or removes" in in_use.stderr) == (1, True)

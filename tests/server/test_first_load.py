@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rhapsode_server.config import Config
-from rhapsode_server.errors import BundleError, StartupError
+from rhapsode_server.errors import BundleError, ModelLoading, StartupError
 from rhapsode_server.observe.logs import open_log
 from rhapsode_server.repository.bundle import Announced
 from rhapsode_server.repository.in_child import Leash, Rehearsed
@@ -75,9 +75,15 @@ def test_an_alias_that_is_wrong_refuses_the_start(models: Path, text: str, probl
     assert "bundle tiny-text/1: card.md" in caught.value.message
 
 
-@pytest.mark.parametrize(("name", "most"), [("max_models", 3), ("max_model_bytes", 10_000)])
-def test_more_than_may_be_in_memory_refuses_the_start(models: Path, name: str, most: int) -> None:
-    with pytest.raises(StartupError, match=r"the most is .*: serve fewer with --versions, or allow more"):
+@pytest.mark.parametrize(
+    ("name", "most", "told"),
+    [
+        ("max_models", 3, "4 versions are to be served, --max-models allows 3"),
+        ("max_model_bytes", 10_000, "the bundles to be served have [0-9]+ bytes, --max-model-bytes allows 10000"),
+    ],
+)
+def test_more_than_may_be_in_memory_refuses_the_start(models: Path, name: str, most: int, told: str) -> None:
+    with pytest.raises(StartupError, match=rf"{told}: serve fewer with --versions, or allow more"):
         begin(models, **{name: most})
 
 
@@ -88,10 +94,15 @@ def test_who_watches_leaves_out_what_is_broken_for_an_older_version(models: Path
     registry, said = begin(models, watch=True, versions=1)
     assert repr(registry) == "Registry(tiny-digits@1, tiny-text@2)"
     assert registry.aliases == {"tiny-text": {"canary": 2}}
+    residents = Residents[LoadedModel](registry.models)
+    first_load.tell(registry, residents)
+    with pytest.raises(ModelLoading):
+        residents.find("tiny-text@stable")
     assert list(registry.failures) == [("tiny-text", 10)]
     (line,) = [line for line in said if line["msg"] == "model load failed"]
     assert (line["level"], line["model"], line["model_version"]) == ("error", "tiny-text", 10)
-    assert "card.md" in str(line["reason"])
+    assert line["reason"] == "refused"
+    assert "card.md" in str(line["problem"])
 
 
 class Loads:
@@ -184,7 +195,7 @@ def test_an_empty_folder_is_served_by_who_watches(tmp_path: Path, sound: Registr
             check_models(folder, may_be_empty=may_be_empty)
 
 
-def test_a_version_that_cannot_be_looked_into_refuses_the_start(
+def test_a_version_that_cannot_be_looked_into_refuses_the_start_but_of_who_watches(
     three: Path, sound: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scan = os.scandir
@@ -195,16 +206,19 @@ def test_a_version_that_cannot_be_looked_into_refuses_the_start(
         return scan(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(StartupError, match=r"the folder '.*/tiny-text' cannot be read: Permission denied"):
-        first_load.all_wanted(Config(models=three), lambda _: [])
+    with pytest.raises(StartupError, match=r"bundle tiny-text/2: the folder: cannot be read: Permission denied"):
+        begin(three)
+    registry, loads = watched(three, sound)
+    assert (repr(registry), loads.asked) == ("Registry(tiny-text@1)", ["broken/1", "tiny-text/1"])
 
 
 def test_a_check_refuses_all_that_is_broken(tmp_path: Path) -> None:
     spoil(stepper().write(tmp_path))
     stepper(version=2).write(tmp_path)
     alias(tmp_path, "stable = 7")
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
     config = Config(models=tmp_path, provider="cpu", threads=1, watch=True, versions=1)
     with pytest.raises(StartupError) as caught:
         loading.check(config, open_log("error", "json", "0", io.StringIO()))
     problems = caught.value.message.splitlines()
-    assert [line.partition(":")[0] for line in problems] == ["tiny-text/aliases.toml", "bundle tiny-text/1"]
+    assert [line.partition(":")[0] for line in problems] == ["gone", "tiny-text/aliases.toml", "bundle tiny-text/1"]

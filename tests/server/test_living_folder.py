@@ -71,11 +71,13 @@ def test_what_comes_and_goes_in_the_folder_comes_and_goes_in_the_server(living: 
     with pytest.raises(grpc.RpcError, match="NOT_FOUND"):
         living.meant("tiny-text")
     living.versions.mkdir()
-    (living.versions / "aliases.toml").write_text("stable = 1\n", "utf-8")
+    (living.versions / "aliases.toml").write_text("stable = 1\ncanary = 9\n", "utf-8")
     (living.ready / "1").rename(living.versions / "1")
     living.until("model alias set", 1)
     assert next(readiness).status == HealthCheckResponse.SERVING
     readiness.cancel()
+    with pytest.raises(grpc.RpcError, match="UNAVAILABLE"):
+        living.meant("tiny-text@canary")
 
     # At once: one that is being copied, one that is broken, one that is renamed into place.
     manifest = (living.ready / "3" / "bundle.json").read_bytes()
@@ -103,6 +105,8 @@ def test_what_comes_and_goes_in_the_folder_comes_and_goes_in_the_server(living: 
     living.until("model alias set", 3)
     living.until("model unloaded", 1)
     assert living.meant("tiny-text@stable") == 3
+    with pytest.raises(grpc.RpcError, match="NOT_FOUND"):
+        living.meant("tiny-text@canary")
     assert living.states() == {1: "UNLOADED", 2: "READY", 3: "READY", 4: "UNLOADED"}
 
     # The folder goes, as a disk does, and comes back.

@@ -23,6 +23,7 @@ ADDED = {
     "rhapsode_active_slots",
     "rhapsode_connections_limit",
     "rhapsode_event_loop_tasks",
+    "rhapsode_model_aliases_waiting",
     "rhapsode_models",
     "rhapsode_open_connections",
     "rhapsode_open_rpcs",

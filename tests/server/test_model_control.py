@@ -109,7 +109,7 @@ async def test_a_load_that_fails_changes_nothing(server: Operated) -> None:
         assert (await server.status(f"{name}@1")).state == ModelState.MODEL_STATE_FAILED
         assert (await refused(server.get(name)))[0] is NOT_FOUND
     assert await server.failures() == {"refused": 2, "crashed": 1, "changed": 1}
-    told = [(line["kind"], line["model"]) for line in await server.until_logged("model load failed", 4)]
+    told = [(line["reason"], line["model"]) for line in await server.until_logged("model load failed", 4)]
     assert told == [("refused", "tiny-text")] * 2 + [("crashed", "a-crasher"), ("changed", "a-liar")]
     assert "ends the process that loads it, with SIGSEGV" in (await server.status("a-crasher@1")).problem
     assert (await server.get("tiny-text")).digest == before.digest
@@ -127,7 +127,8 @@ async def test_what_is_no_model_is_not_looked_for(server: Operated) -> None:
     (server.models / "linked").symlink_to(server.models / "tiny-text")
     (server.models / "tiny-text" / "03").mkdir()
     assert (await refused(server.load("linked@1")))[:2] == (PRECONDITION, "LOAD_FAILED")
-    assert (await refused(server.load("tiny-text@3")))[0] is NOT_FOUND
+    assert (await refused(server.load("tiny-text@3")))[2].endswith("the folder of models; there is 1")
+    assert (await refused(server.load("nobody")))[2] == "no model of that name lies in the folder of models"
     assert not children(server.models)
 
 
@@ -164,6 +165,8 @@ async def test_aliases_name_what_is_served(server: Operated) -> None:
     assert await server.alias("tiny-text", "stable", 2) == {"default": 1, "stable": 2}
     assert await server.alias("tiny-text", "default", None) == {"stable": 2}
     assert (await server.get("tiny-text")).version == 2
+    (line,) = await server.until_logged("model alias removed")
+    assert (line["model"], line["alias"], "model_version" in line) == ("tiny-text", "default", False)
     for alias, version in (("stable", 7), ("canary", None)):
         assert (await refused(server.alias("tiny-text", alias, version)))[0] is NOT_FOUND
     assert (await refused(server.alias("nobody", "stable", 1)))[0] is NOT_FOUND

@@ -12,12 +12,9 @@ from rhapsode_server.errors import LoadFailed, ModelInUse, RepositoryFull, Shutt
 from rhapsode_server.observe.logs import open_log
 from rhapsode_server.repository.residents import Key, Residents
 from rhapsode_server.serve.model_watch import RESCAN, ModelWatch
-from rhapsode_server.serve.notices import Notices
 from rhapsode_server.serve.steward import SETTLE, Begun, Steward
 from support.bundles import stepper
 from support.steward_scene import Model
-
-PATIENCE = 60.0  # seconds for what takes some thousandths
 
 
 class Hand:
@@ -161,42 +158,3 @@ async def test_a_folder_that_goes_and_comes_back_unloads_nothing(models: Path) -
     await asyncio.to_thread((models.parent / "away").rename, models)
     assert await watched.rounds_of(4) == []
     assert watched.said() == ["models folder away", "models folder back"]
-
-
-async def test_a_change_is_noticed_also_where_the_folder_was_away(tmp_path: Path) -> None:
-    models, said = tmp_path / "models", list[str]()
-    models.mkdir()
-    notices = Notices(models, said.append, look=0.02)
-    notices.start()
-    try:
-        for number in range(2):  # the first is of the beginning
-            await until_heard(notices, models, f"first-{number}")
-        await asyncio.to_thread(models.rename, tmp_path / "away")
-        await asyncio.to_thread(models.mkdir)
-        for number in range(3):  # the first two are of the folder itself
-            await until_heard(notices, models, f"second-{number}")
-    finally:
-        notices.close()
-    assert said == []
-
-
-async def until_heard(notices: Notices, folder: Path, name: str) -> None:
-    """Change the folder until that is noticed: whether it listens already nobody can see."""
-    async with asyncio.timeout(PATIENCE):
-        number = 0
-        while not await heard(notices, 0.5):
-            number += 1
-            await asyncio.to_thread((folder / f"{name}-{number}").touch)
-
-
-async def heard(notices: Notices, seconds: float) -> bool:
-    """Whether something was noticed in the time."""
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    await notices.wait(seconds)
-    return loop.time() - began < seconds
-
-
-async def test_without_a_notice_a_wait_ends_by_itself(tmp_path: Path) -> None:
-    notices = Notices(tmp_path, lambda _: None)
-    await notices.wait(0.01)

@@ -82,3 +82,13 @@ def test_none_is_left_behind(tmp_path: Path) -> None:
     some.close()
     with pytest.raises(ProcessLookupError):
         os.kill(child.pid, signal.SIGTERM)
+
+
+def test_it_comes_after_whoever_serves(tmp_path: Path, some: Rehearsals) -> None:
+    some.rehearse(stepper().write(tmp_path))
+    assert some._child is not None
+    child = some._child.pid
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, child) == min(19, own + 10)
+    if (score := Path(f"/proc/{child}/oom_score_adj")).exists():  # Linux
+        assert score.read_text("ascii") == "1000\n"

@@ -124,7 +124,7 @@ def test_a_bundle_is_named_before_it_is_loaded(one_model: Path) -> None:
     loading.load(Config(models=one_model, provider="cpu", threads=1), open_log("info", "json", "0", said))
     lines = [json.loads(line) for line in said.getvalue().splitlines()]
     assert [line["msg"] for line in lines][-2:] == ["model loading", "model loaded"]
-    assert lines[-2]["bundle"] == "tiny-text/1"
+    assert (lines[-2]["model"], lines[-2]["model_version"]) == ("tiny-text", 1)
 
 
 def test_a_server_leaves_no_socket_that_another_could_not_take(one_model: Path, tmp_path: Path) -> None:

@@ -34,7 +34,10 @@ def test_versions_aliases_and_strange_folders_are_seen(models: Path) -> None:
     for strange in ("Nobody/1", "tiny-text/v1", "tiny-text/01", ".git/1", "tiny-text/.2.partial"):
         (models / strange).mkdir(parents=True)
     (models / "README.md").touch()
+    for link in ("gone", "tiny-text/7", "tiny-text/v7", ".hidden"):
+        (models / link).symlink_to(models / "nowhere")
     view = seen(models)
+    assert view.astray == ["gone", "tiny-text/7"]
     assert sorted(view.versions) == [("tiny-digits", 1), ("tiny-text", 1), ("tiny-text", 12)]
     assert all(sight.digest and not sight.missing for sight in view.versions.values())
     assert view.names["tiny-text"] == Named((("stable", 1),))
@@ -118,14 +121,36 @@ def test_a_model_whose_folder_cannot_be_read_is_no_model_that_has_gone(
     models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grey_generator().write(models)
+    closed(models / "tiny-text", monkeypatch)
+    view = seen(models)
+    assert dict(view.unread) == {"tiny-text": "Permission denied"}
+    assert list(view.versions) == [("tiny-digits", 1)]
+
+
+def test_a_version_whose_folder_cannot_be_read_hides_neither_others_nor_aliases(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stepper(version=2).write(models)
+    (models / "tiny-text" / "aliases.toml").write_text("stable = 2", "utf-8")
+    (models / "tiny-text" / "3").symlink_to("3")  # round in a circle
+    before = seen(models)
+    closed(models / "tiny-text" / "1", monkeypatch)
+    view = seen(models, before)
+    assert view.unread == {}
+    assert view.names["tiny-text"] == Named((("stable", 2),))
+    assert list(view.versions) == [("tiny-text", 1), ("tiny-text", 2), ("tiny-text", 3)]
+    assert view.versions["tiny-text", 1].missing == "it cannot be read: Permission denied"
+    assert view.versions["tiny-text", 3].missing.startswith("it cannot be read: Too many levels")
+    assert view.versions["tiny-text", 2] is before.versions["tiny-text", 2]
+
+
+def closed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have nobody look into it: the mode of a folder is nothing to root, as whom tests may run."""
     scan = os.scandir
 
     def refuse(path: Path) -> object:
-        if Path(path).name == "tiny-text":  # the mode of a folder is nothing to root, as whom tests may run
+        if Path(path) == folder:
             raise PermissionError(13, "Permission denied")
         return scan(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    view = seen(models)
-    assert dict(view.unread) == {"tiny-text": "Permission denied"}
-    assert list(view.versions) == [("tiny-digits", 1)]

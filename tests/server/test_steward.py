@@ -2,9 +2,13 @@
 
 import io
 
+import pytest
+
+from rhapsode_server.errors import ModelLoading, ModelNotFound
 from rhapsode_server.observe.logs import open_log
 from rhapsode_server.repository.residents import Residents
 from rhapsode_server.repository.sights import Named, View
+from rhapsode_server.serve.remarks import MOST
 from rhapsode_server.serve.steward import PATIENCE, Begun, Steward
 from support.steward_scene import Model, Scene, sight
 
@@ -62,13 +66,6 @@ def test_what_failed_at_the_start_is_not_tried_again_as_it_is() -> None:
     for now in range(3):
         steward.see(View({("m", 1): sight("bad")}, {}, (), {}), now)
     assert steward.next_load() is None
-
-
-def test_what_there_was_no_room_for_at_the_start_is_tried_again_when_there_may_be() -> None:
-    scene = Scene(1, 2, full=[3])
-    assert scene.rest() == []
-    scene.unload(1)
-    assert scene.rest() == ["+m@3"]
 
 
 def test_a_failed_reload_keeps_what_is_served() -> None:
@@ -146,8 +143,28 @@ def test_an_alias_waits_for_its_version() -> None:
     scene.name(stable=2)
     assert scene.rest() == []
     assert len(scene.said("alias waits for its version")) == 1
+    assert scene.residents.find("m@stable").version == 1
     scene.put(2)
     assert scene.rest() == ["+m@2", "stable=2"]
+    assert scene.residents.awaited.count == 0
+
+
+def test_who_asks_for_an_alias_that_waits_is_told_to_come_again() -> None:
+    scene = Scene(1)
+    scene.name(stable=2)
+    scene.rest()
+    with pytest.raises(ModelLoading, match=r"m@stable is to name version 2, which is not served yet") as caught:
+        scene.residents.find("m@stable")
+    assert caught.value.seconds
+    for other in ("m@canary", "m@2", "n@stable"):
+        with pytest.raises(ModelNotFound):
+            scene.residents.find(other)
+    scene.folder = None
+    scene.rest()
+    assert scene.residents.awaited.count == 1
+    scene.folder, scene.files = {("other", 1): sight()}, {}
+    assert "-m@1" in scene.rest()
+    assert scene.residents.awaited.count == 0
 
 
 def test_an_alias_that_was_moved_by_command_stays_until_the_file_says_another() -> None:
@@ -189,19 +206,6 @@ def test_a_commanded_load_beyond_the_newest_holds_until_its_folder_goes() -> Non
     assert scene.rest() == ["-m@1"]
 
 
-def test_what_there_was_no_room_for_is_tried_again_when_there_may_be() -> None:
-    scene = Scene(1, 2)
-    scene.put(3)
-    for _ in range(2):
-        scene.now += 1
-        scene.steward.see(View(dict(scene.folder or {}), scene.files, (), {}), scene.now)
-    assert scene.steward.next_load() == ("m", 3)
-    scene.steward.no_room(("m", 3))
-    assert scene.rest() == []
-    scene.unload(1)
-    assert scene.look() == ["+m@3"]
-
-
 def test_a_folder_that_has_gone_or_is_empty_unloads_nothing() -> None:
     scene = Scene(1, 2, aliases={"stable": 1})
     before, scene.folder = scene.folder, None
@@ -238,3 +242,25 @@ def test_a_strange_name_is_told_once() -> None:
     scene.strange = ["m/v2"]
     assert scene.rest() == []
     assert [line["folder"] for line in scene.said("no name of a model or version")] == ["m/v2"]
+
+
+def test_any_number_of_strange_names_is_told_once() -> None:
+    scene = Scene(1)
+    scene.strange = [f"Bad{number}" for number in range(3000)]
+    scene.rest()
+    scene.rest()
+    assert len(scene.said("no name of a model or version")) == MOST
+    assert len(scene.said("more oddities than are said")) == 1
+    scene.strange = ["m/v2"]
+    scene.rest()
+    assert scene.said("no name of a model or version")[-1]["folder"] == "m/v2"
+    scene.strange = [f"Bad{number}" for number in range(3000)]
+    scene.rest()
+    assert len(scene.said("more oddities than are said")) == 2
+
+
+def test_a_link_that_leads_nowhere_is_told_once() -> None:
+    scene = Scene(1)
+    for now in (9, 10):
+        scene.steward.see(View(dict(scene.folder or {}), scene.files, (), {}, ["m/7"]), now)
+    assert [line["folder"] for line in scene.said("link leads nowhere")] == ["m/7"]

@@ -44,6 +44,7 @@ class Scene:
         self.unread: dict[str, str] = {}
         self.strange: list[str] = []
         self.broken: set[str] = set()
+        self.full = False
         self.log = io.StringIO()
         self.now = 0.0
         begun = Begun(full={("m", version): sight() for version in full}, aliases={"m": aliases or {}})
@@ -63,9 +64,7 @@ class Scene:
 
     def look(self, seconds: float = 1.0) -> list[str]:
         """What is done after one more look."""
-        self.now += seconds
-        view = None if self.folder is None else View(dict(self.folder), self.files, self.strange, self.unread)
-        self.steward.see(view, self.now)
+        self.see(seconds)
         done = []
         while key := self.steward.next_load():
             done.append(self._load(key))
@@ -79,6 +78,12 @@ class Scene:
             done.append(f"-{ref(key)}")
         return done
 
+    def see(self, seconds: float = 1.0) -> None:
+        """One more look, of which nothing is done."""
+        self.now += seconds
+        view = None if self.folder is None else View(dict(self.folder), self.files, self.strange, self.unread)
+        self.steward.see(view, self.now)
+
     def rest(self) -> list[str]:
         """The same after as many looks as it takes for all to settle."""
         return [*self.look(), *self.look(), *self.look()]
@@ -89,7 +94,7 @@ class Scene:
 
     def unload(self, version: int) -> None:
         """The same."""
-        for model in [model for model in self.residents.served if model.version == version]:
+        for model in [model for model in self.residents.served if (model.name, model.version) == ("m", version)]:
             self.residents.leave(("m", version))
             self.residents.gone(model)
 
@@ -107,6 +112,9 @@ class Scene:
             self.residents.failed(key, "broken")
             self.steward.failed(key)
             return f"!{ref(key)}"
+        if self.full:
+            self.steward.no_room(key)
+            return f"?{ref(key)}"
         self._ready(key, digest)
         self.steward.loaded(key)
         return f"+{ref(key)}"

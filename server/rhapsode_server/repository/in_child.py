@@ -122,7 +122,7 @@ def cut_off(where: str, bounds: Bounds) -> BundleError:
 def main() -> int:
     """Load what standard input asks for, and tell of it on standard output: 0, or 1 and the refusal."""
     leave_nobody_behind()
-    _be_least()
+    be_least()
     asked: Mapping[str, Any] = json.load(sys.stdin)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     batching = Batching(**(asked["batching"] | {"buckets": tuple(asked["batching"]["buckets"])}))
@@ -151,7 +151,7 @@ def leave_nobody_behind() -> None:
         prctl(_DIE_WITH_PARENT, signal.SIGKILL)
 
 
-def _be_least() -> None:
+def be_least() -> None:
     """Have the processor after whoever serves, and be ended before them where memory runs out."""
     os.nice(_NICENESS)
     with suppress(OSError):  # a system that is not Linux

@@ -40,8 +40,10 @@ class Registry:
         models: Iterable[LoadedModel],
         aliases: Aliases = _NO_ALIASES,
         failures: Mapping[Key, Failure] = _NO_FAILURES,
+        awaited: Aliases = _NO_ALIASES,
     ) -> None:
         self.aliases = aliases
+        self.awaited = awaited
         self.failures = failures
         self.models: tuple[LoadedModel, ...] = tuple(sorted(models, key=lambda model: (model.name, model.version)))
         # Later versions overwrite earlier ones under the bare name; dictionary lookup is all that a reference meets.

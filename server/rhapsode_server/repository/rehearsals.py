@@ -13,7 +13,15 @@ from threading import Event, Timer
 
 from rhapsode_server.errors import LoadCrashed, StartupError
 from rhapsode_server.repository import files, loading
-from rhapsode_server.repository.in_child import Bounds, Rehearsed, crashed, cut_off, leave_nobody_behind, summary
+from rhapsode_server.repository.in_child import (
+    Bounds,
+    Rehearsed,
+    be_least,
+    crashed,
+    cut_off,
+    leave_nobody_behind,
+    summary,
+)
 from rhapsode_server.repository.stepping import Batching
 from rhapsode_server.runtime.providers import Runtime, RuntimeOptions
 
@@ -87,6 +95,7 @@ class Rehearsals:
 def main() -> None:
     """Load what is asked for on standard input, a folder a line, and tell of each on standard output."""
     leave_nobody_behind()
+    be_least()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     options, batching = json.loads(sys.stdin.readline())
     runtime = Runtime(RuntimeOptions(**options))

@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from rhapsode_server.errors import ModelInUse, ModelNotFound
+from rhapsode_server.repository.awaited import Awaited
 from rhapsode_server.repository.coming import Coming
+from rhapsode_server.repository.resident import Resident
 from rhapsode_server.repository.room import Bounds
 
 DEFAULT = "default"
@@ -22,30 +24,6 @@ _NOT_FOUND = "no model of that name and version; ListModels names those that are
 
 Key = tuple[str, int]
 """A model's name and version."""
-
-
-class Resident(Protocol):
-    """A model in memory, as far as this has to know it."""
-
-    @property
-    def name(self) -> str:
-        """The model's name."""
-
-    @property
-    def version(self) -> int:
-        """The model's version."""
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of bundle.json."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Of what it makes."""
-
-    @property
-    def size(self) -> int:
-        """Bytes of its bundle."""
 
 
 ResidentT = TypeVar("ResidentT", bound=Resident)
@@ -81,6 +59,8 @@ class Status:
     size: int = 0
     changed: float = 0.0
     """Seconds since 1970."""
+    failed: bool = False
+    """Whether the last load failed."""
 
 
 class Residents(Generic[ResidentT]):
@@ -100,6 +80,7 @@ class Residents(Generic[ResidentT]):
         self._bounds = bounds
         self._clock = clock
         self.changed = changed
+        self.awaited = Awaited()
         self._served: dict[Key, ResidentT] = {}
         self._leaving: list[ResidentT] = []
         self._coming: Coming[Key] = Coming()
@@ -139,6 +120,7 @@ class Residents(Generic[ResidentT]):
             fingerprint=here.fingerprint if here else "",
             size=here.size if here else 0,
             changed=self._when.get(key, 0.0),
+            failed=key in self._problems,
         )
 
     def aliases(self, name: str) -> Mapping[str, int]:
@@ -150,9 +132,10 @@ class Residents(Generic[ResidentT]):
         return [alias for alias, version in self.aliases(key[0]).items() if version == key[1]]
 
     def find(self, reference: str) -> ResidentT:
-        """The model "name", "name@version" or "name@alias". Raises ModelNotFound."""
+        """The model "name", "name@version" or "name@alias". Raises ModelNotFound, or ModelLoading of `awaited`."""
         model = self._meanings.get(reference)
         if model is None:
+            self.awaited.check(reference)
             raise ModelNotFound(_NOT_FOUND)
         return model
 

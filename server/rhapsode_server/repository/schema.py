@@ -17,7 +17,6 @@ GOLDENS = "goldens.safetensors"
 ATTRIBUTES, CODE = "attributes.safetensors", "code.safetensors"
 TOKENIZER = "tokenizer.json"
 TENSOR_FILES = frozenset({ATTRIBUTES, CODE})
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 VERSION = re.compile(r"[1-9][0-9]{0,8}")
 
 STEP, DECODE = bundle_pb2.GRAPH_ROLE_STEP, bundle_pb2.GRAPH_ROLE_DECODE
@@ -36,6 +35,8 @@ ROLE_NAMES: Mapping[int, str] = MappingProxyType(
         TRANSFORM: "transform",
     }
 )
+# None ends as the name of a graph does, "<bundle>.<role>": it is plain which bundle a graph's name means.
+NAME = re.compile(rf"(?!.*[.](?:{'|'.join(sorted(ROLE_NAMES.values()))})$)[a-z0-9][a-z0-9._-]{{0,63}}")
 # The roles that a kind must have, and those that it may have.
 KINDS: Mapping[int, tuple[Collection[int], Collection[int]]] = MappingProxyType(
     {
@@ -50,14 +51,17 @@ KINDS: Mapping[int, tuple[Collection[int], Collection[int]]] = MappingProxyType(
 )
 
 
+def graphs(bundle: Bundle) -> frozenset[str]:
+    """The names of the roles that a bundle has graphs for."""
+    return frozenset(ROLE_NAMES[graph.role] for graph in bundle.graphs if graph.role in ROLE_NAMES)
+
+
 def check(bundle: Bundle, name: str, version: str) -> Iterator[Problem]:
     """Every broken rule of the manifest; `name` and `version` are those of the folders."""
     if bundle.schema_version != SCHEMA_VERSION:
         yield Problem("M1", "schema_version", f"is {bundle.schema_version}, this server reads {SCHEMA_VERSION}")
-    if bundle.name != name or not NAME.fullmatch(name):
-        yield Problem("M2", "name", f"is {bundle.name!r}, the folder {name!r}; the pattern is {NAME.pattern}")
-    if str(bundle.version) != version or not VERSION.fullmatch(version):
-        yield Problem("M2", "version", f"is {bundle.version}, the folder {version!r}; the pattern is {VERSION.pattern}")
+    yield from _address_problems("name", bundle.name, name, NAME)
+    yield from _address_problems("version", bundle.version, version, VERSION)
     for field in ("description", "licence"):
         if not getattr(bundle, field).strip():
             yield Problem("M8", field, "is empty")
@@ -75,6 +79,13 @@ def check(bundle: Bundle, name: str, version: str) -> Iterator[Problem]:
     if bundle.HasField("gibbs"):
         yield from _gibbs_problems(bundle.gibbs)
     yield from _text_problems("M6", "classes", bundle.classes, limits.CLASSES)
+
+
+def _address_problems(field: str, said: str | int, folder: str, pattern: re.Pattern[str]) -> Iterator[Problem]:
+    if str(said) != folder:
+        yield Problem("M2", field, f"is {said!r} in bundle.json, the folder is named {folder!r}: they must be equal")
+    if not pattern.fullmatch(folder):
+        yield Problem("M2", field, f"the folder's name {folder!r} does not match {pattern.pattern}")
 
 
 def _role_problems(bundle: Bundle) -> Iterator[Problem]:

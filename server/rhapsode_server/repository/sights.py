@@ -73,6 +73,8 @@ class View:
     """Folders whose name is no model's, or no version's: "name" or "name/version"."""
     unread: Mapping[str, str]
     """Why the folder of a model cannot be read, by the model's name."""
+    astray: Sequence[str] = ()
+    """Links that bear the name of a model or version and lead nowhere, as `strange`."""
 
 
 NOTHING = View(MappingProxyType({}), MappingProxyType({}), (), MappingProxyType({}))
@@ -81,12 +83,14 @@ NOTHING = View(MappingProxyType({}), MappingProxyType({}), (), MappingProxyType(
 def look(models: Path, before: View = NOTHING, now: Callable[[], int] = time.time_ns) -> View:
     """Look at models/<name>/<version>/; what has not changed since `before` is not read again.
 
-    Names that begin with a dot, and plain files, are passed over. Raises OSError where the folder cannot be read.
+    Names that begin with a dot, and plain files, are passed over. What cannot be read hides nothing beside it. Raises
+    OSError where the folder itself cannot be read.
     """
     versions: dict[Key, Sight] = {}
     names: dict[str, Named] = {}
     strange: list[str] = []
     unread: dict[str, str] = {}
+    astray = [name for name in _astray(models) if NAME.fullmatch(name)]
     for model in _folders(models):
         if not NAME.fullmatch(model.name):
             strange.append(model.name)
@@ -99,19 +103,36 @@ def look(models: Path, before: View = NOTHING, now: Callable[[], int] = time.tim
                 key = model.name, int(folder.name)
                 versions[key] = _sight(folder, before.versions.get(key), now())
             names[model.name] = _named(model)
+            astray += [f"{model.name}/{name}" for name in _astray(model) if VERSION.fullmatch(name)]
         except OSError as error:
             unread[model.name] = error.strerror or type(error).__name__
-    return View(versions, names, strange, unread)
+    return View(versions, names, strange, unread, astray)
 
 
 def _folders(folder: Path) -> Iterator[Path]:
     with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+        names = sorted(entry.name for entry in entries if not entry.name.startswith(".") and _is_folder(entry))
     return (folder / name for name in names)
 
 
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to where nobody may look, or round in a circle
+        return True
+
+
+def _astray(folder: Path) -> Sequence[str]:
+    with os.scandir(folder) as entries:
+        return sorted(each.name for each in entries if each.is_symlink() and not (folder / each.name).exists())
+
+
 def _sight(folder: Path, before: Sight | None, now: int) -> Sight:
-    entries = _entries(folder)
+    try:
+        entries = _entries(folder)
+    except OSError as error:
+        reason = f"it cannot be read: {error.strerror or type(error).__name__}"
+        return Sight((), "", reason, firm=False)  # that it lies there is all that is known
     if before is not None and before.firm and before.files == entries:
         return before
     content = _manifest(folder)

@@ -66,7 +66,9 @@ class Catalog:
             self._take(loaded)
             self._current[_key(loaded)] = loaded
         self._named: Set[str] = self.names.keys()
-        metrics.count_models(lambda: len(self._current), lambda: len(self._driven) - len(self._current))
+        self._tell_loads()
+        metrics.versions.count(lambda: len(self._current), lambda: len(self._driven) - len(self._current))
+        metrics.versions.aliases_waiting.set_function(lambda: self.residents.awaited.count)
 
     @property
     def models(self) -> Sequence[Served]:
@@ -88,7 +90,7 @@ class Catalog:
         """The model "name", "name@version" or "name@alias", which the rpc holds from now on.
 
         A model that the rpc's client may not use is to that client one that there is not. Raises ModelNotFound, or
-        ModelLoading where it will be there.
+        ModelLoading where it will be there, or may be on another server.
         """
         known = reference if may_use(_name(reference)) else UNKNOWN
         self._arrivals.check(known)
@@ -111,7 +113,10 @@ class Catalog:
 
     def label(self, request: object) -> str:
         """The name under which metrics count a request: its model's, or one for all models that there are not."""
-        name = _name(reference_of(request))
+        return self.label_of(_name(reference_of(request)))
+
+    def label_of(self, name: str) -> str:
+        """The same for the name of a model."""
         return name if name in self._named else UNKNOWN
 
     def listen(self, listener: Listener, *, switches: bool = False) -> None:
@@ -195,6 +200,7 @@ class Catalog:
         self._arrivals.changed(key)
         switched = self._switch(key)
         self._count(key[0])
+        self._tell_loads()
         for listener in [*self._listeners, *(self._switched if switched else ())]:
             listener(key)
 
@@ -209,6 +215,11 @@ class Catalog:
                 for driver in served.drivers:
                     driver.own_gauges(served.loaded is now)
         return now is not before
+
+    def _tell_loads(self) -> None:
+        """Say in the metrics of all that is in memory, and of what failed, whether its last load did."""
+        told = [each for each in self.residents.statuses if each.state is not State.UNLOADED]
+        self._metrics.versions.loads({(each.name, each.version): each.failed for each in told})
 
     def _count(self, name: str) -> None:
         """Count requests by the names of models that are there, or on their way; of one that has gone nothing stays."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from rhapsode_server.config import Config
-from rhapsode_server.errors import BundleError, RepositoryFull, StartupError
+from rhapsode_server.errors import BundleError, StartupError
 from rhapsode_server.repository.bundle import Announced
 from rhapsode_server.repository.folders import bundle_folders
 from rhapsode_server.repository.in_child import Leash, Rehearsed
@@ -54,8 +54,9 @@ def view_of(models: Path) -> View:
         raise StartupError(f"the folder {str(models)!r} cannot be read: {error.strerror}") from error
 
 
-def alias_problems(view: View) -> Sequence[str]:
-    """What is wrong with aliases: with their files, or that they name what is not there."""
+def name_problems(view: View) -> Sequence[str]:
+    """What is wrong with names: links that lead nowhere, files of aliases, aliases of what is not there."""
+    links = [f"{name}: is a link that leads nowhere" for name in view.astray]
     unread = [named.problem for named in view.names.values() if named.problem]
     astray = [
         f"{name}/aliases.toml: {alias}: there is no version {version}"
@@ -63,7 +64,7 @@ def alias_problems(view: View) -> Sequence[str]:
         for alias, version in named.aliases
         if (name, version) not in view.versions
     ]
-    return [*unread, *astray]
+    return [*links, *unread, *astray]
 
 
 def all_wanted(config: Config, load: Callable[[Sequence[Path]], Sequence[LoadedModel]]) -> Registry:
@@ -72,15 +73,12 @@ def all_wanted(config: Config, load: Callable[[Sequence[Path]], Sequence[LoadedM
     view = view_of(config.models)
     problems = [
         *(f"the folder {str(config.models / name)!r} cannot be read: {why}" for name, why in view.unread.items()),
-        *alias_problems(view),
+        *name_problems(view),
     ]
     aliases = _aliases(view)
     keys = frozenset(wanted(view.versions, aliases, config.versions))
-    try:
-        _bound(config, view, keys)
-    except RepositoryFull as error:  # so they are not loaded to be looked at, either
-        full = f"{error.message}: serve fewer with --versions, or allow more"
-        raise StartupError("\n".join([*problems, full])) from error
+    if full := _too_many(config, view, keys):  # so they are not loaded to be looked at, either
+        raise StartupError("\n".join([*problems, f"{full}: serve fewer with --versions, or allow more"]))
     try:
         # A folder whose name is no version's is loaded too: that refuses it.
         models = load([folder for folder in folders if (key := _key(folder)) is None or key in keys])
@@ -111,11 +109,8 @@ def all_that_can_be(config: Config, loads: Loads, heard: Heard) -> Registry:
             heard.failed(key, error)
             residents.failed(key, told(error).message)
             failures[key] = Failure(error, view.versions[key])
-    kept = {
-        name: {alias: version for alias, version in those.items() if (name, version) in _keys(residents)}
-        for name, those in aliases.items()
-    }
-    return Registry(residents, kept, failures)
+    kept, awaited = _sorted_out(aliases, _keys(residents))
+    return Registry(residents, kept, failures, awaited)
 
 
 def _load(loads: Loads, key: Key, heard: Heard) -> LoadedModel:
@@ -127,11 +122,25 @@ def _load(loads: Loads, key: Key, heard: Heard) -> LoadedModel:
     return model
 
 
+def _sorted_out(aliases: Aliases, served: frozenset[Key]) -> tuple[Aliases, Aliases]:
+    """The aliases that name what is served, and those that do not."""
+    there, awaited = (
+        {
+            name: {alias: version for alias, version in those.items() if ((name, version) in served) is good}
+            for name, those in aliases.items()
+        }
+        for good in (True, False)
+    )
+    return there, awaited
+
+
 def tell(registry: Registry, residents: Residents[LoadedModel]) -> None:
     """Have the residents know the aliases, and what could not be loaded."""
     for name, aliases in registry.aliases.items():
         for alias, version in aliases.items():
             residents.set_alias(name, alias, version)
+    for name, aliases in registry.awaited.items():
+        residents.awaited.say(name, aliases)
     for key, failure in registry.failures.items():
         residents.failed(key, told(failure.error).message)
 
@@ -153,11 +162,14 @@ def _bounds(config: Config) -> Bounds:
     return Bounds(config.max_models, config.max_model_bytes)
 
 
-def _bound(config: Config, view: View, keys: frozenset[Key]) -> None:
-    """Raise RepositoryFull where these are more than may be in memory."""
-    residents = Residents[LoadedModel](bounds=_bounds(config))
-    for key in sorted(keys):
-        residents.begin(key, view.versions[key].size)
+def _too_many(config: Config, view: View, keys: frozenset[Key]) -> str:
+    """Why these are more than may be in memory; empty where they are not."""
+    size = sum(view.versions[key].size for key in keys)
+    if config.max_models and len(keys) > config.max_models:
+        return f"{len(keys)} versions are to be served, --max-models allows {config.max_models}"
+    if config.max_model_bytes and size > config.max_model_bytes:
+        return f"the bundles to be served have {size} bytes, --max-model-bytes allows {config.max_model_bytes}"
+    return ""
 
 
 def _key(folder: Path) -> Key | None:

@@ -12,8 +12,9 @@ from rhapsode_server.repository.folders import bundle_folders
 from rhapsode_server.repository.in_child import Bounds, Rehearsed, rehearse_in_child
 from rhapsode_server.repository.registry import Batching, LoadedModel, Registry
 from rhapsode_server.repository.residents import Key
+from rhapsode_server.repository.schema import VERSION
 from rhapsode_server.runtime.providers import CPU, Runtime, RuntimeOptions
-from rhapsode_server.serve.first_load import alias_problems, all_that_can_be, all_wanted, view_of
+from rhapsode_server.serve.first_load import all_that_can_be, all_wanted, name_problems, view_of
 from rhapsode_server.serve.load_failures import kind_of, told
 from rhapsode_server.serve.memory import loaded_apart
 from rhapsode_server.serve.model_loader import FirstLoader, Loader
@@ -45,7 +46,7 @@ def check(config: Config, log: Log) -> int:
     batching = _batching(config, _runtime(config, log))
     heard = Heard(log)
     folders = bundle_folders(config.models)
-    problems = list(alias_problems(view_of(config.models)))
+    problems = list(name_problems(view_of(config.models)))
     for folder in folders:
         heard.begins(label(folder))
         try:
@@ -71,12 +72,14 @@ class Heard:
     def begins(self, bundle: str) -> None:
         """Say which is next."""
         # The last words of a process that ONNX Runtime, or the kernel for want of memory, ends without any of its own.
-        self._log.info("model loading", bundle=bundle)
+        name, _, version = bundle.partition("/")
+        number = int(version) if VERSION.fullmatch(version) else version  # which is refused then
+        self._log.info("model loading", model=name, model_version=number)
 
     def failed(self, key: Key, error: Exception) -> None:
         """Say why it is not served."""
         kind = kind_of(error)
-        where = {"model": key[0], "model_version": key[1], "kind": kind, "reason": told(error).message}
+        where = {"model": key[0], "model_version": key[1], "reason": kind, "problem": told(error).message}
         self._log.error("model load failed", **where, **({"exc_info": error} if kind == "failed" else {}))
 
     def loaded(self, model: LoadedModel | Rehearsed) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 from rhapsode_server.errors import ModelNotFound, RepositoryFull, RhapsodeError, ShuttingDown
 from rhapsode_server.observe.loads import Failure
 from rhapsode_server.observe.logs import Log
+from rhapsode_server.repository import schema
 from rhapsode_server.repository.bundle import Announced
 from rhapsode_server.repository.in_child import Leash
 from rhapsode_server.repository.loading import LoadedModel
@@ -79,26 +80,29 @@ class ModelControl:
         self.put_away: Callable[[Key, str], object] = lambda *_: None
         """Told of each version that an operator has unloaded, and its digest; not of what its folder had unloaded."""
 
-    async def load(self, name: str, version: int | None = None) -> Status:
-        """Load a version, or the newest in the folder, and serve it: how it stands then.
+    async def load(self, name: str, version: int | None = None, graph: str = "") -> Status:
+        """Load a version, or the newest in the folder, and serve it: how it stands then; nothing if it lacks a graph.
 
         What it replaces ends what it has begun in the background. Raises ModelNotFound, RepositoryFull, LoadFailed or
         ShuttingDown; what was served is served on then.
         """
         self._check_open()
-        task = _begin(self._found_and_loaded(name, version), lambda task: self._loading.pop(task))
+        task = _begin(self._found_and_loaded(name, version, graph), lambda task: self._loading.pop(task))
         self._loading[task] = (name, version)
         return await _outcome(task)
 
-    async def unload(self, name: str, version: int | None = None, *, by_folder: bool = False) -> Sequence[Status]:
-        """Serve a version no more, or all of a name; how they stand once they are out of memory.
+    async def unload(
+        self, name: str, version: int | None = None, graph: str = "", *, by_folder: bool = False
+    ) -> Sequence[Status]:
+        """Serve a version no more, or all of a name that have a graph; how they stand once they are out of memory.
 
         Comes after loads of them that were asked for before. `by_folder`: nobody asks but the folder.
         Raises ModelNotFound, ModelInUse or ShuttingDown.
         """
         self._check_open()
         before = [task for task, asked in self._loading.items() if _may_mean(asked, name, version)]
-        task = _begin(self._unloaded(name, version, before, tell=not by_folder), self._unloading.discard)
+        work = self._unloaded(name, version, graph, before, tell=not by_folder)
+        task = _begin(work, self._unloading.discard)
         self._unloading.add(task)
         return await _outcome(task)
 
@@ -106,7 +110,10 @@ class ModelControl:
         """Have an alias name a version that is served; None removes it. Raises ModelNotFound or ShuttingDown."""
         self._check_open()
         self._residents.set_alias(name, alias, version)
-        self._log.info("model alias set", model=name, alias=alias, model_version=version)
+        if version is None:
+            self._log.info("model alias removed", model=name, alias=alias)
+        else:
+            self._log.info("model alias set", model=name, alias=alias, model_version=version)
 
     async def stop(self) -> None:
         """Begin nothing more, and end what is under way: its waiters are told. A load in a thread is left behind."""
@@ -120,8 +127,10 @@ class ModelControl:
         if self._stopped:
             raise ShuttingDown(_STOPPED)
 
-    async def _found_and_loaded(self, name: str, version: int | None) -> Status:
+    async def _found_and_loaded(self, name: str, version: int | None, graph: str) -> Status:
         found = await beside("find", self._loads.find, name, version)
+        if found.digest and not {graph} <= {"", *found.graphs}:  # without one it is told what is wrong with it
+            raise ModelNotFound("that version has no such graph")
         which = (found.key, found.digest)
         if which not in self._coming:
             self._residents.expect(found.key)
@@ -129,11 +138,12 @@ class ModelControl:
         return await _outcome(self._coming[which])
 
     async def _unloaded(
-        self, name: str, version: int | None, before: Sequence["asyncio.Task[Status]"], *, tell: bool
+        self, name: str, version: int | None, graph: str, before: Sequence["asyncio.Task[Status]"], *, tell: bool
     ) -> Sequence[Status]:
         if before:
             await asyncio.wait(before)
-        here = [_key(each) for each in self._residents if _means(name, version, _key(each))]
+        meant = [each for each in self._residents if _means(name, version, _key(each))]
+        here = [_key(each) for each in meant if not graph or graph in schema.graphs(each.bundle)]
         self._let_go(here, tell=tell)
         going = {task: key for task, key in self._going.items() if _means(name, version, key)}
         if not going:
@@ -144,7 +154,7 @@ class ModelControl:
 
     async def _load(self, found: Found) -> Status:
         async with self._turn:
-            self._log.info("model loading", bundle="{}/{}".format(*found.key))
+            Heard(self._log).begins("{}/{}".format(*found.key))
             try:
                 self._switch(await self._loaded(found))
             except Exception as error:  # whatever it is, the models that are served are none the worse for it

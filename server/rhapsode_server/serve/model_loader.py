@@ -3,7 +3,7 @@
 Everything here takes its time: it is not for the event loop.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from rhapsode_server.repository.stepping import Batching
 from rhapsode_server.runtime.providers import Runtime
 from rhapsode_server.serve.memory import loaded_apart
 
+_MOST_NAMED = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -27,6 +29,8 @@ class Found:
     folder: Path
     digest: str
     """Of its bundle.json; empty where that cannot be read."""
+    graphs: frozenset[str] = frozenset()
+    """The roles of its graphs, as that says."""
 
 
 class Loader:
@@ -54,12 +58,12 @@ class Loader:
             raise LoadFailed("the folder of models cannot be read") from error
         number = max(there, default=None) if version is None else version
         if number is None or number not in there:
-            raise ModelNotFound("no such version lies in the folder of models")
+            raise ModelNotFound(_absent(there))
         try:
-            digest = bundle.announced(there[number]).digest
+            said = bundle.announced(there[number])
         except BundleError:  # which is told when its turn comes
-            digest = ""
-        return Found((name, number), there[number], digest)
+            return Found((name, number), there[number], "")
+        return Found((name, number), there[number], said.digest, said.graphs)
 
     def announced(self, found: Found) -> Announced:
         """What its bundle.json says now. Raises BundleError."""
@@ -93,3 +97,12 @@ class FirstLoader(Loader):
 
     def _rehearse(self, folder: Path, _leash: Leash) -> Rehearsed:
         return self._rehearsals.rehearse(folder)
+
+
+def _absent(there: Iterable[int]) -> str:
+    """What to tell who asked for another version than lie there: the newest of those."""
+    versions = sorted(there, reverse=True)
+    if not versions:
+        return "no model of that name lies in the folder of models"
+    some = ", ".join(map(str, versions[:_MOST_NAMED]))
+    return f"no such version lies in the folder of models; there is {some}" + ", …" * (len(versions) > _MOST_NAMED)

@@ -5,20 +5,20 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
 from rhapsode_server.observe.logs import Log
-from rhapsode_server.repository.residents import Key, Resident, Residents
+from rhapsode_server.repository.resident import Resident
+from rhapsode_server.repository.residents import Key, Residents
 from rhapsode_server.repository.settling import Settling
 from rhapsode_server.repository.sights import NOTHING, Named, Sight, View
 from rhapsode_server.repository.wanted import Aliases, wanted
+from rhapsode_server.serve.remarks import Remarks
 
 SETTLE = 1.0
 """Seconds for which a folder must have been the same before anything is done for it."""
 PATIENCE = 60.0
 """Seconds for which it may lack files, and be the same, before it is taken for broken."""
 
-_MOST_SAID = 1024  # of which it is known that they were said
-
 ResidentT = TypeVar("ResidentT", bound=Resident)
-_Room: TypeAlias = frozenset[tuple[str, int, str]]
+_Room: TypeAlias = Sequence[tuple[str, int, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +63,12 @@ class Steward:
         self._tried: dict[Key, Sight] = dict(begun.failed)
         self._failed: set[Key] = set(begun.failed)
         self._refused: dict[Key, tuple[Sight, _Room]] = {key: (here, self._room) for key, here in begun.full.items()}
+        self._before = self._room
         self._ours: set[Key] = set(self._served)
         self._aliases = {name: dict(those) for name, those in begun.aliases.items()}
         self._waits: dict[Key, str] = {}
         self._away = False
-        self._said: dict[object, str] = {}
+        self._remarks = Remarks(log)
 
     def unrest(self) -> bool:
         """Whether another look is worth while soon."""
@@ -83,10 +84,12 @@ class Steward:
             self._away = away
             say = self._log.warning if away else self._log.info
             say("models folder away" if away else "models folder back", served=len(self._served))
+        self._remarks.look()
         self._view = NOTHING if view is None or away else view
         served = self._served
         self._settled = self._folders.see({**dict.fromkeys(() if away else served), **self._view.versions}, now)
-        absent = {} if away else dict.fromkeys(self._aliases.keys() - self._view.unread.keys(), Named())
+        named = self._aliases.keys() | self._residents.awaited.names
+        absent = {} if away else dict.fromkeys(named - self._view.unread.keys(), Named())
         self._named = self._files.see({**absent, **self._view.names}, now)
         self._note(served)
         self._forget()
@@ -99,6 +102,7 @@ class Steward:
             sight = self._settled.get(key)
             if sight is not None and self._loadable(key):
                 self._tried[key] = sight
+                self._before = self._room
                 return key
         return None
 
@@ -112,8 +116,8 @@ class Steward:
         self._failed.add(key)
 
     def no_room(self, key: Key) -> None:
-        """It could not be loaded beside what is in memory: that is tried again when something else is."""
-        self._refused[key] = (self._tried.pop(key), self._room)
+        """It could not be loaded beside what was in memory then: that is tried again when something else is."""
+        self._refused[key] = (self._tried.pop(key), self._before)
 
     def moves(self) -> Sequence[Move]:
         """The aliases that should name something else: as files say it anew, not where they were moved by command."""
@@ -143,7 +147,9 @@ class Steward:
 
     @property
     def _room(self) -> _Room:
-        return frozenset((model.name, model.version, model.digest) for model in self._residents.served)
+        """All that takes room, be it served or on its way out."""
+        here = [*self._residents.served, *self._residents.leaving]
+        return sorted((model.name, model.version, model.digest) for model in here)
 
     def _wanted(self) -> Sequence[Key]:
         files = {name: dict(named.aliases) for name, named in self._named.items()}
@@ -168,13 +174,18 @@ class Steward:
     def _moves(self, name: str, named: Named) -> Sequence[Move]:
         wished, had = dict(named.aliases), self._aliases.get(name, {})
         moves = [Move(name, alias, None) for alias in had if alias not in wished]
+        awaited: dict[str, int] = {}
         for alias, version in wished.items():
             if had.get(alias) == version:
                 continue
             if (name, version) in self._served:
                 moves.append(Move(name, alias, version))
             else:
-                self._once((name, alias), "alias waits for its version", model=name, alias=alias, model_version=version)
+                awaited[alias] = version
+                self._remarks.once(
+                    (name, alias), "alias waits for its version", model=name, alias=alias, model_version=version
+                )
+        self._residents.awaited.say(name, awaited)
         return moves
 
     def _should_go(self, key: Key, kept: set[Key]) -> bool:
@@ -187,7 +198,7 @@ class Steward:
     def _is_named(self, key: Key) -> bool:
         aliases = self._residents.names_of(key)
         if aliases:
-            self._once(key, "alias keeps version", model=key[0], model_version=key[1], alias=aliases[0])
+            self._remarks.once(key, "alias keeps version", model=key[0], model_version=key[1], alias=aliases[0])
         return bool(aliases)
 
     def _note(self, served: Mapping[Key, Resident]) -> None:
@@ -226,20 +237,13 @@ class Steward:
 
     def _say_oddities(self) -> None:
         for name in self._view.strange:
-            self._once(name, "no name of a model or version", folder=name)
+            self._remarks.once(name, "no name of a model or version", folder=name)
+        for name in self._view.astray:
+            self._remarks.once(name, "link leads nowhere", folder=name)
         for name, reason in self._view.unread.items():
-            self._once(name, "model folder unread", model=name, reason=reason)
+            self._remarks.once(name, "model folder unread", model=name, reason=reason)
         for name, named in self._named.items():
             if named.problem:
-                self._once((name, "aliases"), "aliases not read", model=name, reason=named.problem)
+                self._remarks.once((name, "aliases"), "aliases not read", model=name, reason=named.problem)
         for key, why in self._waits.items():
-            self._once((key, "missing"), "bundle waited for", model=key[0], model_version=key[1], reason=why)
-
-    def _once(self, about: object, event: str, **fields: object) -> None:
-        """Say it, unless that was the last that was said about the same."""
-        text = f"{event} {fields}"
-        if len(self._said) >= _MOST_SAID:  # names that come and go for as long as we serve
-            self._said.clear()
-        if self._said.get(about) != text:
-            self._said[about] = text
-            self._log.warning(event, **fields)
+            self._remarks.once((key, "missing"), "bundle waited for", model=key[0], model_version=key[1], reason=why)

@@ -19,6 +19,9 @@ Version: TypeAlias = Annotated[
     str, typer.Argument(metavar="NAME[@VERSION]", help="A version, or the newest one in the models folder.")
 ]
 Versions: TypeAlias = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="A version, or all of a model.")]
+Some: TypeAlias = Annotated[
+    str | None, typer.Argument(metavar="[NAME[@VERSION]]", help="A version, or all of a model.", show_default=False)
+]
 Name: TypeAlias = Annotated[str, typer.Argument(metavar="NAME", help="A model, without a version.")]
 Alias: TypeAlias = Annotated[
     str, typer.Argument(metavar="ALIAS", help='Such as "stable"; "default" is what a bare name means.')
@@ -29,10 +32,18 @@ Named: TypeAlias = Annotated[
 Remove: TypeAlias = Annotated[bool, typer.Option("--remove", help="Remove the alias.")]
 
 
-def models(connection: AdminConnection, as_json: AsJson = False, timeout: Timeout = 30.0) -> None:
-    """List every version of every model that the server knows of, and where it stands."""
+def models(connection: AdminConnection, model: Some = None, as_json: AsJson = False, timeout: Timeout = 30.0) -> None:
+    """List every version of every model that the server knows of, or of one, and where it stands.
+
+    What only lies in the models folder is not among them: `rhapsode admin load` of a version that is not there says
+    which are.
+    """
     with administration(connection) as client:
-        _show(client.models(timeout=timeout), as_json)
+        known = client.models(timeout=timeout)
+        found = [each for each in known if model in (None, each.model, f"{each.model}@{each.version}")]
+        if model and not found:
+            raise typer.BadParameter("the server knows of no such model", param_hint="NAME")
+        _show(found, as_json)
 
 
 def load(model: Version, connection: AdminConnection, as_json: AsJson = False, timeout: Timeout = None) -> None:
@@ -47,7 +58,10 @@ def load(model: Version, connection: AdminConnection, as_json: AsJson = False, t
 
 
 def unload(model: Versions, connection: AdminConnection, as_json: AsJson = False, timeout: Timeout = None) -> None:
-    """Serve a version no more, and wait until what it has begun is done and its memory given back."""
+    """Serve a version no more, and wait until what it has begun is done and its memory given back.
+
+    A bare NAME is all of its versions.
+    """
     with administration(connection) as client:
         with spinner(f"unloading {model}"):
             statuses = client.unload_model(model, timeout=timeout)
@@ -101,15 +115,15 @@ def _show(statuses: Iterable[ModelStatus], as_json: bool) -> None:
 
 
 def _table(statuses: Iterable[ModelStatus]) -> Table:
-    table = Table("model", "state", "aliases", "size", "since (UTC)", "problem", box=None, pad_edge=False)
+    table = Table("model", "state", "aliases", "size", "changed (UTC)", "problem", box=None, pad_edge=False)
     for status in statuses:
         table.add_row(*map(Text, _cells(status)))  # brackets in a problem are no markup
     return table
 
 
 def _line(status: ModelStatus) -> str:
-    model, state, aliases, _, since, problem = _cells(status)
-    return "  ".join(cell for cell in (since, model, state, aliases, problem) if cell)
+    model, state, aliases, _, changed, problem = _cells(status)
+    return "  ".join(cell for cell in (changed, model, state, aliases, problem) if cell)
 
 
 def _cells(status: ModelStatus) -> tuple[str, ...]:

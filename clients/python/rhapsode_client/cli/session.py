@@ -50,7 +50,7 @@ _ADMIN_ADVICE: Advice = (
     (errors.ModelNotFound, "`rhapsode admin models` lists what the server knows of"),
     (errors.ModelInUse, "`rhapsode admin alias` moves or removes an alias"),
     (errors.RepositoryFull, "`rhapsode admin unload` makes room"),
-    (errors.LoadFailed, "what was served before is served on; the server's log says more"),
+    (errors.LoadFailed, "a version that was served before is served on; the server's log says more"),
     (
         errors.DeadlineExceeded,
         "the server goes on with a load or an unload: see `rhapsode admin watch`",
