@@ -23,8 +23,9 @@ from rhapsode_server.errors import (
     RepositoryFull,
     ShuttingDown,
 )
+from rhapsode_server.repository.awaited import DEFAULT
 from rhapsode_server.repository.loading import LoadedModel
-from rhapsode_server.repository.residents import DEFAULT, Key, Residents, State
+from rhapsode_server.repository.residents import Key, Residents, State
 from rhapsode_server.repository.room import Bounds
 from rhapsode_server.serve.model_control import ModelControl
 from support.shelves import FATES, Bundle, Folder, Shelf, quiet_log

@@ -222,3 +222,15 @@ def test_a_check_refuses_all_that_is_broken(tmp_path: Path) -> None:
         loading.check(config, open_log("error", "json", "0", io.StringIO()))
     problems = caught.value.message.splitlines()
     assert [line.partition(":")[0] for line in problems] == ["gone", "tiny-text/aliases.toml", "bundle tiny-text/1"]
+
+
+@pytest.mark.parametrize("text", ["default = 2\ncanary = 10\n", "default = \n"], ids=["broken version", "broken file"])
+def test_a_restart_gives_a_pinned_name_no_other_version(models: Path, text: str) -> None:
+    alias(models, text)
+    spoil(models / "tiny-text" / "2")
+    registry, _ = begin(models, watch=True)
+    residents = Residents[LoadedModel](registry.models)
+    first_load.tell(registry, residents)
+    with pytest.raises(ModelLoading):
+        residents.find("tiny-text")
+    assert residents.find("tiny-text@10").version == 10

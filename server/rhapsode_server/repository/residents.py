@@ -11,13 +11,11 @@ from enum import Enum, auto
 from typing import Generic, TypeVar
 
 from rhapsode_server.errors import ModelInUse, ModelNotFound
-from rhapsode_server.repository.awaited import Awaited
+from rhapsode_server.repository.awaited import DEFAULT, Awaited
 from rhapsode_server.repository.coming import Coming
 from rhapsode_server.repository.resident import Resident
 from rhapsode_server.repository.room import Bounds
 
-DEFAULT = "default"
-"""The alias that a bare name means, where it is set."""
 MOST_PAST = 256
 """Versions that are not in memory of which anything is known: the last so many."""
 _NOT_FOUND = "no model of that name and version; ListModels names those that are there"
@@ -134,7 +132,7 @@ class Residents(Generic[ResidentT]):
     def find(self, reference: str) -> ResidentT:
         """The model "name", "name@version" or "name@alias". Raises ModelNotFound, or ModelLoading of `awaited`."""
         model = self._meanings.get(reference)
-        if model is None:
+        if model is None or self.awaited.holds(reference):
             self.awaited.check(reference)
             raise ModelNotFound(_NOT_FOUND)
         return model
@@ -234,6 +232,8 @@ class Residents(Generic[ResidentT]):
         named = {**self._aliases.pop(name, {}), alias: version}
         if kept := {each: number for each, number in named.items() if number is not None}:
             self._aliases[name] = kept
+        if alias == DEFAULT:
+            self.awaited.release(name)
         for number in {each for each in (before, version) if each is not None}:
             self._tell((name, number))
 

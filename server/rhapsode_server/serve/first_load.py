@@ -110,7 +110,8 @@ def all_that_can_be(config: Config, loads: Loads, heard: Heard) -> Registry:
             residents.failed(key, told(error).message)
             failures[key] = Failure(error, view.versions[key])
     kept, awaited = _sorted_out(aliases, _keys(residents))
-    return Registry(residents, kept, failures, awaited)
+    unread = frozenset(name for name, named in view.names.items() if named.problem)
+    return Registry(residents, kept, failures, awaited, unread)
 
 
 def _load(loads: Loads, key: Key, heard: Heard) -> LoadedModel:
@@ -139,8 +140,7 @@ def tell(registry: Registry, residents: Residents[LoadedModel]) -> None:
     for name, aliases in registry.aliases.items():
         for alias, version in aliases.items():
             residents.set_alias(name, alias, version)
-    for name, aliases in registry.awaited.items():
-        residents.awaited.say(name, aliases)
+    residents.awaited.begin(registry.awaited, registry.unread)
     for key, failure in registry.failures.items():
         residents.failed(key, told(failure.error).message)
 

@@ -167,7 +167,7 @@ class Steward:
         if sight is None or self._tried.get(key) == sight or self._refused.get(key) == (sight, self._room):
             return False
         served = self._served.get(key)
-        if served is not None and served.digest == sight.digest and not self._residents.status(key).problem:
+        if served is not None and served.digest == sight.digest and not self._residents.status(key).failed:
             return False
         return not sight.missing or self._folders.rest(key) >= PATIENCE
 
@@ -206,7 +206,7 @@ class Steward:
         self._ours &= served.keys()
         for key, model in served.items():
             sight = self._settled.get(key)
-            if sight is not None and sight.digest == model.digest and not self._residents.status(key).problem:
+            if sight is not None and sight.digest == model.digest and not self._residents.status(key).failed:
                 self._tried[key] = sight
 
     def _forget(self) -> None:
@@ -218,7 +218,7 @@ class Steward:
         self._refused = {key: why for key, why in self._refused.items() if key in known}
         self._failed &= known
         for status in self._residents.statuses:  # whoever had it loaded
-            if status.problem and (status.name, status.version) not in known and status.name not in self._view.unread:
+            if status.failed and (status.name, status.version) not in known and status.name not in self._view.unread:
                 self._residents.forgive((status.name, status.version))
 
     def _wait(self) -> None:
