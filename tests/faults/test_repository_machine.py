@@ -197,7 +197,7 @@ class Machine(RuleBasedStateMachine):
             self.until(lambda: not self.control._going)
             assert not self.residents.leaving
             assert len(self.shelf.driven) == len(self.residents.served)
-        assert not any(status.loading for status in self.residents.statuses)
+        assert self.stopped or not any(status.loading for status in self.residents.statuses)
         self.folder.let_go()
         self.loop.run_until_complete(self.control.stop())
         self.loop.close()

@@ -94,6 +94,29 @@ def test_all_that_takes_memory_counts() -> None:
     heavy.begin(("one", 1), 40)
 
 
+def test_what_waits_for_its_turn_is_loading_and_takes_no_room() -> None:
+    residents, other = of(FIRST, bounds=Bounds(models=2)), ("two", 1)
+    for key in (("one", 2), other, other):
+        residents.expect(key)
+    assert state(residents, other) == (State.LOADING, True, "")
+    assert residents.key("two") == other
+    residents.begin(("one", 2), 1)
+    residents.ready(SECOND)
+    assert not residents.status(("one", 2)).loading
+    for still in (True, False):  # asked for twice
+        with pytest.raises(RepositoryFull):
+            residents.begin(other, 1)
+        residents.failed(other, "")
+        assert residents.status(other).loading is still
+    assert state(residents, other) == (State.UNLOADED, False, "")
+    residents.expect(other)
+    residents.leave(("one", 2))
+    residents.gone(SECOND)
+    residents.begin(other, 1)
+    residents.ready(Model(*other, "d"))
+    assert state(residents, other) == (State.READY, False, "d")
+
+
 def test_what_is_long_gone_is_forgotten() -> None:
     residents = of(FIRST)
     for version in range(2, MOST_PAST + 100):

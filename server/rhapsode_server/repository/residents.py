@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from rhapsode_server.errors import ModelInUse, ModelNotFound
 from rhapsode_server.repository.awaited import DEFAULT, Awaited
+from rhapsode_server.repository.coming import Coming
+from rhapsode_server.repository.resident import Resident
 from rhapsode_server.repository.room import Bounds
 
 MOST_PAST = 256
@@ -20,30 +22,6 @@ _NOT_FOUND = "no model of that name and version; ListModels names those that are
 
 Key = tuple[str, int]
 """A model's name and version."""
-
-
-class Resident(Protocol):
-    """A model in memory, as far as this has to know it."""
-
-    @property
-    def name(self) -> str:
-        """The model's name."""
-
-    @property
-    def version(self) -> int:
-        """The model's version."""
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of bundle.json."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Of what it makes."""
-
-    @property
-    def size(self) -> int:
-        """Bytes of its bundle."""
 
 
 ResidentT = TypeVar("ResidentT", bound=Resident)
@@ -103,7 +81,7 @@ class Residents(Generic[ResidentT]):
         self.awaited = Awaited()
         self._served: dict[Key, ResidentT] = {}
         self._leaving: list[ResidentT] = []
-        self._coming: dict[Key, int] = {}
+        self._coming: Coming[Key] = Coming()
         self._aliases: dict[str, dict[str, int]] = {}
         self._problems: dict[Key, str] = {}
         self._waits: dict[Key, str] = {}
@@ -134,7 +112,7 @@ class Residents(Generic[ResidentT]):
         return Status(
             *key,
             state=self._state(key),
-            loading=key in self._coming,
+            loading=key in self._coming.keys,
             problem=self._problems.get(key) or self._waits.get(key, ""),
             digest=here.digest if here else "",
             fingerprint=here.fingerprint if here else "",
@@ -169,22 +147,27 @@ class Residents(Generic[ResidentT]):
         if served is not None:
             return _key(served)
         name, at, version = reference.partition("@")
-        coming = [key for key in self._coming if key[0] == name]
+        coming = [key for key in self._coming.keys if key[0] == name]
         # The one way to write a number: "02" names nothing.
         return max((key for key in coming if not at or str(key[1]) == version), default=None)
 
+    def expect(self, key: Key) -> None:
+        """A version is being loaded as far as anybody can tell: its turn will come, and until then it takes no room."""
+        self._coming.expect(key)
+        self._tell(key)
+
     def begin(self, key: Key, size: int) -> None:
         """A version of so many bytes, of which nothing is loading, is being loaded. Raises RepositoryFull."""
-        held = [*(model.size for model in (*self._served.values(), *self._leaving)), *self._coming.values()]
+        held = [*(model.size for model in (*self._served.values(), *self._leaving)), *self._coming.sizes]
         self._bounds.check(len(held), sum(held), size)
-        self._coming[key] = size
+        self._coming.begin(key, size)
         self._waits.pop(key, None)
         self._tell(key)
 
     def ready(self, model: ResidentT) -> ResidentT | None:
         """A model is served from now on: what was served in its place until now, which is leaving."""
         key = _key(model)
-        self._coming.pop(key, None)
+        self._coming.end(key)
         self._problems.pop(key, None)
         replaced = self._served.get(key)
         if replaced is not None:
@@ -194,9 +177,13 @@ class Residents(Generic[ResidentT]):
         return replaced
 
     def failed(self, key: Key, problem: str) -> None:
-        """A version could not be loaded; what was served in its place is served on."""
-        self._coming.pop(key, None)
-        self._problems[key] = problem
+        """A version could not be loaded, for no fault of its own where there is no problem.
+
+        What was served in its place is served on.
+        """
+        self._coming.end(key)
+        if problem:
+            self._problems[key] = problem
         self._tell(key)
 
     def leave(self, key: Key) -> ResidentT:
@@ -253,7 +240,7 @@ class Residents(Generic[ResidentT]):
     def _state(self, key: Key) -> State:
         if key in self._served:
             return State.READY
-        if key in self._coming:
+        if key in self._coming.keys:
             return State.LOADING
         if any(_key(model) == key for model in self._leaving):
             return State.UNLOADING

@@ -123,16 +123,27 @@ class Catalog:
         """Have somebody told of each change of `residents`; or only where another is served, or none, as a version."""
         (self._switched if switches else self._listeners).append(listener)
 
+    def expect_no_more(self) -> None:
+        """Tell all that ask for what is still being loaded that the server stops: it will not come any more."""
+        self._arrivals.close()
+
     def start(self) -> None:
         """Start to drive all models, in the running event loop."""
         for driver in self.drivers():
             driver.start()
 
     def add(self, loaded: LoadedModel) -> Served:
-        """Drive one more model, in the running event loop; it can be asked for when `residents` says so."""
-        served = self._take(loaded)
-        for driver in served.drivers:
-            driver.start()
+        """Drive one more model, in the running event loop; it can be asked for when `residents` says so.
+
+        Where that cannot be, nothing of it is kept: a machine may have no room for its threads.
+        """
+        try:
+            served = self._take(loaded)
+            for driver in served.drivers:
+                driver.start()
+        except Exception:
+            self._take_back(loaded)
+            raise
         return served
 
     async def retire(self, loaded: LoadedModel) -> None:
@@ -154,7 +165,7 @@ class Catalog:
 
     async def stop(self) -> None:
         """End what is under way, and every driver's thread: all at once, since one that hangs is waited for."""
-        self._arrivals.close()
+        self.expect_no_more()
         await asyncio.gather(*(driver.stop() for driver in self.drivers()))
 
     def drivers(self) -> Sequence[AnyDriver]:
@@ -164,6 +175,17 @@ class Catalog:
     def _take(self, loaded: LoadedModel) -> Served:
         driven = self._driven[id(loaded)] = _Driven(self._serve(loaded, feel=partial(self._hear, loaded)))
         return driven.served
+
+    def _take_back(self, loaded: LoadedModel) -> None:
+        """Be as before a model was taken that could not be driven."""
+        taken, key = self._driven.pop(id(loaded), None), _key(loaded)
+        for driver in taken.served.drivers if taken else ():
+            driver.call_off()
+        if (current := self._current.get(key)) is not None:
+            for driver in self._driven[id(current)].served.drivers:
+                driver.own_gauges(True)
+        elif not self._of(key):
+            self._metrics.unloaded(*key)
 
     def _of(self, key: Key) -> Sequence[Served]:
         """All in memory that are one version: what is served, and what that has replaced."""

@@ -163,6 +163,7 @@ class Server:
         self._log.info("draining", seconds=self._config.drain_delay)
         self._health.leave()
         await self._folder.close()
+        self.catalog.expect_no_more()
         await self.control.stop()
         await asyncio.sleep(self._config.drain_delay)
         self._guard.refuse()

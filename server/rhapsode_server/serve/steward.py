@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
 from rhapsode_server.observe.logs import Log
-from rhapsode_server.repository.residents import Key, Resident, Residents
+from rhapsode_server.repository.resident import Resident
+from rhapsode_server.repository.residents import Key, Residents
 from rhapsode_server.repository.settling import Settling
 from rhapsode_server.repository.sights import NOTHING, Named, Sight, View
 from rhapsode_server.repository.wanted import Aliases, wanted
