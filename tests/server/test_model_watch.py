@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ class Hand:
     """Loads and unloads without a model; `refuses` says of a version why it cannot be done."""
 
     def __init__(self, residents: Residents[Model]) -> None:
+        self.put_away: Callable[[Key, str], object] = lambda *_: None
         self.done: list[str] = []
         self.refuses: dict[Key, Exception] = {}
         self.drained = asyncio.Event()
@@ -34,7 +36,8 @@ class Hand:
         self._residents.begin((name, version), 1)
         return self._residents.ready(Model(name, version, "some"))
 
-    async def unload(self, name: str, version: int) -> object:
+    async def unload(self, name: str, version: int, *, by_folder: bool) -> object:
+        assert by_folder
         if (name, version) in self.refuses:
             raise self.refuses[name, version]
         self.done.append(f"unload {name}@{version}")

@@ -20,10 +20,13 @@ RESCAN = 5.0
 class Control(Protocol):
     """What loads and unloads models."""
 
+    put_away: Callable[[Key, str], object]
+    """Told of each version that an operator unloads, and its digest."""
+
     async def load(self, name: str, version: int) -> object:
         """Have it served from its folder. Raises RhapsodeError."""
 
-    async def unload(self, name: str, version: int) -> object:
+    async def unload(self, name: str, version: int, *, by_folder: bool) -> object:
         """Have it served no more; comes back when it has left memory. Raises RhapsodeError."""
 
     def set_alias(self, name: str, alias: str, version: int | None) -> object:
@@ -106,7 +109,7 @@ class ModelWatch:
     async def _unload(self, key: Key) -> None:
         """Not waited for: streams may take minutes to end, and what comes into the folder meanwhile is to be loaded."""
         try:
-            await self._control.unload(*key)
+            await self._control.unload(*key, by_folder=True)
         except ShuttingDown:
             pass
         except RhapsodeError as error:

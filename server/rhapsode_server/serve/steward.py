@@ -64,6 +64,7 @@ class Steward:
         self._refused: dict[Key, tuple[Sight, _Room]] = {key: (here, self._room) for key, here in begun.full.items()}
         self._before = self._room
         self._ours: set[Key] = set(self._served)
+        self._put_away: dict[Key, str] = {}
         self._aliases = {name: dict(those) for name, those in begun.aliases.items()}
         self._waits: dict[Key, str] = {}
         self._away = False
@@ -140,6 +141,10 @@ class Steward:
         self._ours.discard(key)
         self._tried.pop(key, None)
 
+    def put_away(self, key: Key, digest: str) -> None:
+        """It was unloaded by command: as it was, it is not to come again by itself, whether or not it has been seen."""
+        self._put_away[key] = digest
+
     @property
     def _served(self) -> Mapping[Key, Resident]:
         return {(model.name, model.version): model for model in self._residents.served}
@@ -158,12 +163,14 @@ class Steward:
 
     def _counts(self, key: Key) -> bool:
         """Whether it takes one of the places of its model; what cannot be served leaves its place to an older one."""
-        put_away = key in self._tried and key not in self._failed
+        put_away = key in self._put_away or (key in self._tried and key not in self._failed)
         return key in self._served or put_away or self._loadable(key)
 
     def _loadable(self, key: Key) -> bool:
         sight = self._settled.get(key)
         if sight is None or self._tried.get(key) == sight or self._refused.get(key) == (sight, self._room):
+            return False
+        if self._put_away.get(key) == sight.digest:
             return False
         served = self._served.get(key)
         if served is not None and served.digest == sight.digest and not self._residents.status(key).problem:
@@ -207,6 +214,11 @@ class Steward:
             sight = self._settled.get(key)
             if sight is not None and sight.digest == model.digest and not self._residents.status(key).problem:
                 self._tried[key] = sight
+        for key in self._put_away.keys() & (served.keys() | self._settled.keys()):
+            digest, sight = self._put_away.pop(key), self._settled.get(key)
+            if key not in served and sight is not None and sight.digest == digest:
+                self._tried[key] = sight
+                self._failed.discard(key)
 
     def _forget(self) -> None:
         """Let go of what has gone."""
@@ -215,6 +227,7 @@ class Steward:
         known = self._view.versions.keys() | self._served.keys()
         self._tried = {key: sight for key, sight in self._tried.items() if key in known}
         self._refused = {key: why for key, why in self._refused.items() if key in known}
+        self._put_away = {key: digest for key, digest in self._put_away.items() if key in known}
         self._failed &= known
         for status in self._residents.statuses:  # whoever had it loaded
             if status.problem and (status.name, status.version) not in known and status.name not in self._view.unread:
