@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,25 +17,36 @@ from rhapsode_server.serve.steward import SETTLE, Begun, Steward
 from support.bundles import stepper
 from support.steward_scene import Model
 
+PATIENCE = 60.0  # seconds for what takes some thousandths
+
 
 class Hand:
     """Loads and unloads without a model; `refuses` says of a version why it cannot be done."""
 
     def __init__(self, residents: Residents[Model]) -> None:
+        self.put_away: Callable[[Key, str], object] = lambda *_: None
         self.done: list[str] = []
         self.refuses: dict[Key, Exception] = {}
         self.drained = asyncio.Event()
         self.drained.set()
+        self.rehearsed = asyncio.Event()
+        self.rehearsed.set()
         self._residents = residents
 
     async def load(self, name: str, version: int) -> object:
         self.done.append(f"load {name}@{version}")
         if (name, version) in self.refuses:
             raise self.refuses[name, version]
+        await self.rehearsed.wait()
         self._residents.begin((name, version), 1)
         return self._residents.ready(Model(name, version, "some"))
 
-    async def unload(self, name: str, version: int) -> object:
+    def end_rehearsal(self) -> None:
+        self.done.append("rehearsed")
+        self.rehearsed.set()
+
+    async def unload(self, name: str, version: int, *, by_folder: bool) -> object:
+        assert by_folder
         if (name, version) in self.refuses:
             raise self.refuses[name, version]
         self.done.append(f"unload {name}@{version}")
@@ -59,6 +71,8 @@ class Watched:
         self.log = io.StringIO()
         self.waited: list[float] = []
         self.rounds = 0
+        self.meanwhile: dict[int, Callable[[], object]] = {}
+        self.sleeps_after: list[str] = []
         self.now = 0.0
         log = open_log("info", "json", "0", self.log)
         steward = Steward(self.residents, newest, log, Begun())
@@ -78,6 +92,9 @@ class Watched:
         self.rounds -= 1
         if not self.rounds:
             raise asyncio.CancelledError
+        self.meanwhile.get(self.rounds, list)()
+        if self.sleeps_after and self.hand.done == self.sleeps_after:
+            await asyncio.Event().wait()
 
     def said(self) -> list[str]:
         return [json.loads(line)["msg"] for line in self.log.getvalue().splitlines()]
@@ -136,6 +153,35 @@ async def test_what_takes_long_to_unload_holds_up_no_load(models: Path) -> None:
     stepper(version=3).write(models)
     assert await watched.rounds_of(3) == ["load tiny-text@3"]
     watched.hand.drained.set()
+
+
+async def test_what_takes_long_to_load_holds_up_no_rollback(models: Path) -> None:
+    watched = Watched(models, newest=2)
+    for version in (2, 3):
+        stepper(version=version).write(models)
+    name(models, "stable = 3\n")
+    await watched.rounds_of(6)
+    watched.hand.rehearsed.clear()
+    stepper(version=4).write(models)
+    watched.meanwhile = {
+        9: lambda: name(models, "stable = 2\n"),
+        6: lambda: name(models, "stable = 4\n"),
+        3: watched.hand.end_rehearsal,
+    }
+    moved = ["tiny-text@stable = 2", "rehearsed", "tiny-text@stable = 4"]
+    assert await watched.rounds_of(12) == ["load tiny-text@4", *moved, "unload tiny-text@2"]
+    assert watched.said() == []
+
+
+async def test_the_end_of_a_load_ends_the_wait(models: Path) -> None:
+    watched = Watched(models)
+    watched.sleeps_after = ["load tiny-text@1"]
+    async with asyncio.timeout(PATIENCE):
+        assert await watched.rounds_of(4) == ["load tiny-text@1", "tiny-text@stable = 1"]
+
+
+def name(models: Path, aliases: str) -> None:
+    (models / "tiny-text" / "aliases.toml").write_text(aliases, "utf-8")
 
 
 async def test_an_unload_that_is_refused_is_asked_for_again(models: Path) -> None:

@@ -167,16 +167,6 @@ def test_who_asks_for_an_alias_that_waits_is_told_to_come_again() -> None:
     assert scene.residents.awaited.count == 0
 
 
-def test_an_alias_that_was_moved_by_command_stays_until_the_file_says_another() -> None:
-    scene = Scene(1, 2, 3, aliases={"stable": 1})
-    scene.residents.set_alias("m", "stable", 2)
-    scene.residents.set_alias("m", "mine", 2)
-    assert scene.rest() == []
-    scene.name(stable=3)
-    assert scene.rest() == ["stable=3"]
-    assert scene.residents.aliases("m") == {"mine": 2, "stable": 3}
-
-
 def test_a_file_of_aliases_that_cannot_be_read_changes_nothing() -> None:
     scene = Scene(1, 2, aliases={"stable": 1})
     scene.files["m"] = Named(problem="m/aliases.toml: is no TOML")
@@ -184,26 +174,6 @@ def test_a_file_of_aliases_that_cannot_be_read_changes_nothing() -> None:
     assert len(scene.said("aliases not read")) == 1
     scene.name(stable=2)
     assert scene.rest() == ["stable=2"]
-
-
-def test_a_commanded_unload_holds_until_the_folder_changes() -> None:
-    scene = Scene(1, 2, newest=1)
-    assert scene.served() == [2]
-    scene.unload(2)
-    assert scene.rest() == []  # nor does the older one take its place
-    scene.put(2, sight(touched=1))
-    assert scene.rest() == ["+m@2"]
-
-
-def test_a_commanded_load_beyond_the_newest_holds_until_its_folder_goes() -> None:
-    scene = Scene(1, 2, newest=1)
-    scene.load(1)
-    assert scene.rest() == []
-    scene.put(3)
-    assert scene.rest() == ["+m@3", "-m@2"]
-    assert scene.served() == [1, 3]
-    scene.remove(1)
-    assert scene.rest() == ["-m@1"]
 
 
 def test_a_folder_that_has_gone_or_is_empty_unloads_nothing() -> None:

@@ -34,7 +34,12 @@ class Scene:
     """A folder, what is served, and a steward between them."""
 
     def __init__(
-        self, *served: int, newest: int = 0, aliases: Mapping[str, int] | None = None, full: Sequence[int] = ()
+        self,
+        *served: int,
+        newest: int = 0,
+        aliases: Mapping[str, int] | None = None,
+        full: Sequence[int] = (),
+        looked: bool = True,
     ) -> None:
         self.residents: Residents[Model] = Residents([Model("m", version, "one") for version in served])
         for alias, version in (aliases or {}).items():
@@ -49,7 +54,8 @@ class Scene:
         self.now = 0.0
         begun = Begun(full={("m", version): sight() for version in full}, aliases={"m": aliases or {}})
         self.steward = Steward(self.residents, newest, open_log("info", "json", "0", self.log), begun)
-        self.rest()
+        if looked:
+            self.rest()
 
     def put(self, version: int, here: Sight | None = None) -> None:
         assert self.folder is not None
@@ -74,7 +80,7 @@ class Scene:
             done.append(f"{move.alias}={move.version}")
         for key in self.steward.unloads():
             self.steward.unloaded(key)
-            self.unload(key[1])
+            self._unload(key[1])
             done.append(f"-{ref(key)}")
         return done
 
@@ -94,9 +100,15 @@ class Scene:
 
     def unload(self, version: int) -> None:
         """The same."""
-        for model in [model for model in self.residents.served if (model.name, model.version) == ("m", version)]:
+        for model in self._unload(version):
+            self.steward.put_away(("m", version), model.digest)
+
+    def _unload(self, version: int) -> list[Model]:
+        left = [model for model in self.residents.served if (model.name, model.version) == ("m", version)]
+        for model in left:
             self.residents.leave(("m", version))
             self.residents.gone(model)
+        return left
 
     def served(self) -> list[int]:
         return [model.version for model in self.residents.served]

@@ -25,6 +25,8 @@ class LivingFolder:
     ) -> None:
         self._config = config
         self._steward = Steward(residents, config.versions, log, begun(began))
+        if config.watch:
+            control.put_away = self._steward.put_away
         self._control = control
         self._log = log
         self._notices: Notices | None = None

@@ -20,10 +20,13 @@ RESCAN = 5.0
 class Control(Protocol):
     """What loads and unloads models."""
 
+    put_away: Callable[[Key, str], object]
+    """Told of each version that an operator unloads, and its digest."""
+
     async def load(self, name: str, version: int) -> object:
         """Have it served from its folder. Raises RhapsodeError."""
 
-    async def unload(self, name: str, version: int) -> object:
+    async def unload(self, name: str, version: int, *, by_folder: bool) -> object:
         """Have it served no more; comes back when it has left memory. Raises RhapsodeError."""
 
     def set_alias(self, name: str, alias: str, version: int | None) -> object:
@@ -33,7 +36,8 @@ class Control(Protocol):
 class ModelWatch:
     """Looks, has the steward decide, commands: loads first, then aliases, then unloads, so that no reference breaks.
 
-    Lives in the event loop. One failure, of whatever kind, ends nothing but what it failed in.
+    A load takes its time, be it ten minutes: it looks on meanwhile, and does what needs no load. Lives in the event
+    loop. One failure, of whatever kind, ends nothing but what it failed in.
     """
 
     def __init__(
@@ -52,37 +56,56 @@ class ModelWatch:
         self._wait = wait
         self._clock = clock
         self._view = NOTHING
+        self._loading: asyncio.Task[None] | None = None
         self._unloading: dict[Key, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
         """Watch until it is cancelled, or the server stops."""
         failed = ""
-        while True:
-            try:
-                await self.round()
-                failed = ""
-            except ShuttingDown:
-                return
-            except Exception as error:
-                if failed != repr(error):  # once for each, not every five seconds
-                    self._log.error("model watch failed", exc_info=error)
-                failed = repr(error)
-            await self._wait(SETTLE if self._steward.unrest() else RESCAN)
+        try:
+            while True:
+                try:
+                    await self.round()
+                    failed = ""
+                except ShuttingDown:
+                    return
+                except Exception as error:
+                    if failed != repr(error):  # once for each, not every five seconds
+                        self._log.error("model watch failed", exc_info=error)
+                    failed = repr(error)
+                await self._pause(SETTLE if self._steward.unrest() else RESCAN)
+        finally:
+            if self._loading:
+                self._loading.cancel()
 
     async def round(self) -> None:
         """Look once, and do what is to be done."""
+        if self._loading and self._loading.done():
+            loading, self._loading = self._loading, None
+            loading.result()
         try:
             self._view = await beside("look", look, self._models, self._view)
             self._steward.see(self._view, self._clock())
         except OSError:
             self._steward.see(None, self._clock())
-        while key := self._steward.next_load():
-            await self._load(key)
+        if key := self._steward.next_load():
+            self._loading = asyncio.create_task(self._load(key))
+            self._loading.add_done_callback(lambda task: task.cancelled() or task.exception())  # told in the next round
         for move in self._steward.moves():
             self._move(move)
         for key in self._steward.unloads():
             self._steward.unloaded(key)
             self._unloading[key] = asyncio.create_task(self._unload(key))
+
+    async def _pause(self, seconds: float) -> None:
+        """Until something may have changed in the folder, or the load is over."""
+        wait = asyncio.ensure_future(self._wait(seconds))
+        try:
+            await asyncio.wait([each for each in (wait, self._loading) if each], return_when=asyncio.FIRST_COMPLETED)
+            if wait.done():
+                wait.result()
+        finally:
+            wait.cancel()
 
     async def _load(self, key: Key) -> None:
         try:
@@ -93,6 +116,9 @@ class ModelWatch:
             self._steward.no_room(key)
         except RhapsodeError:  # which was told by whoever failed
             self._steward.failed(key)
+        except Exception:
+            self._steward.failed(key)
+            raise
         else:
             self._steward.loaded(key)
 
@@ -106,11 +132,11 @@ class ModelWatch:
     async def _unload(self, key: Key) -> None:
         """Not waited for: streams may take minutes to end, and what comes into the folder meanwhile is to be loaded."""
         try:
-            await self._control.unload(*key)
+            await self._control.unload(*key, by_folder=True)
         except ShuttingDown:
             pass
         except RhapsodeError as error:
             self._log.warning("model not unloaded", model=key[0], model_version=key[1], reason=error.message)
-            self._steward.loaded(key)
+            self._steward.stays(key)
         finally:
             self._unloading.pop(key, None)

@@ -45,7 +45,7 @@ class Begun:
 class Steward:
     """Decides, and does nothing but tell the residents what has gone, and what is waited for.
 
-    Told of each look at the folder, it is asked for loads, then moves, then unloads. What was tried is not tried again
+    Told of each look at the folder, it is asked for a load, then moves, then unloads. What was tried is not tried again
     until its folder changes: what failed, and what was served and then unloaded by command. What is served though a
     later load of it failed is loaded anew when its folder changes: nothing else could say that all is well with it.
     What was loaded by command is left alone until its folder goes, or it is unloaded.
@@ -65,6 +65,8 @@ class Steward:
         self._refused: dict[Key, tuple[Sight, _Room]] = {key: (here, self._room) for key, here in begun.full.items()}
         self._before = self._room
         self._ours: set[Key] = set(self._served)
+        self._loading: Key | None = None
+        self._put_away: dict[Key, str] = {}
         self._aliases = {name: dict(those) for name, those in begun.aliases.items()}
         self._waits: dict[Key, str] = {}
         self._away = False
@@ -97,31 +99,38 @@ class Steward:
         self._say_oddities()
 
     def next_load(self) -> Key | None:
-        """The next version to load, which counts as tried from now on; None where there is none."""
-        for key in self._wanted():
+        """The next version to load, which counts as tried from now on; None where there is none, or one is loading."""
+        for key in () if self._loading else self._wanted():
             sight = self._settled.get(key)
             if sight is not None and self._loadable(key):
                 self._tried[key] = sight
                 self._before = self._room
+                self._loading = key
                 return key
         return None
 
     def loaded(self, key: Key) -> None:
         """It is served now."""
+        self._loading = None
         self._ours.add(key)
         self._failed.discard(key)
 
     def failed(self, key: Key) -> None:
         """It could not be loaded as it is."""
+        self._loading = None
         self._failed.add(key)
 
     def no_room(self, key: Key) -> None:
         """It could not be loaded beside what was in memory then: that is tried again when something else is."""
-        self._refused[key] = (self._tried.pop(key), self._before)
+        self._loading = None
+        if here := self._tried.pop(key, None):  # it may have gone meanwhile
+            self._refused[key] = (here, self._before)
 
     def moves(self) -> Sequence[Move]:
         """The aliases that should name something else: as files say it anew, not where they were moved by command."""
-        return [move for name, named in self._named.items() if not named.problem for move in self._moves(name, named)]
+        busy = self._busy
+        good = [(name, named) for name, named in self._named.items() if not named.problem]
+        return [move for name, named in good for move in self._moves(name, named, busy=name in busy)]
 
     def moved(self, move: Move) -> None:
         """It names that now."""
@@ -132,14 +141,23 @@ class Steward:
             names[move.alias] = move.version
 
     def unloads(self) -> Sequence[Key]:
-        """The versions that should be served no more."""
-        kept = set(self._wanted())
-        return [key for key in self._served if self._should_go(key, kept) and not self._is_named(key)]
+        """The versions that should be served no more; none of a model that has loads to come."""
+        kept, busy = set(self._wanted()), self._busy
+        going = [key for key in self._served if key[0] not in busy and self._should_go(key, kept)]
+        return [key for key in going if not self._is_named(key)]
 
     def unloaded(self, key: Key) -> None:
         """It is served no more, by our doing: it may come again."""
         self._ours.discard(key)
         self._tried.pop(key, None)
+
+    def stays(self, key: Key) -> None:
+        """It could not be unloaded, and is served on."""
+        self._ours.add(key)
+
+    def put_away(self, key: Key, digest: str) -> None:
+        """It was unloaded by command: as it was, it is not to come again by itself, whether or not it has been seen."""
+        self._put_away[key] = digest
 
     @property
     def _served(self) -> Mapping[Key, Resident]:
@@ -151,6 +169,14 @@ class Steward:
         here = [*self._residents.served, *self._residents.leaving]
         return sorted((model.name, model.version, model.digest) for model in here)
 
+    @property
+    def _busy(self) -> frozenset[str]:
+        """The models of which a version is loading, or is to be loaded."""
+        return frozenset(key[0] for key in {*self._wanted(), self._loading} if key and self._is_due(key))
+
+    def _is_due(self, key: Key) -> bool:
+        return key == self._loading or self._loadable(key)
+
     def _wanted(self) -> Sequence[Key]:
         files = {name: dict(named.aliases) for name, named in self._named.items()}
         names = {key[0] for key in self._view.versions}
@@ -159,32 +185,37 @@ class Steward:
 
     def _counts(self, key: Key) -> bool:
         """Whether it takes one of the places of its model; what cannot be served leaves its place to an older one."""
-        put_away = key in self._tried and key not in self._failed
+        put_away = key in self._put_away or (key in self._tried and key not in self._failed)
         return key in self._served or put_away or self._loadable(key)
 
     def _loadable(self, key: Key) -> bool:
         sight = self._settled.get(key)
         if sight is None or self._tried.get(key) == sight or self._refused.get(key) == (sight, self._room):
             return False
+        if self._put_away.get(key) == sight.digest:
+            return False
         served = self._served.get(key)
         if served is not None and served.digest == sight.digest and not self._residents.status(key).failed:
             return False
         return not sight.missing or self._folders.rest(key) >= PATIENCE
 
-    def _moves(self, name: str, named: Named) -> Sequence[Move]:
+    def _moves(self, name: str, named: Named, *, busy: bool) -> Sequence[Move]:
+        """Those that need no load first: a model that has loads to come keeps the aliases that are to go."""
         wished, had = dict(named.aliases), self._aliases.get(name, {})
-        moves = [Move(name, alias, None) for alias in had if alias not in wished]
+        moves = [Move(name, alias, None) for alias in had if alias not in wished and not busy]
         awaited: dict[str, int] = {}
         for alias, version in wished.items():
             if had.get(alias) == version:
                 continue
-            if (name, version) in self._served:
-                moves.append(Move(name, alias, version))
-            else:
+            due = self._is_due((name, version))
+            if (name, version) not in self._served:
                 awaited[alias] = version
-                self._remarks.once(
-                    (name, alias), "alias waits for its version", model=name, alias=alias, model_version=version
-                )
+                if not due:
+                    self._remarks.once(
+                        (name, alias), "alias waits for its version", model=name, alias=alias, model_version=version
+                    )
+            elif not due:
+                moves.append(Move(name, alias, version))
         self._residents.awaited.say(name, awaited)
         return moves
 
@@ -208,6 +239,11 @@ class Steward:
             sight = self._settled.get(key)
             if sight is not None and sight.digest == model.digest and not self._residents.status(key).failed:
                 self._tried[key] = sight
+        for key in self._put_away.keys() & (served.keys() | self._settled.keys()):
+            digest, sight = self._put_away.pop(key), self._settled.get(key)
+            if key not in served and sight is not None and sight.digest == digest:
+                self._tried[key] = sight
+                self._failed.discard(key)
 
     def _forget(self) -> None:
         """Let go of what has gone."""
@@ -216,6 +252,7 @@ class Steward:
         known = self._view.versions.keys() | self._served.keys()
         self._tried = {key: sight for key, sight in self._tried.items() if key in known}
         self._refused = {key: why for key, why in self._refused.items() if key in known}
+        self._put_away = {key: digest for key, digest in self._put_away.items() if key in known}
         self._failed &= known
         for status in self._residents.statuses:  # whoever had it loaded
             if status.failed and (status.name, status.version) not in known and status.name not in self._view.unread:
