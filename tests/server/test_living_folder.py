@@ -1,5 +1,6 @@
 """A server process that watches its folder of models serves what comes into it, and no more what leaves it."""
 
+import json
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -45,6 +46,13 @@ class Living:
         """Wait for the next line with this message that is of this version."""
         while self.server.until_logged(message)["model_version"] != version:
             pass
+
+    def until_all(self, *lines: tuple[str, int]) -> None:
+        """Wait for a line with each message that is of its version, in whatever order they come."""
+        left = set(lines)
+        while left:
+            line = json.loads(self.server.child.until(lambda said: said.startswith("{")))
+            left.discard((line["msg"], line.get("model_version", 0)))
 
 
 @pytest.fixture
@@ -100,10 +108,7 @@ def test_what_comes_and_goes_in_the_folder_comes_and_goes_in_the_server(living: 
         shutil.copy(path, living.versions / "2")
     (living.versions / "aliases.toml").write_text("stable = 3\n", "utf-8")
     shutil.rmtree(living.versions / "1")
-    living.until("model loaded", 3)
-    living.until("model loaded", 2)
-    living.until("model alias set", 3)
-    living.until("model unloaded", 1)
+    living.until_all(("model loaded", 3), ("model loaded", 2), ("model alias set", 3), ("model unloaded", 1))
     assert living.meant("tiny-text@stable") == 3
     with pytest.raises(grpc.RpcError, match="NOT_FOUND"):
         living.meant("tiny-text@canary")
