@@ -35,7 +35,8 @@ def admin_address() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def address(admin_address: str) -> Iterator[str]:
-    with process(ROOT / "models", "--max-tokens", "400", "--admin-address", admin_address) as server:
+    told = ("--admin-address", admin_address, "--model-control", "clients")
+    with process(ROOT / "models", "--max-tokens", "400", *told) as server:
         yield server.address
 
 

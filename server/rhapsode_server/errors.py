@@ -8,6 +8,7 @@ RhapsodeError
 ├── QuotaError       the client has had its share: ClientConcurrency, QuotaExceeded
 ├── Refusal          the same request may succeed later
 │   ├── QueueFull, DeadlineTooShort, DeadlineExpired, ClientTooSlow, TooManyWatches, ModelLoading, ShuttingDown
+│   ├── TensorsUntried, StreamTooOld
 │   └── DeviceLost, ModelUnhealthy: DriverDied
 ├── ModelFailure     the model could not do it: NonFiniteOutput, TensorsRefused, RunFailed: OutOfMemory
 └── StartupError     the server cannot start: ConfigError, BundleError, ProviderError
@@ -196,6 +197,12 @@ class DeviceLost(Refusal):
     reason = "DEVICE_LOST"
 
 
+class TensorsUntried(Refusal):
+    """A run failed for tensors of others, and there was not the time to find out for whose."""
+
+    reason = "TENSORS_UNTRIED"
+
+
 class ModelUnhealthy(Refusal):
     """The model has failed again and again."""
 
@@ -216,6 +223,12 @@ class ShuttingDown(Refusal):
     """The server is about to stop."""
 
     reason = "SHUTTING_DOWN"
+
+
+class StreamTooOld(Refusal):
+    """A stream of many requests ends before its connection does; what is left belongs on another."""
+
+    reason = "STREAM_TOO_OLD"
 
 
 class DeadlineExpired(Refusal):

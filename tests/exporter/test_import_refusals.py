@@ -12,6 +12,7 @@ from support.import_refusals import assert_line, refused
 # What stands in bundle.yaml, what takes its place, and a line of the refusal: its beginning, its rule, a part of it.
 TEXT_EDITS = [
     ("name: foreign-text", "name: Foreign Text", "name", "M2", "must match"),
+    ("name: foreign-text", "name: foreign.decode", "name", "M2", "must match"),
     ("name: foreign-text", "name: 12", "name", "M2", "put it in quotes"),
     ("name: foreign-text\n", "", "name", "M2", "is missing"),
     ("version: 1", "version: 0", "version", "M2", "[1, 999999999]"),

@@ -16,7 +16,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from rhapsode.v1 import admin_pb2, image_pb2, text_pb2
 from rhapsode.v1.admin_pb2 import LogLevel, Readiness
 from rhapsode.v1.admin_pb2_grpc import AdminServiceStub
-from rhapsode.v1.model_pb2 import ListModelsRequest
+from rhapsode.v1.model_pb2 import ListModelsRequest, UnloadModelRequest
 from rhapsode.v1.model_pb2_grpc import ModelServiceStub
 from rhapsode_server import command_line
 from rhapsode_server.errors import ConfigError
@@ -143,6 +143,19 @@ async def test_a_server_leaves_the_rotation_and_serves_on(models: Loaded, tmp_pa
         for nonsense in (Readiness.READINESS_UNSPECIFIED, Readiness.READINESS_LEAVING):
             call = admin.SetReadiness(admin_pb2.SetReadinessRequest(readiness=nonsense))
             assert await code(call) is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_a_server_without_a_model_is_idle(models: Loaded, tmp_path: Path) -> None:
+    async with administered(models, tmp_path) as (server, admin, channel):
+        for name in server.server.catalog.names:
+            await ModelServiceStub(channel).UnloadModel(UnloadModelRequest(model=name))
+        assert (await admin.GetServerState(NOW)).server.readiness == Readiness.READINESS_IDLE
+        assert await health(server.channel, "readiness") == NOT_SERVING
+        assert "rhapsode_ready 0.0" in await server.page()
+        away = admin_pb2.SetReadinessRequest(readiness=Readiness.READINESS_WITHDRAWN)
+        assert (await admin.SetReadiness(away)).readiness == Readiness.READINESS_WITHDRAWN
+        back = admin_pb2.SetReadinessRequest(readiness=Readiness.READINESS_READY)
+        assert (await admin.SetReadiness(back)).readiness == Readiness.READINESS_IDLE
 
 
 async def test_the_log_says_more_and_less(models: Loaded, tmp_path: Path) -> None:

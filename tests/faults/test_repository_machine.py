@@ -23,8 +23,9 @@ from rhapsode_server.errors import (
     RepositoryFull,
     ShuttingDown,
 )
+from rhapsode_server.repository.awaited import DEFAULT
 from rhapsode_server.repository.loading import LoadedModel
-from rhapsode_server.repository.residents import DEFAULT, Key, Residents, State
+from rhapsode_server.repository.residents import Key, Residents, State
 from rhapsode_server.repository.room import Bounds
 from rhapsode_server.serve.model_control import ModelControl
 from support.shelves import FATES, Bundle, Folder, Shelf, quiet_log
@@ -196,7 +197,7 @@ class Machine(RuleBasedStateMachine):
             self.until(lambda: not self.control._going)
             assert not self.residents.leaving
             assert len(self.shelf.driven) == len(self.residents.served)
-        assert not any(status.loading for status in self.residents.statuses)
+        assert self.stopped or not any(status.loading for status in self.residents.statuses)
         self.folder.let_go()
         self.loop.run_until_complete(self.control.stop())
         self.loop.close()

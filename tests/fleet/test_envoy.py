@@ -15,12 +15,16 @@ from benchmarks.rolling.proxy import SHIPPED, Envoy, envoy_program, local_config
 from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from rhapsode.v1 import image_pb2, model_pb2, text_pb2
+from rhapsode.oip import inference_pb2
+from rhapsode.oip.inference_pb2_grpc import GRPCInferenceServiceStub
+from rhapsode.v1 import model_pb2
 from rhapsode.v1.model_pb2_grpc import ModelServiceStub
 from rhapsode_client import AsyncClient, ModelNotFound, Unavailable
 from rhapsode_client.channel import ChannelSettings
 from rhapsode_client.retry import RetryPolicy
 from rhapsode_server.config import Config
+from rhapsode_server.rpc.guarded import OURS
+from rhapsode_server.rpc.methods import SERVED
 from support import bundles
 from support.server import Process, process
 
@@ -57,9 +61,7 @@ def test_it_is_valid_and_nothing_in_it_is_deprecated() -> None:
 def test_every_method_is_counted_by_its_name(shipped: dict[str, Any]) -> None:
     services = manager(shipped)["http_filters"][0]["typed_config"]["individual_method_stats_allowlist"]["services"]
     named = {service["name"]: set(service["method_names"]) for service in services}
-    files = (text_pb2.DESCRIPTOR, image_pb2.DESCRIPTOR, model_pb2.DESCRIPTOR)
-    there = [service for file in files for service in file.services_by_name.values()]
-    assert named == {service.full_name: {method.name for method in service.methods} for service in there}
+    assert named == {name: methods for name, methods in SERVED.items() if f"{name}/".startswith(OURS)}
 
 
 def test_its_bounds_fit_the_servers_own(shipped: dict[str, Any]) -> None:
@@ -127,6 +129,19 @@ async def test_a_path_that_there_is_not(channel: grpc.aio.Channel) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await method(b"")
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+@NEEDS_ENVOY
+async def test_the_open_inference_protocol_passes(channel: grpc.aio.Channel) -> None:
+    stub: Any = GRPCInferenceServiceStub(channel)
+    name = "tiny-text.step"
+    assert (await stub.ModelReady(inference_pb2.ModelReadyRequest(name=name))).ready
+    call = stub.ModelStreamInfer()
+    for _ in range(2):
+        await call.write(inference_pb2.ModelInferRequest(model_name=name, id="mine"))
+        assert "inputs" in (await call.read()).error_message
+    await call.done_writing()
+    assert await call.code() is grpc.StatusCode.OK
 
 
 @NEEDS_ENVOY

@@ -28,10 +28,10 @@ def inputs(module: Any, rows: int, seed: int) -> list[Any]:  # either of its two
 def lifecycle(client: sync.InferenceServerClient) -> dict[str, Any]:
     """Let a model go, and load it again."""
     client.unload_model("tiny-digits")
-    gone = client.is_model_ready("tiny-digits.decode")
+    gone = [client.is_model_ready(name) for name in ("tiny-digits", "tiny-digits.decode")]
     states = {each.name: each.state for each in client.get_model_repository_index().models}
     client.load_model("tiny-digits")
-    back = client.is_model_ready("tiny-digits.decode")
+    back = [client.is_model_ready(name) for name in ("tiny-digits", "tiny-digits.decode")]
     try:
         client.load_model("tiny-digits", config="{}", files={"file:1/model.onnx": b"\0"})
         refused = ""
@@ -47,6 +47,7 @@ def described(client: sync.InferenceServerClient) -> dict[str, Any]:
     return {
         "live": client.is_server_live(),
         "ready": client.is_server_ready() and client.is_model_ready(MODEL),
+        "nobody": client.is_model_ready("Nobody"),
         "extensions": list(client.get_server_metadata().extensions),
         "inputs": metadata["inputs"],
         "max_batch_size": config["max_batch_size"],

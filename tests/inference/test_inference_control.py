@@ -80,6 +80,18 @@ async def test_models_out_of_scope_can_be_neither_loaded_nor_unloaded(living: Ru
     assert await code(stub(living).ModelInfer(digits, metadata=bearer("all"))) is grpc.StatusCode.OK
 
 
+async def test_a_graph_that_a_bundle_has_not_loads_and_unloads_nothing(living: Running) -> None:
+    before = await stub(living).RepositoryIndex(oip.RepositoryIndexRequest(), metadata=bearer("all"))
+    load_it = oip.RepositoryModelLoadRequest(model_name="tiny-faces.critic")
+    unload = oip.RepositoryModelUnloadRequest(model_name="tiny-faces.critic")
+    for version in ("", "2"):
+        if version:
+            load_it.parameters["version"].string_param = unload.parameters["version"].string_param = version
+        assert await code(stub(living).RepositoryModelLoad(load_it, metadata=bearer("loader"))) is NOT_FOUND
+        assert await code(stub(living).RepositoryModelUnload(unload, metadata=bearer("loader"))) is NOT_FOUND
+    assert before == await stub(living).RepositoryIndex(oip.RepositoryIndexRequest(), metadata=bearer("all"))
+
+
 async def test_a_version_goes_and_comes(living: Running) -> None:
     client, headers = stub(living), bearer("loader")
     unload = oip.RepositoryModelUnloadRequest(model_name=FACES)

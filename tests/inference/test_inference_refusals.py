@@ -6,7 +6,7 @@ import grpc
 import numpy as np
 import pytest
 
-from inference.asking import FACES, SHAPES, arrays, faces, latents, raw, stub, typed
+from inference.asking import FACES, SHAPES, Tensor, arrays, faces, latents, raw, stub, typed
 from rhapsode.oip import inference_pb2 as oip
 from support.refusals import refusal
 from support.server import Loaded, Running, running
@@ -15,6 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 INVALID, NOT_FOUND = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
 Request = oip.ModelInferRequest
+MANY = {str(number): oip.InferParameter() for number in range(5000)}
 NO_NAMES = {
     "empty": "",
     "traversal": "../../etc/passwd",
@@ -137,6 +138,12 @@ BAD: dict[str, tuple[Request, str]] = {
     "infinity": (raw(FACES, {"latent": INF}), "raw_input_contents[0]"),
     "no number": (raw(FACES, {"latent": NAN}), "raw_input_contents[0]"),
     "typed infinity": (typed(FACES, {"latent": INF}), "inputs[0].contents"),
+    "a latent too far out": (raw(FACES, {"latent": latents() - 1e30}), "raw_input_contents[0]"),
+    "a typed latent too far out": (typed(FACES, {"latent": latents() + 1001}), "inputs[0].contents"),
+    "a picture too bright": (
+        raw("tiny-faces.encode", {"image": np.full((1, 3, 8, 8), 3.01, np.float32)}),
+        "raw_input_contents[0]",
+    ),
     "a class too high": (
         raw(SHAPES, {"latent": latents(), "class_id": np.array([3], np.int64)}),
         "raw_input_contents[1]",
@@ -160,6 +167,16 @@ BAD: dict[str, tuple[Request, str]] = {
         changed(faces(), parameter("triton_enable_empty_final_response", string_param="true")),
         "parameters.triton_enable_empty_final_response",
     ),
+    "very many inputs": (Request(model_name=FACES, inputs=[Tensor()] * 5000), "inputs"),
+    "very many parameters": (faces(parameters=MANY), "parameters"),
+    "very many parameters of inputs": (
+        changed(faces(), lambda request: request.inputs[0].MergeFrom(Tensor(parameters=MANY))),
+        "inputs[0].parameters",
+    ),
+    "very many bytes": (
+        changed(faces(), lambda request: request.raw_input_contents.extend([b""] * 5000)),
+        "raw_input_contents",
+    ),
     "a long id": (faces(id="i" * 1025), "id"),
 }
 
@@ -176,6 +193,11 @@ async def test_a_bad_request_is_told_which_field_is_at_fault(server: Running, re
     assert (error.code(), refusal(error).fields) == (INVALID, [field])
 
 
+async def test_of_very_many_parts_nothing_is_kept_until_the_model_is_there(server: Running) -> None:
+    error = await refused(stub(server).ModelInfer(Request(model_name="no/name", inputs=[Tensor()] * 5000)))
+    assert refusal(error).fields == ["inputs"], "it was looked at before the name of its model was"
+
+
 async def test_what_is_refused_leaves_the_model_as_it_is(server: Running) -> None:
     assert arrays(await stub(server).ModelInfer(faces()))["image"].shape == (1, 3, 8, 8)
 
@@ -190,7 +212,6 @@ async def test_what_is_no_name_is_refused_and_not_echoed(server: Running, name: 
             client.RepositoryModelUnload(oip.RepositoryModelUnloadRequest(model_name=name)),
         ],
         "name": [
-            client.ModelReady(oip.ModelReadyRequest(name=name)),
             client.ModelMetadata(oip.ModelMetadataRequest(name=name)),
             client.ModelConfig(oip.ModelConfigRequest(name=name)),
             *([client.ModelStatistics(oip.ModelStatisticsRequest(name=name))] if name else []),
@@ -201,6 +222,7 @@ async def test_what_is_no_name_is_refused_and_not_echoed(server: Running, name: 
             error = await refused(call)
             assert (error.code(), refusal(error).fields) == (INVALID, [field])
             assert not name or name not in str(error.details())
+    assert not (await client.ModelReady(oip.ModelReadyRequest(name=name))).ready
 
 
 @pytest.mark.parametrize("version", NO_VERSIONS, ids=range(len(NO_VERSIONS)))
@@ -209,6 +231,7 @@ async def test_what_is_no_version_is_refused(server: Running, version: str) -> N
     assert (asked.code(), refusal(asked).fields) == (INVALID, ["model_version"])
     named = await refused(stub(server).ModelMetadata(oip.ModelMetadataRequest(name=FACES, version=version)))
     assert (named.code(), refusal(named).fields) == (INVALID, ["version"])
+    assert not (await stub(server).ModelReady(oip.ModelReadyRequest(name=FACES, version=version))).ready
 
 
 @pytest.mark.parametrize(

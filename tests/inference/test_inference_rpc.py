@@ -37,6 +37,17 @@ async def test_what_is_not_there_is_not_ready(server: Running, name: str, versio
     assert not (await stub(server).ModelReady(oip.ModelReadyRequest(name=name, version=version))).ready
 
 
+async def test_what_was_loaded_by_a_bundles_name_is_ready_by_it_and_is_no_model(server: Running) -> None:
+    client = stub(server)
+    for version in ("", "1"):
+        assert (await client.ModelReady(oip.ModelReadyRequest(name="tiny-faces", version=version))).ready
+    for name, version in (("tiny-faces", "2"), ("nobody", "")):
+        assert not (await client.ModelReady(oip.ModelReadyRequest(name=name, version=version))).ready
+    with pytest.raises(grpc.aio.AioRpcError, match="names are <bundle>") as caught:
+        await client.ModelMetadata(oip.ModelMetadataRequest(name="tiny-faces"))
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
 async def test_tensors_have_their_axes_with_the_batch_and_without(server: Running) -> None:
     told = await stub(server).ModelMetadata(oip.ModelMetadataRequest(name=SHAPES))
     assert (told.name, list(told.versions), told.platform) == (SHAPES, ["1"], "onnxruntime_onnx")

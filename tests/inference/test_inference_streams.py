@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +10,15 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from inference.asking import FACES, arrays, faces, latents, raw, stub
+from inference.asking import FACES, Tensor, arrays, faces, latents, raw, stub
+from inference.streaming import PATIENCE, conversations, ended, open_stream, reply_of, until_none_is_open
 from rhapsode.oip import inference_pb2 as oip
-from rhapsode_server.rpc.inference import conversation as conversation_module
-from rhapsode_server.rpc.inference.conversation import Conversation
-from rhapsode_server.rpc.inference.room import Room
 from support.access import bearer, entry, write
 from support.refusals import refusal
 from support.server import Loaded, Running, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-PATIENCE = 60.0
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 DIGITS = "tiny-digits.decode"
 
@@ -32,38 +28,6 @@ async def wide(graphs: Loaded) -> AsyncIterator[Running]:
     """A server whose requests may have thousands of rows, so that some take long."""
     async with running(graphs, max_batch=4096) as started:
         yield started
-
-
-def open_stream(server: Running, *metadata: tuple[str, str]) -> Any:
-    return stub(server).ModelStreamInfer(metadata=metadata, timeout=PATIENCE)
-
-
-async def reply_of(call: Any) -> oip.ModelStreamInferResponse:
-    reply: oip.ModelStreamInferResponse = await call.read()
-    assert isinstance(reply, oip.ModelStreamInferResponse), "the stream has ended"
-    return reply
-
-
-async def read_on(call: Any) -> None:
-    """Read until the stream has ended, by an error or not."""
-    while await call.read() is not grpc.aio.EOF:
-        pass
-
-
-async def ended(call: Any) -> None:
-    await call.done_writing()
-    assert await call.read() is grpc.aio.EOF
-    assert await call.code() is grpc.StatusCode.OK
-
-
-def conversations(server: Running) -> set[Conversation]:
-    return server.server._inference._conversations._open
-
-
-async def until_none_is_open(server: Running) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while conversations(server):
-            await asyncio.sleep(0.01)
 
 
 async def test_65_requests_on_an_open_stream_are_answered_as_they_are_done(wide: Running) -> None:
@@ -81,6 +45,17 @@ async def test_65_requests_on_an_open_stream_are_answered_as_they_are_done(wide:
         if reply.infer_response.id != "long":
             alone = await stub(wide).ModelInfer(raw(DIGITS, {"latent": latents(1, int(reply.infer_response.id))}))
             assert reply.infer_response.raw_output_contents == alone.raw_output_contents
+    await ended(call)
+
+
+async def test_a_request_of_very_many_parts_is_told_so_and_the_stream_goes_on(wide: Running) -> None:
+    call = open_stream(wide)
+    await call.write(oip.ModelInferRequest(model_name=FACES, id="many", inputs=[Tensor()] * 5000))
+    reply = await reply_of(call)
+    assert reply.infer_response.id == "many"
+    assert reply.error_message.startswith("inputs must not bring the parts")
+    await call.write(faces(id="next"))
+    assert (await reply_of(call)).infer_response.id == "next"
     await ended(call)
 
 
@@ -145,30 +120,73 @@ async def test_a_stream_without_requests_ends_well(wide: Running) -> None:
     await ended(open_stream(wide))
 
 
-async def test_only_so_much_of_a_stream_is_under_way(wide: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversation_module, "Room", partial(Room, most=16))
-    count = 120
-    call = open_stream(wide)
-    request = faces(100)  # whose reply has 77 kB
+async def test_only_so_much_of_a_stream_is_under_way(graphs: Loaded) -> None:
+    async with running(graphs, max_batch=4096, max_streams_per_connection=16) as server:
+        count = 120
+        call = open_stream(server)
+        request = faces(100)  # whose reply has 77 kB
 
-    async def ask() -> None:
-        for number in range(count):
-            request.id = str(number)
+        async def ask() -> None:
+            for number in range(count):
+                request.id = str(number)
+                await call.write(request)
+
+        asking = asyncio.create_task(ask())
+        async with asyncio.timeout(PATIENCE):
+            while not conversations(server):
+                await asyncio.sleep(0.01)
+            (conversation,) = conversations(server)
+            room = conversation._room
+            while room._count < 16:  # nobody reads: it fills up
+                await asyncio.sleep(0.01)
+        assert (room._count, conversation.requests) < (17, count)
+        ids = {(reply := await reply_of(call)).infer_response.id for _ in range(count)}
+        await asking
+        assert ids == set(map(str, range(count)))
+        assert not reply.error_message
+        await ended(call)
+
+
+async def test_streams_leave_room_in_the_lane_for_others(graphs: Loaded) -> None:
+    # Small: 2 slots and a queue of 4, which a connection could fill many times over.
+    async with running(graphs, max_batch=16, slots=2, queue=4) as server:
+        calls = [open_stream(server) for _ in range(5)]
+        told: list[str] = []
+
+        async def ask(call: Any) -> None:
+            for _ in range(1000):
+                await call.write(faces(16))
+
+        async def listen(call: Any) -> None:
+            while True:
+                told.append((await reply_of(call)).error_message)
+
+        flood = [asyncio.create_task(do(call)) for call in calls for do in (ask, listen)]
+        driver = server.server.catalog.find("tiny-faces").graphs["decode"]
+        async with asyncio.timeout(PATIENCE):
+            while len(told) < 5 or not driver.jobs.active:
+                await asyncio.sleep(0.001)
+            for _ in range(20):
+                await stub(server).ModelInfer(faces())  # none is refused
+        assert not any(told), "nor is any of the streams' own: they wait"
+        for task in flood:
+            task.cancel()
+        await asyncio.gather(*flood, return_exceptions=True)
+        for call in calls:
+            call.cancel()
+
+
+async def test_each_request_has_a_deadline_of_its_own(graphs: Loaded) -> None:
+    async with running(graphs, default_deadline=1e-6) as server:
+        call = open_stream(server)  # which may last long
+        reasons = []
+        for seconds in (0, 30):  # of no wish, and of one
+            request = faces()
+            request.parameters["timeout"].int64_param = seconds * 1_000_000
             await call.write(request)
-
-    asking = asyncio.create_task(ask())
-    async with asyncio.timeout(PATIENCE):
-        while not conversations(wide):
-            await asyncio.sleep(0.01)
-        (conversation,) = conversations(wide)
-        room = conversation._room
-        while room._count < 16:  # nobody reads: it fills up
-            await asyncio.sleep(0.01)
-    assert (room._count, conversation._requests) < (17, count)
-    ids = {(await reply_of(call)).infer_response.id for _ in range(count)}
-    await asking
-    assert ids == set(map(str, range(count)))
-    await ended(call)
+            reasons.append((await reply_of(call)).infer_response.parameters["rhapsode_reason"].string_param)
+        assert reasons == ["DEADLINE_EXPIRED", ""]
+        await ended(call)
 
 
 async def test_a_client_that_leaves_leaves_nothing_behind(wide: Running) -> None:
@@ -195,37 +213,6 @@ async def test_an_idle_stream_holds_no_model(wide: Running) -> None:
         while wide.server.catalog.holders(served.loaded):
             await asyncio.sleep(0.01)
     await ended(call)
-
-
-async def test_a_reader_that_stands_still_is_given_up(graphs: Loaded) -> None:
-    async with running(graphs, stall_timeout=0.2, max_batch=4096) as hasty:
-        call = open_stream(hasty)
-        for _ in range(40):
-            await call.write(faces(1000))
-        await until_none_is_open(hasty)
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await read_on(call)
-        assert refusal(caught.value).info.reason == "CLIENT_TOO_SLOW"
-
-
-async def test_a_stop_ends_streams_once_their_requests_are_done(graphs: Loaded) -> None:
-    async with running(graphs, max_batch=4096) as server:
-        idle, busy = open_stream(server), open_stream(server)
-        await idle.write(faces())
-        await reply_of(idle)
-        await busy.write(faces(1, id="first"))
-        await reply_of(busy)
-        await busy.write(faces(4000, id="last"))
-        async with asyncio.timeout(PATIENCE):
-            while not any(conversation._tasks for conversation in conversations(server)):
-                await asyncio.sleep(0)
-        stopping = asyncio.create_task(server.server.stop())
-        assert (await reply_of(busy)).infer_response.id == "last"
-        for call in (idle, busy):
-            with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await call.read()
-            assert refusal(caught.value).info.reason == "SHUTTING_DOWN"
-        await stopping
 
 
 async def test_each_request_counts_for_its_client(graphs: Loaded, tmp_path: Path) -> None:

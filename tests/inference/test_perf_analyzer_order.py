@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inference.asking import FACES, arrays, faces, latents, raw, stub
+from inference.asking import FACES, arrays, latents, raw, stub, typed
 from rhapsode.oip import inference_pb2 as oip
+from rhapsode.v1.image_pb2 import IMAGE_FORMAT_RAW_FLOAT32, Latent, Latents
+from support.requests import generate_images, images
 from support.server import Running
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -82,8 +84,11 @@ async def test_the_order_of_calls_with_a_stream(server: Running) -> None:
     await call.done_writing()
 
 
-async def test_what_it_sends_is_what_others_send(server: Running) -> None:
-    latent = {"latent": latents(1, 5)}
-    assert (await stub(server).ModelInfer(raw(FACES, latent))).raw_output_contents == (
-        await stub(server).ModelInfer(faces(1, 5))
-    ).raw_output_contents
+async def test_what_it_sends_is_answered_as_what_others_send(server: Running) -> None:
+    given = {"latent": latents(1, 5)}
+    image = arrays(await stub(server).ModelInfer(raw(FACES, given)))["image"]
+    assert np.array_equal(image, arrays(await stub(server).ModelInfer(typed(FACES, given)))["image"])
+    latent = Latents(latents=[Latent(values=given["latent"][0])])
+    asked = images(None, model="tiny-faces", latents=latent, format=IMAGE_FORMAT_RAW_FLOAT32)
+    (picture,) = (await generate_images(server, asked)).images
+    assert image[0].transpose(1, 2, 0).tobytes() == picture.data

@@ -30,16 +30,16 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def test_it_lets_a_model_go_and_loads_it_again(told: Any) -> None:
     assert told["lifecycle"] == {
-        "gone": False,
+        "gone": [False, False],
         "state": "UNAVAILABLE",
-        "back": True,
+        "back": [True, True],
         "refused": "StatusCode.INVALID_ARGUMENT",
     }
 
 
 def test_it_reads_what_there_is(told: Any) -> None:
     described = told["described"]
-    assert (described["live"], described["ready"]) == (True, True)
+    assert (described["live"], described["ready"], described["nobody"]) == (True, True, False)
     assert {"statistics", "model_repository"} <= set(described["extensions"])
     assert described["inputs"] == [{"name": "latent", "datatype": "FP32", "shape": ["-1", "8"]}]
     assert (described["max_batch_size"], described["dims"]) == (16, ["8"])

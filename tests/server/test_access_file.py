@@ -13,6 +13,7 @@ from rhapsode_server.config import Config
 from rhapsode_server.errors import ConfigError
 from rhapsode_server.main import run
 from rhapsode_server.rpc.access import NotRecognised, Rules
+from rhapsode_server.rpc.methods import INFERENCE
 from rhapsode_server.serve.access import read_access
 from rhapsode_server.serve.new_token import PREFIX, entry, new_token
 
@@ -57,18 +58,25 @@ def test_a_client_is_what_its_entry_and_the_settings_say(tmp_path: Path) -> None
 def test_the_example_of_the_documents_is_one(tmp_path: Path) -> None:
     page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text("utf-8")
     rules = read(tmp_path, page.split("```toml\n")[1].split("```")[0], tls_client_ca="ca.pem")
-    assert [caller.name for caller in rules.callers] == ["batch", "gallery", "operator"]
+    callers = {caller.name: caller for caller in rules.callers}
+    assert callers.keys() == {"batch", "gallery", "operator", "platform", "triton"}
+    for method in ("ModelInfer", "ModelStreamInfer", "RepositoryIndex"):
+        assert callers["triton"].may_call(INFERENCE, method)
+    loads = {name for name, caller in callers.items() if caller.may_call(INFERENCE, "RepositoryModelLoad")}
+    assert loads == {"platform"}
 
 
 def test_all_methods_are_not_those_of_administration(tmp_path: Path) -> None:
     (caller,) = read(tmp_path, entry(new_token())).callers
     assert caller.may_call("rhapsode.v1.TextService", "StreamText")
+    assert caller.may_call(INFERENCE, "ModelInfer")
+    assert not caller.may_call(INFERENCE, "RepositoryModelUnload")
     assert not caller.may_call("rhapsode.v1.AdminService", "GetServerState")
 
 
 @pytest.mark.parametrize("named", ["rhapsode.v1.AdminService", "rhapsode.v1.AdminService/GetServerState"])
 def test_administration_is_named_beside_all_methods(tmp_path: Path, named: str) -> None:
-    lines = re.sub(r"methods = .*", f'methods = ["*", "{named}"]', entry(new_token()))
+    lines = re.sub(r"methods = \[.*?\]", f'methods = ["*", "{named}"]', entry(new_token()), flags=re.DOTALL)
     (caller,) = read(tmp_path, lines).callers
     assert caller.may_call("rhapsode.v1.TextService", "StreamText")
     assert caller.may_call("rhapsode.v1.AdminService", "GetServerState")

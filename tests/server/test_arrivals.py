@@ -9,6 +9,8 @@ import pytest
 from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
+from inference.asking import FACES, faces, stub
+from rhapsode.oip import inference_pb2 as oip
 from rhapsode.v1 import text_pb2
 from rhapsode_server.errors import ModelLoading, ModelNotFound
 from rhapsode_server.repository.residents import Residents
@@ -56,9 +58,9 @@ async def refused(answer: Awaitable[object]) -> tuple[grpc.StatusCode, Refusal]:
     return caught.value.code(), refusal(caught.value)
 
 
-async def until_waiting(catalog: Catalog, count: int) -> None:
+async def until_waiting(catalog: Catalog, count: int, name: str = "tiny-text") -> None:
     async with asyncio.timeout(30):
-        while catalog._arrivals.waiters("tiny-text") != count:
+        while catalog._arrivals.waiters(name) != count:
             await asyncio.sleep(0)
 
 
@@ -73,6 +75,37 @@ async def test_who_has_the_time_waits_for_a_model_that_is_loading(
     assert [answer.started.version for answer in await asyncio.gather(*answers)] == [2, 2, 2]
     assert catalog._arrivals.waiters("tiny-text") == 0
     assert not catalog.awaits
+
+
+def each_method(server: Running, timeout: float | None = AMPLE) -> list[Awaitable[Any]]:
+    """What the Open Inference Protocol asks of a graph of tiny-faces@2, method by method."""
+    asks, fields = stub(server), {"name": FACES, "version": "2"}
+    return [
+        asks.ModelMetadata(oip.ModelMetadataRequest(**fields), timeout=timeout),
+        asks.ModelConfig(oip.ModelConfigRequest(**fields), timeout=timeout),
+        asks.ModelStatistics(oip.ModelStatisticsRequest(**fields), timeout=timeout),
+        asks.ModelInfer(faces(model_version="2"), timeout=timeout),
+    ]
+
+
+async def test_each_method_of_the_open_inference_protocol_waits(
+    server: Running, catalog: Catalog, versions: Versions
+) -> None:
+    new = versions.load("tiny-faces")
+    begin(catalog, new)
+    for answer in each_method(server, timeout=None):
+        assert (await refused(answer))[1].info.reason == "MODEL_LOADING"
+    assert 'rhapsode_requests_rejected_total{model="tiny-faces",reason="model_loading"} 4.0' in await server.page()
+    answers = [asyncio.ensure_future(answer) for answer in each_method(server)]
+    await until_waiting(catalog, len(answers), "tiny-faces")
+    ready = oip.ModelReadyRequest(name=FACES, version="2")
+    assert not (await stub(server).ModelReady(ready, timeout=AMPLE)).ready, "who asks that does not wait"
+    arrive(catalog, new)
+    metadata, _, statistics, inferred = await asyncio.gather(*answers)
+    assert metadata.versions == ["1", "2"]
+    assert [each.version for each in statistics.model_stats] == ["2"]
+    assert inferred.model_version == "2"
+    assert (await stub(server).ModelReady(ready)).ready
 
 
 async def test_who_has_not_is_told_when_to_come_back(server: Running, catalog: Catalog, versions: Versions) -> None:

@@ -115,6 +115,7 @@ MANIFEST: list[tuple[str, str, Break]] = [
     ("M1", "MODEL_KIND_DREAMER", text("MODEL_KIND_SEQUENCE", "MODEL_KIND_DREAMER")),
     ("M1", "schema_version: is 2", said(lambda b: setattr(b, "schema_version", 2))),
     ("M2", "name: is 'other'", said(lambda b: setattr(b, "name", "other"))),
+    ("M2", "name: is 'tiny-text.decode'", said(lambda b: setattr(b, "name", "tiny-text.decode"))),
     (
         "M2",
         "version: is 7 in bundle.json, the folder is named '1': they must be equal",

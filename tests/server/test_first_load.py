@@ -260,8 +260,21 @@ def test_a_check_refuses_all_that_is_broken(tmp_path: Path) -> None:
     spoil(stepper().write(tmp_path))
     stepper(version=2).write(tmp_path)
     alias(tmp_path, "stable = 7")
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
     config = Config(models=tmp_path, provider="cpu", threads=1, watch=True, versions=1)
     with pytest.raises(StartupError) as caught:
         loading.check(config, open_log("error", "json", "0", io.StringIO()))
     problems = caught.value.message.splitlines()
-    assert [line.partition(":")[0] for line in problems] == ["tiny-text/aliases.toml", "bundle tiny-text/1"]
+    assert [line.partition(":")[0] for line in problems] == ["gone", "tiny-text/aliases.toml", "bundle tiny-text/1"]
+
+
+@pytest.mark.parametrize("text", ["default = 2\ncanary = 10\n", "default = \n"], ids=["broken version", "broken file"])
+def test_a_restart_gives_a_pinned_name_no_other_version(models: Path, text: str) -> None:
+    alias(models, text)
+    spoil(models / "tiny-text" / "2")
+    registry, _ = begin(models, watch=True)
+    residents = Residents[LoadedModel](registry.models)
+    first_load.tell(registry, residents)
+    with pytest.raises(ModelLoading):
+        residents.find("tiny-text")
+    assert residents.find("tiny-text@10").version == 10

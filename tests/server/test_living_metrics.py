@@ -14,6 +14,7 @@ from rhapsode_server.errors import DeviceLost, ModelUnhealthy
 from rhapsode_server.observe.merge import Family
 from rhapsode_server.observe.metrics import Metrics
 from rhapsode_server.observe.workers import Ledger
+from rhapsode_server.repository.residents import MOST_PAST
 from rhapsode_server.rpc.catalog import Catalog
 from rhapsode_server.serve.watchdog import Watchdog
 from support.living import Versions, away, come, leave
@@ -79,6 +80,40 @@ async def test_a_reload_is_told_of_once(server: Running, catalog: Catalog, versi
     await away(catalog, replaced)
     assert [line for line in (await server.page()).splitlines() if "model_info{" in line] == lines
     assert await series(server, 1)
+
+
+def failing(server: Running, version: int = 1) -> float | None:
+    labels = {"model": "tiny-text", "version": str(version)}
+    return server.server.registry.get_sample_value("rhapsode_model_failed", labels)
+
+
+async def test_a_version_that_could_not_be_loaded_is_told_of_until_it_can_be(
+    server: Running, catalog: Catalog, versions: Versions
+) -> None:
+    for version in (1, 2):
+        catalog.residents.wait(("tiny-text", version), "a copy under way is no failure")
+    assert (failing(server), failing(server, 2)) == (0, None)
+    for version in (1, 2):
+        catalog.residents.begin(("tiny-text", version), 1)
+        assert failing(server, version) == 0
+        catalog.residents.failed(("tiny-text", version), "decode.onnx: broken")
+        assert failing(server, version) == 1
+    new = versions.load("tiny-text")
+    come(catalog, new)
+    assert (failing(server), failing(server, 2)) == (1, 0)  # what is served in its place is no excuse
+    await leave(catalog, new)
+    assert failing(server, 2) is None
+    catalog.residents.failed(("nobody", 1), "gone before it came")
+    assert 'rhapsode_model_failed{model="nobody",version="1"} 1.0' in await server.page()
+    catalog.residents.forgive(("nobody", 1))
+    assert "nobody" not in await server.page()
+
+
+async def test_failures_leave_no_more_series_than_are_remembered(server: Running, catalog: Catalog) -> None:
+    for version in range(1, MOST_PAST + 50):
+        catalog.residents.failed(("nobody", version), "broken")
+    page = await server.page()
+    assert page.count('rhapsode_model_failed{model="nobody"') == MOST_PAST
 
 
 async def test_what_retires_counts_but_says_no_more_how_things_are(
@@ -153,7 +188,7 @@ class Worker:
             self.come(name, version)
 
     def come(self, name: str, version: int) -> None:
-        self.metrics.loaded(name, version, "digest", "fingerprint", "cpu", 1.0)
+        self.metrics.versions.loaded(name, version, "digest", "fingerprint", "cpu", 1.0)
         lane = self.metrics.lane(name, version, "step", 1)
         lane.ran(3, 0.1)
         lane.items(5)
@@ -194,3 +229,12 @@ def test_no_counter_of_several_workers_falls_while_one_of_them_has_the_version()
     again.go("m", 1, last=False)
     assert samples(ledger, runs) == {"n@1": 2, "m@2": 1}
     assert samples(ledger, "rhapsode_items_generated_total")["m@"] == 10
+
+
+def test_a_version_that_each_of_several_workers_could_not_load_is_one() -> None:
+    ledger = Ledger(CollectorRegistry(), lambda: None)
+    for worker in (Worker(ledger), Worker(ledger)):
+        worker.metrics.versions.loads({("m", 1): True, ("m", 2): False})
+        worker.tell()
+    values = [family.samples for family in ledger.collect() if family.name == "rhapsode_model_failed"]
+    assert [(each.labels["version"], each.value) for each in values[0]] == [("1", 1), ("2", 0)]

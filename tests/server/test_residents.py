@@ -2,7 +2,7 @@
 
 import pytest
 
-from rhapsode_server.errors import ModelInUse, ModelNotFound, RepositoryFull
+from rhapsode_server.errors import ModelInUse, ModelLoading, ModelNotFound, RepositoryFull
 from rhapsode_server.repository.residents import MOST_PAST, Key, Residents, State
 from rhapsode_server.repository.room import Bounds
 from support.shelves import Model
@@ -94,6 +94,29 @@ def test_all_that_takes_memory_counts() -> None:
     heavy.begin(("one", 1), 40)
 
 
+def test_what_waits_for_its_turn_is_loading_and_takes_no_room() -> None:
+    residents, other = of(FIRST, bounds=Bounds(models=2)), ("two", 1)
+    for key in (("one", 2), other, other):
+        residents.expect(key)
+    assert state(residents, other) == (State.LOADING, True, "")
+    assert residents.key("two") == other
+    residents.begin(("one", 2), 1)
+    residents.ready(SECOND)
+    assert not residents.status(("one", 2)).loading
+    for still in (True, False):  # asked for twice
+        with pytest.raises(RepositoryFull):
+            residents.begin(other, 1)
+        residents.failed(other, "")
+        assert residents.status(other).loading is still
+    assert state(residents, other) == (State.UNLOADED, False, "")
+    residents.expect(other)
+    residents.leave(("one", 2))
+    residents.gone(SECOND)
+    residents.begin(other, 1)
+    residents.ready(Model(*other, "d"))
+    assert state(residents, other) == (State.READY, False, "d")
+
+
 def test_what_is_long_gone_is_forgotten() -> None:
     residents = of(FIRST)
     for version in range(2, MOST_PAST + 100):
@@ -109,3 +132,41 @@ def test_each_change_is_told() -> None:
     residents.set_alias("one", "stable", 1)
     residents.set_alias("one", "stable", 2)
     assert sorted(told) == [("one", 1), ("one", 1), ("one", 2)]
+
+
+def test_a_bare_name_that_a_start_cannot_keep_to_its_version_is_held_back() -> None:
+    residents = of(FIRST, SECOND)
+    residents.awaited.begin({"one": {"default": 7, "stable": 7}}, frozenset())
+    for reference in ("one", "one@default", "one@stable"):
+        with pytest.raises(ModelLoading, match="version 7"):
+            residents.find(reference)
+    assert residents.find("one@2") is SECOND
+    residents.awaited.say("one", {"default": 7})
+    with pytest.raises(ModelLoading):
+        residents.find("one")
+    residents.set_alias("one", "default", 1)
+    assert residents.find("one") is FIRST
+
+
+def test_a_bare_name_has_its_meaning_where_the_file_pins_it_no_more() -> None:
+    residents = of(FIRST, SECOND)
+    residents.awaited.begin({"one": {"default": 7}}, frozenset())
+    residents.awaited.say("one", {"stable": 7})
+    assert residents.find("one") is SECOND
+    residents.awaited.say("one", {"default": 7})  # one that comes later changes nothing until it is served
+    assert residents.find("one") is SECOND
+
+
+def test_nobody_guesses_what_a_file_says_that_cannot_be_read() -> None:
+    residents = of(FIRST, SECOND)
+    residents.awaited.begin({}, frozenset({"one"}))
+    for reference in ("one", "one@stable"):
+        with pytest.raises(ModelLoading, match="cannot be read"):
+            residents.find(reference)
+    assert residents.find("one@1") is FIRST
+    with pytest.raises(ModelNotFound):
+        residents.find("one@3")
+    residents.awaited.say("one", {})
+    assert residents.find("one") is SECOND
+    with pytest.raises(ModelNotFound):
+        residents.find("one@stable")

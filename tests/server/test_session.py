@@ -46,6 +46,13 @@ def test_a_row_does_not_depend_on_its_batch(encoder: Session) -> None:
     assert np.concatenate(alone).tobytes() == whole.tobytes()
 
 
+def test_what_fails_is_raised_and_not_printed(runtime: Runtime, capfd: pytest.CaptureFixture[str]) -> None:
+    session = runtime.session(graphs.table().SerializeToString())
+    with pytest.raises(RunFailed, match="idx=99"):
+        session.run({"index": np.array([99], np.float32)})
+    assert capfd.readouterr() == ("", "")
+
+
 def test_an_input_need_not_be_contiguous(encoder: Session) -> None:
     straight = pictures(4)
     turned = np.asfortranarray(straight)

@@ -34,7 +34,10 @@ def test_versions_aliases_and_strange_folders_are_seen(models: Path) -> None:
     for strange in ("Nobody/1", "tiny-text/v1", "tiny-text/01", ".git/1", "tiny-text/.2.partial"):
         (models / strange).mkdir(parents=True)
     (models / "README.md").touch()
+    for link in ("gone", "tiny-text/7", "tiny-text/v7", ".hidden"):
+        (models / link).symlink_to(models / "nowhere")
     view = seen(models)
+    assert view.astray == ["gone", "tiny-text/7"]
     assert sorted(view.versions) == [("tiny-digits", 1), ("tiny-text", 1), ("tiny-text", 12)]
     assert all(sight.digest and not sight.missing for sight in view.versions.values())
     assert view.names["tiny-text"] == Named((("stable", 1),))

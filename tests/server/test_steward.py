@@ -227,3 +227,10 @@ def test_any_number_of_strange_names_is_told_once() -> None:
     scene.strange = [f"Bad{number}" for number in range(3000)]
     scene.rest()
     assert len(scene.said("more oddities than are said")) == 2
+
+
+def test_a_link_that_leads_nowhere_is_told_once() -> None:
+    scene = Scene(1)
+    for now in (9, 10):
+        scene.steward.see(View(dict(scene.folder or {}), scene.files, (), {}, ["m/7"]), now)
+    assert [line["folder"] for line in scene.said("link leads nowhere")] == ["m/7"]

@@ -209,9 +209,9 @@ def transformer(name: str = "tiny-mirror", version: int = 1) -> Draft:
     return _draft(bundle, {TRANSFORM: graphs.mirror(3)})
 
 
-def cipher(name: str = "tiny-cipher", version: int = 1) -> Draft:
+def cipher(name: str = "tiny-cipher", graph: onnx.ModelProto | None = None) -> Draft:
     """A transform of tensors that are no pictures."""
-    return _draft(_bundle(name, version, bundle_pb2.MODEL_KIND_TRANSFORM), {TRANSFORM: graphs.cipher()})
+    return _draft(_bundle(name, 1, bundle_pb2.MODEL_KIND_TRANSFORM), {TRANSFORM: graph or graphs.cipher()})
 
 
 def diffusion(

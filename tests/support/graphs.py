@@ -229,6 +229,13 @@ def chain(*, seed: int, classes: int) -> onnx.ModelProto:
     return model(nodes, inputs, [floats("next_state", WIDTH), floats("image", 1, SIDE, SIDE)], weights)
 
 
+def table() -> onnx.ModelProto:
+    """index [batch] → found [batch, 2]: ONNX Runtime ends the run of an index beyond the five that there are."""
+    rows = np.arange(10, dtype=np.float32).reshape(5, 2)
+    nodes = [helper.make_node("Cast", ["index"], ["row"], to=TensorProto.INT64), _node("Gather", "table row", "found")]
+    return model(nodes, [floats("index")], [floats("found", 2)], {"table": rows})
+
+
 def model(
     nodes: Sequence[NodeProto], inputs: Sequence[Value], outputs: Sequence[Value], weights: Mapping[str, NDArray[Any]]
 ) -> onnx.ModelProto:

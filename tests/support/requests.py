@@ -1,6 +1,7 @@
 """Requests that the tiny bundles answer, to be changed field by field."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -8,6 +9,9 @@ from typing import Any
 import grpc
 
 from rhapsode.v1 import image_pb2, text_pb2
+from rhapsode_server.config import Config
+from rhapsode_server.engine.outbox import Pace
+from rhapsode_server.rpc.convert_text import text_job
 from support.server import Running
 
 ENDLESS = 1_000_000
@@ -51,6 +55,19 @@ async def beside_a_text(server: Running) -> AsyncIterator[None]:
     finally:
         call.cancel()
         await asyncio.gather(reading, return_exceptions=True)
+
+
+@asynccontextmanager
+async def beside_an_unread_text(server: Running) -> AsyncIterator[None]:
+    """Have an endless text keep a slot: its reader may be late by any time, and its job is not parked for it.
+
+    Of a stream the server itself is the first reader: 1024 tokens behind, which here may be 30 ms, its slot is free.
+    """
+    served = server.server.catalog.find("tiny-text")
+    job = text_job(text(ENDLESS), served, Config(max_tokens=ENDLESS))
+    async with job.driver.submit(job.rows, math.inf, Pace(bound=ENDLESS)) as outbox:
+        await anext(outbox)
+        yield
 
 
 async def generate_text(server: Running, asked: text_pb2.TextGeneration) -> text_pb2.GenerateTextResponse:

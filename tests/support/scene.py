@@ -10,6 +10,8 @@ from typing import Any
 
 import grpc
 
+from inference.asking import faces
+from rhapsode.oip.inference_pb2_grpc import GRPCInferenceServiceStub
 from rhapsode.v1 import image_pb2
 from rhapsode.v1.image_pb2 import GenerateImagesRequest
 from rhapsode.v1.image_pb2_grpc import ImageServiceStub
@@ -70,7 +72,7 @@ def scene(models: Path) -> Iterator[Scene]:
     ):
         for bout in (1, 2):  # a rate needs two scrapes between which something happened
             _work(channel)
-            for method in ("GenerateText", "StreamText", "GenerateImages"):
+            for method in ("GenerateText", "StreamText", "GenerateImages", "ModelStreamInfer"):
                 asked.until(_DONE.format(method=method, count=bout))
         asked.until("rhapsode:rpcs:rate5m > 0")
         yield Scene(asked, server.metrics_address)
@@ -82,3 +84,5 @@ def _work(channel: grpc.Channel) -> None:
     assert list(TextServiceStub(channel).StreamText(StreamTextRequest(generation=text(300))))
     png = images(2, format=image_pb2.IMAGE_FORMAT_PNG)
     ImageServiceStub(channel).GenerateImages(GenerateImagesRequest(generation=png))
+    (reply,) = GRPCInferenceServiceStub(channel).ModelStreamInfer(iter([faces()]))
+    assert not reply.error_message

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from google.protobuf.json_format import MessageToJson
 
-from rhapsode.v1.bundle_pb2 import Bundle, BundleFile
+from rhapsode.v1.bundle_pb2 import Bundle, BundleFile, GraphRole
 from rhapsode_exporter.data.archives import sha256_of
 
 MANIFEST = "bundle.json"
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")  # of a bundle: rule M2 of docs/bundle.md
+_ROLES = "|".join(sorted(name.removeprefix("GRAPH_ROLE_").lower() for name, number in GraphRole.items() if number))
+NAME = re.compile(rf"(?!.*[.](?:{_ROLES})$)[a-z0-9][a-z0-9._-]{{0,63}}")  # of a bundle: rule M2 of docs/bundle.md
 
 
 def seal(bundle: Bundle, part: Path) -> None:

@@ -35,6 +35,8 @@ class _ReadinessEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Readiness.Va
     """They should not, for SetReadiness said so; the server serves on."""
     READINESS_LEAVING: _Readiness.ValueType  # 3
     """They should not, for the server is about to stop."""
+    READINESS_IDLE: _Readiness.ValueType  # 4
+    """They should not, for the server serves no model; they should as soon as it does."""
 
 class Readiness(_Readiness, metaclass=_ReadinessEnumTypeWrapper):
     """Whether load balancers should send requests."""
@@ -47,6 +49,8 @@ READINESS_WITHDRAWN: Readiness.ValueType  # 2
 """They should not, for SetReadiness said so; the server serves on."""
 READINESS_LEAVING: Readiness.ValueType  # 3
 """They should not, for the server is about to stop."""
+READINESS_IDLE: Readiness.ValueType  # 4
+"""They should not, for the server serves no model; they should as soon as it does."""
 
 class _LogLevel:
     ValueType = typing.NewType("ValueType", builtins.int)

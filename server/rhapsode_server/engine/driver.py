@@ -83,10 +83,23 @@ class Driver(Generic[RowT, EventT]):
         self.own_gauges(False)
         self._condition.forget()
 
+    def call_off(self) -> None:
+        """Never mind: nothing was submitted, and it may not have begun. A thread that there is ends by itself."""
+        with self._changed:
+            self._stopping = True
+            self._metrics.rest()
+            self._changed.notify()
+        self._condition.close()
+        self._condition.forget()
+
     def own_gauges(self, own: bool) -> None:
         """Set the gauges of its lane from now on, or leave them to another."""
         with self._changed:
-            self._count_jobs() if own else self._metrics.rest()
+            if own:
+                self._metrics.foretell(lambda: self.expected_wait)
+                self._count_jobs()
+            else:
+                self._metrics.rest()
 
     def give_up(self, error: RhapsodeError) -> None:
         """End every job with the error, and refuse all that come: the thread hangs, or the device is lost."""

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from rhapsode_server.errors import Refusal, RequestError
 from rhapsode_server.models.base import Outcome
 
 
@@ -26,7 +27,10 @@ class Tally(NamedTuple):
     runs: Sum
     """Those of which any row got on."""
     by_size: Mapping[int, Sum]
-    """The same runs, by how many rows they had."""
+    """The same runs, by how many rows they had; those that were refused were in none, or in one that came to nothing.
+
+    One that was taken apart counts as one.
+    """
     last_run: float | None
     """When the last run ended, in seconds since 1970; None before the first."""
 
@@ -42,7 +46,8 @@ class Ledger:
 
     def ran(self, outcomes: Sequence[Outcome[Any]], seconds: float, now: float) -> None:
         """A run has ended, with an outcome for each of its rows; `now` is in seconds since 1970."""
-        size, advanced = len(outcomes), sum(outcome.error is None for outcome in outcomes)
+        size = sum(not isinstance(outcome.error, RequestError | Refusal) for outcome in outcomes)
+        advanced = sum(outcome.error is None for outcome in outcomes)
         with self._lock:
             self._rows += advanced
             self._last_run = now

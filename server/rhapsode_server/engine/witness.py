@@ -48,6 +48,8 @@ class Witness:
         """A run has ended, with the error where none of its rows got on."""
         self._metrics.ran(len(batch), seconds, _sampled(batch))
         self._ledger.ran(outcomes, seconds, time.time())
+        if any(outcome.apart for outcome in outcomes):
+            self._metrics.taken_apart()
         tensors = sum(outcome.made for outcome in outcomes if outcome.raw)
         self._metrics.items(sum(outcome.made for outcome in outcomes) - tensors, tensors)
         if self._spans is not None:

@@ -64,6 +64,8 @@ class Outcome(NamedTuple, Generic[EventT]):
     """Whether the events, previews, mean nothing any more once later ones of the row have come."""
     raw: bool = False
     """Whether what was made are tensors, as the graph gives them."""
+    apart: bool = False
+    """Whether the run failed at first, and was done again in parts."""
 
 
 class Wanted(NamedTuple):

@@ -5,7 +5,8 @@ Rules, each with a test of its own:
 1. What a row gives does not depend on whether rows of the other kind are beside it: where company changes a row's bits,
    the two kinds run one after the other.
 2. A run that fails with rows of tensors in it is taken apart: rows of the other kind never fail for them, and each of
-   them fails for itself. Where the graph runs on its example, the tensors were at fault and not the model.
+   them fails for itself, or is told to come again where very many are at fault. Where the graph runs on its example,
+   the tensors were at fault and not the model; so they are where it gives numbers for them that are not finite.
 3. Rows of a role move on last, so that a run which is to be repeated finds them where they stood.
 """
 
@@ -14,12 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from rhapsode_server.errors import OutOfMemory, RunFailed
+from rhapsode_server.errors import NonFiniteOutput, OutOfMemory, RunFailed
 from rhapsode_server.models.base import ONE, Outcome, Wanted
 from rhapsode_server.models.graph_model import GraphModel
+from rhapsode_server.models.halving import Outcomes, by_halves
 from rhapsode_server.models.tensors import TensorModel, TensorRow, Tensors, refusal
-
-Outcomes = Sequence[Outcome[Any]]
 
 
 class SharedGraph:
@@ -60,7 +60,7 @@ class SharedGraph:
             except OutOfMemory:  # fewer rows might do
                 raise
             except RunFailed:  # apart, it shows whose fault that was
-                pass
+                return _apart(self._alone(raw)), self._typed.advance(typed)
         return self._alone(raw), self._typed.advance(typed)
 
     def _together(
@@ -70,6 +70,7 @@ class SharedGraph:
         end = len(next(iter(mine.values())))  # which may be more than there are rows
         results = model.run({name: np.concatenate([mine[name], theirs[name]]) for name in mine})
         told = self._tensors.outcomes(raw, theirs, {name: values[end:] for name, values in results.items()})
+        told = self._judged(told)
         return told, model.outcomes(typed, mine, {name: values[:end] for name, values in results.items()})
 
     def _alone(self, raw: Sequence[TensorRow]) -> Outcomes:
@@ -77,24 +78,28 @@ class SharedGraph:
         if not raw:
             return ()
         try:
-            return self._tensors.advance(raw)
+            return self._judged(self._tensors.advance(raw))
         except OutOfMemory:
             raise
         except RunFailed:
             self._tensors.advance([self._tensors.example])  # which fails as well where it is the model's fault
-            return self._in_halves(raw)
+            return _apart(self._judged(by_halves(self._tensors.advance, raw)))
 
-    def _in_halves(self, raw: Sequence[TensorRow]) -> Outcomes:
-        """Rows of tensors of which some are at fault: each of those is refused for itself."""
-        try:
-            return self._tensors.advance(raw)
-        except OutOfMemory:
-            raise
-        except RunFailed:
-            half = len(raw) // 2
-            if not half:
-                return [refusal("the graph cannot be run on these tensors")]
-            return [*self._in_halves(raw[:half]), *self._in_halves(raw[half:])]
+    def _judged(self, told: Outcomes) -> Outcomes:
+        """The outcomes; where some gave numbers that are not finite though the example gives none, those refused."""
+        if not any(_astray(outcome) for outcome in told) or self._tensors.advance([self._tensors.example])[0].error:
+            return told
+        text = "the graph gives numbers for these tensors that are not finite"
+        return [refusal(text) if _astray(outcome) else outcome for outcome in told]
+
+
+def _astray(outcome: Outcome[Any]) -> bool:
+    return isinstance(outcome.error, NonFiniteOutput)
+
+
+def _apart(told: Outcomes) -> Outcomes:
+    """The outcomes, with the note that they are of a run that was taken apart."""
+    return [outcome._replace(apart=True) for outcome in told]
 
 
 def _filled(ends: Sequence[Outcome[Tensors] | None], told: Outcomes) -> Iterator[Outcome[Any]]:

@@ -93,6 +93,9 @@ class Lanes:
         self.failed_runs = counter(
             "rhapsode_run_failures_total", "Runs of which no row got on, by the reason.", (*_LANE, "reason")
         )
+        self.taken_apart = counter(
+            "rhapsode_runs_taken_apart_total", "Runs that failed with tensors in them, and were done again in parts."
+        )
         self.first_message = histogram(
             "rhapsode_time_to_first_message_seconds", "From a job's arrival to its first event for the reader.", _LONG
         )
@@ -150,6 +153,7 @@ class LaneMetrics:
         self._rows_per_run = lanes.rows_per_run.labels(*lane)
         self._run_seconds = lanes.run_seconds.labels(*lane)
         self._failed = {reason: lanes.failed_runs.labels(*lane, reason) for reason in _FAILURES}
+        self._taken_apart = lanes.taken_apart.labels(*lane)
         self._first_message = lanes.first_message.labels(*lane)
         self._gaps = lanes.gaps.labels(*lane)
         self._items = lanes.items.labels(model, _ITEM_OF_ROLE[role])
@@ -192,6 +196,10 @@ class LaneMetrics:
     def failed(self, reason: str) -> None:
         """Report a run of which no row got on: the error's reason, one of three."""
         self._failed[reason.lower()].inc()
+
+    def taken_apart(self) -> None:
+        """Report a run that failed at first, and was done again in parts."""
+        self._taken_apart.inc()
 
     def first_event(self, seconds: float, trace: TraceContext | None = None) -> None:
         """Report how long a job's reader waited for its first event."""

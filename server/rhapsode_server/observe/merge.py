@@ -22,6 +22,7 @@ _CUMULATIVE = ("counter", "histogram", "summary")
 _FACTS: Mapping[str, Rule] = MappingProxyType(
     {
         "rhapsode_expected_wait_seconds": max,
+        "rhapsode_model_failed": max,
         "rhapsode_model_load_seconds": max,
         "rhapsode_provider_fallback": max,
         "rhapsode_tls_cert_expiry_timestamp_seconds": min,  # the first that ends needs the look

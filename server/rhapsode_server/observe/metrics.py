@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from rhapsode_server.observe.lanes import SHORT, LaneMetrics, Lanes, Role
 from rhapsode_server.observe.pools import Pool, PoolMetrics
 from rhapsode_server.observe.traces import Loss
+from rhapsode_server.observe.versions import VersionMetrics
 
 _FILES = ("png", "webp", "jpeg")
 
@@ -32,23 +33,21 @@ class Metrics:
             ["model"],
             registry=registry,
         )
+        self.stream_requests = Counter(
+            "rhapsode_stream_requests_total",
+            "Requests of ModelStreamInfer, by the status that each would have had by itself.",
+            ["grpc_code"],
+            registry=registry,
+        )
         self._encode = histogram("rhapsode_encode_seconds", "Writing one picture's file.", "format")
         self._encoders = {form: self._encode.labels(form) for form in _FILES}
         self.loop_lag = histogram("rhapsode_event_loop_lag_seconds", "Lateness of the event loop.")
         self.loop_tasks = gauge("rhapsode_event_loop_tasks", "Tasks of the event loop.")
-        self.ready = gauge("rhapsode_ready", "1 where requests are wanted, 0 in a stop or where SetReadiness said so.")
-        self.model_info = gauge(
-            "rhapsode_model_info", "1 for each model.", "model", "version", "sha256", "fingerprint", "provider"
+        self.ready = gauge(
+            "rhapsode_ready",
+            "1 where requests are wanted, 0 in a stop, without any model or where SetReadiness said so.",
         )
-        self.model_load = gauge(
-            "rhapsode_model_load_seconds", "Time to read, check and warm up a model.", "model", "version"
-        )
-        self.models = gauge(
-            "rhapsode_models", "Models in memory: served, or leaving with what they have begun.", "state"
-        )
-        self.aliases_waiting = gauge(
-            "rhapsode_model_aliases_waiting", "Aliases in aliases.toml whose version is not served."
-        )
+        self.versions = VersionMetrics(registry)
         self.provider_fallback = gauge(
             "rhapsode_provider_fallback", "1 where the preferred execution provider is not in use.", "provider"
         )
@@ -88,28 +87,16 @@ class Metrics:
         """Report spans that are lost, and why."""
         self._spans_dropped[loss].inc(spans)
 
-    def loaded(self, model: str, version: int, digest: str, fingerprint: str, provider: str, seconds: float) -> None:
-        """Report a model that is served from now on, in place of what was as the same version."""
-        self.model_info.remove_by_labels({"model": model, "version": str(version)})
-        self.model_info.labels(model, str(version), digest, fingerprint, provider).set(1)
-        self.model_load.labels(model, str(version)).set(seconds)
-
     def unloaded(self, model: str, version: int) -> None:
         """Have the series of a version that has left memory go."""
         one = {"model": model, "version": str(version)}
-        self.model_info.remove_by_labels(one)
-        self.model_load.remove_by_labels(one)
+        self.versions.unloaded(one)
         self._lanes.unloaded(one)
 
     def forget(self, model: str) -> None:
         """Have what was counted of a model go, of which no version is there any more."""
         for counter in (self._lanes.items, self.rejected, self.given_up):
             counter.remove_by_labels({"model": model})
-
-    def count_models(self, served: Callable[[], int], leaving: Callable[[], int]) -> None:
-        """Have these tell how many models are in memory."""
-        self.models.labels("served").set_function(served)
-        self.models.labels("leaving").set_function(leaving)
 
     def started(self, version: str, onnxruntime: str, grpc: str, provider: str, fallback: bool) -> None:
         """Report what this process is made of, and whether it runs where it was meant to."""

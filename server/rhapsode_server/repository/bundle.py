@@ -63,13 +63,16 @@ class Announced:
     """SHA-256 of bundle.json, as in Manifest."""
     size: int
     """Bytes of the files that it lists."""
+    graphs: frozenset[str] = frozenset()
+    """The roles of its graphs."""
 
 
 def announced(folder: Path) -> Announced:
     """Read bundle.json alone; BundleError where it is missing, or is none."""
     content = files.read_manifest(folder)
     bundle = _parse(content, folder)
-    return Announced(hashlib.sha256(content).hexdigest(), sum(file.size for file in bundle.files))
+    size = sum(file.size for file in bundle.files)
+    return Announced(hashlib.sha256(content).hexdigest(), size, schema.graphs(bundle))
 
 
 def read(folder: Path) -> Manifest:

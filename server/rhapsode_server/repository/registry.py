@@ -1,6 +1,6 @@
 """The models that are served: every bundle below one folder, found by name."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -41,9 +41,12 @@ class Registry:
         aliases: Aliases = _NO_ALIASES,
         failures: Mapping[Key, Failure] = _NO_FAILURES,
         awaited: Aliases = _NO_ALIASES,
+        unread: Set[str] = frozenset(),
     ) -> None:
         self.aliases = aliases
         self.awaited = awaited
+        self.unread = unread
+        """The models whose file of aliases could not be read."""
         self.failures = failures
         self.models: tuple[LoadedModel, ...] = tuple(sorted(models, key=lambda model: (model.name, model.version)))
         # Later versions overwrite earlier ones under the bare name; dictionary lookup is all that a reference meets.

@@ -8,44 +8,20 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from rhapsode_server.errors import ModelInUse, ModelNotFound
-from rhapsode_server.repository.awaited import Awaited
+from rhapsode_server.repository.awaited import DEFAULT, Awaited
+from rhapsode_server.repository.coming import Coming
+from rhapsode_server.repository.resident import Resident
 from rhapsode_server.repository.room import Bounds
 
-DEFAULT = "default"
-"""The alias that a bare name means, where it is set."""
 MOST_PAST = 256
 """Versions that are not in memory of which anything is known: the last so many."""
 _NOT_FOUND = "no model of that name and version; ListModels names those that are there"
 
 Key = tuple[str, int]
 """A model's name and version."""
-
-
-class Resident(Protocol):
-    """A model in memory, as far as this has to know it."""
-
-    @property
-    def name(self) -> str:
-        """The model's name."""
-
-    @property
-    def version(self) -> int:
-        """The model's version."""
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of bundle.json."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Of what it makes."""
-
-    @property
-    def size(self) -> int:
-        """Bytes of its bundle."""
 
 
 ResidentT = TypeVar("ResidentT", bound=Resident)
@@ -81,6 +57,8 @@ class Status:
     size: int = 0
     changed: float = 0.0
     """Seconds since 1970."""
+    failed: bool = False
+    """Whether the last load failed."""
 
 
 class Residents(Generic[ResidentT]):
@@ -103,7 +81,7 @@ class Residents(Generic[ResidentT]):
         self.awaited = Awaited()
         self._served: dict[Key, ResidentT] = {}
         self._leaving: list[ResidentT] = []
-        self._coming: dict[Key, int] = {}
+        self._coming: Coming[Key] = Coming()
         self._aliases: dict[str, dict[str, int]] = {}
         self._problems: dict[Key, str] = {}
         self._waits: dict[Key, str] = {}
@@ -134,12 +112,13 @@ class Residents(Generic[ResidentT]):
         return Status(
             *key,
             state=self._state(key),
-            loading=key in self._coming,
+            loading=key in self._coming.keys,
             problem=self._problems.get(key) or self._waits.get(key, ""),
             digest=here.digest if here else "",
             fingerprint=here.fingerprint if here else "",
             size=here.size if here else 0,
             changed=self._when.get(key, 0.0),
+            failed=key in self._problems,
         )
 
     def aliases(self, name: str) -> Mapping[str, int]:
@@ -153,7 +132,7 @@ class Residents(Generic[ResidentT]):
     def find(self, reference: str) -> ResidentT:
         """The model "name", "name@version" or "name@alias". Raises ModelNotFound, or ModelLoading of `awaited`."""
         model = self._meanings.get(reference)
-        if model is None:
+        if model is None or self.awaited.holds(reference):
             self.awaited.check(reference)
             raise ModelNotFound(_NOT_FOUND)
         return model
@@ -168,22 +147,27 @@ class Residents(Generic[ResidentT]):
         if served is not None:
             return _key(served)
         name, at, version = reference.partition("@")
-        coming = [key for key in self._coming if key[0] == name]
+        coming = [key for key in self._coming.keys if key[0] == name]
         # The one way to write a number: "02" names nothing.
         return max((key for key in coming if not at or str(key[1]) == version), default=None)
 
+    def expect(self, key: Key) -> None:
+        """A version is being loaded as far as anybody can tell: its turn will come, and until then it takes no room."""
+        self._coming.expect(key)
+        self._tell(key)
+
     def begin(self, key: Key, size: int) -> None:
         """A version of so many bytes, of which nothing is loading, is being loaded. Raises RepositoryFull."""
-        held = [*(model.size for model in (*self._served.values(), *self._leaving)), *self._coming.values()]
+        held = [*(model.size for model in (*self._served.values(), *self._leaving)), *self._coming.sizes]
         self._bounds.check(len(held), sum(held), size)
-        self._coming[key] = size
+        self._coming.begin(key, size)
         self._waits.pop(key, None)
         self._tell(key)
 
     def ready(self, model: ResidentT) -> ResidentT | None:
         """A model is served from now on: what was served in its place until now, which is leaving."""
         key = _key(model)
-        self._coming.pop(key, None)
+        self._coming.end(key)
         self._problems.pop(key, None)
         replaced = self._served.get(key)
         if replaced is not None:
@@ -193,9 +177,13 @@ class Residents(Generic[ResidentT]):
         return replaced
 
     def failed(self, key: Key, problem: str) -> None:
-        """A version could not be loaded; what was served in its place is served on."""
-        self._coming.pop(key, None)
-        self._problems[key] = problem
+        """A version could not be loaded, for no fault of its own where there is no problem.
+
+        What was served in its place is served on.
+        """
+        self._coming.end(key)
+        if problem:
+            self._problems[key] = problem
         self._tell(key)
 
     def leave(self, key: Key) -> ResidentT:
@@ -244,13 +232,15 @@ class Residents(Generic[ResidentT]):
         named = {**self._aliases.pop(name, {}), alias: version}
         if kept := {each: number for each, number in named.items() if number is not None}:
             self._aliases[name] = kept
+        if alias == DEFAULT:
+            self.awaited.release(name)
         for number in {each for each in (before, version) if each is not None}:
             self._tell((name, number))
 
     def _state(self, key: Key) -> State:
         if key in self._served:
             return State.READY
-        if key in self._coming:
+        if key in self._coming.keys:
             return State.LOADING
         if any(_key(model) == key for model in self._leaving):
             return State.UNLOADING

@@ -17,7 +17,6 @@ GOLDENS = "goldens.safetensors"
 ATTRIBUTES, CODE = "attributes.safetensors", "code.safetensors"
 TOKENIZER = "tokenizer.json"
 TENSOR_FILES = frozenset({ATTRIBUTES, CODE})
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 VERSION = re.compile(r"[1-9][0-9]{0,8}")
 
 STEP, DECODE = bundle_pb2.GRAPH_ROLE_STEP, bundle_pb2.GRAPH_ROLE_DECODE
@@ -36,6 +35,8 @@ ROLE_NAMES: Mapping[int, str] = MappingProxyType(
         TRANSFORM: "transform",
     }
 )
+# None ends as the name of a graph does, "<bundle>.<role>": it is plain which bundle a graph's name means.
+NAME = re.compile(rf"(?!.*[.](?:{'|'.join(sorted(ROLE_NAMES.values()))})$)[a-z0-9][a-z0-9._-]{{0,63}}")
 # The roles that a kind must have, and those that it may have.
 KINDS: Mapping[int, tuple[Collection[int], Collection[int]]] = MappingProxyType(
     {
@@ -48,6 +49,11 @@ KINDS: Mapping[int, tuple[Collection[int], Collection[int]]] = MappingProxyType(
         bundle_pb2.MODEL_KIND_TRANSFORM: ({TRANSFORM}, ()),
     }
 )
+
+
+def graphs(bundle: Bundle) -> frozenset[str]:
+    """The names of the roles that a bundle has graphs for."""
+    return frozenset(ROLE_NAMES[graph.role] for graph in bundle.graphs if graph.role in ROLE_NAMES)
 
 
 def check(bundle: Bundle, name: str, version: str) -> Iterator[Problem]:

@@ -73,6 +73,8 @@ class View:
     """Folders whose name is no model's, or no version's: "name" or "name/version"."""
     unread: Mapping[str, str]
     """Why the folder of a model cannot be read, by the model's name."""
+    astray: Sequence[str] = ()
+    """Links that bear the name of a model or version and lead nowhere, as `strange`."""
 
 
 NOTHING = View(MappingProxyType({}), MappingProxyType({}), (), MappingProxyType({}))
@@ -88,6 +90,7 @@ def look(models: Path, before: View = NOTHING, now: Callable[[], int] = time.tim
     names: dict[str, Named] = {}
     strange: list[str] = []
     unread: dict[str, str] = {}
+    astray = [name for name in _astray(models) if NAME.fullmatch(name)]
     for model in _folders(models):
         if not NAME.fullmatch(model.name):
             strange.append(model.name)
@@ -100,9 +103,10 @@ def look(models: Path, before: View = NOTHING, now: Callable[[], int] = time.tim
                 key = model.name, int(folder.name)
                 versions[key] = _sight(folder, before.versions.get(key), now())
             names[model.name] = _named(model)
+            astray += [f"{model.name}/{name}" for name in _astray(model) if VERSION.fullmatch(name)]
         except OSError as error:
             unread[model.name] = error.strerror or type(error).__name__
-    return View(versions, names, strange, unread)
+    return View(versions, names, strange, unread, astray)
 
 
 def _folders(folder: Path) -> Iterator[Path]:
@@ -116,6 +120,11 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
         return entry.is_dir()
     except OSError:  # a link that leads to where nobody may look, or round in a circle
         return True
+
+
+def _astray(folder: Path) -> Sequence[str]:
+    with os.scandir(folder) as entries:
+        return sorted(each.name for each in entries if each.is_symlink() and not (folder / each.name).exists())
 
 
 def _sight(folder: Path, before: Sight | None, now: int) -> Sight:

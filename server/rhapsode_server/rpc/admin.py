@@ -111,7 +111,9 @@ class AdminService:
     def _readiness(self) -> Readiness.ValueType:
         if self._at.health.leaving:
             return Readiness.READINESS_LEAVING
-        return Readiness.READINESS_WITHDRAWN if self._at.health.withdrawn else Readiness.READINESS_READY
+        if self._at.health.withdrawn:
+            return Readiness.READINESS_WITHDRAWN
+        return Readiness.READINESS_IDLE if self._at.health.idle else Readiness.READINESS_READY
 
 
 def _duration(seconds: float) -> Duration:

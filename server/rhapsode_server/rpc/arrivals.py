@@ -31,7 +31,7 @@ class Arrivals:
         """Take note that something of a version has changed."""
         status = self._residents.status(key)
         if status.loading:
-            self._begun.setdefault(key, self._clock())
+            self._begun[key] = self._clock()  # anew where its turn has come
         elif key in self._begun:
             seconds = self._clock() - self._begun.pop(key)
             if not status.problem:
@@ -48,9 +48,12 @@ class Arrivals:
         return self._waiters[name]
 
     def check(self, reference: str) -> None:
-        """Raise ModelLoading where a reference means what is being loaded, and nothing is served in its place."""
+        """Raise where a reference means what is being loaded, and nothing is served in its place.
+
+        ModelLoading, or ShuttingDown where nobody may wait for it any more.
+        """
         if key := self._coming(reference):
-            raise self._loading(key)
+            raise self._refusal(key)
 
     async def wait(self, reference: str, seconds: float | None) -> None:
         """Wait while a reference means what is being loaded, for a client whose deadline is in so many seconds.
@@ -59,21 +62,19 @@ class Arrivals:
         """
         name, key = reference.partition("@")[0], self._coming(reference)
         if key and self._waiters[name] >= MOST_WAITERS:
-            raise self._loading(key)
+            raise self._refusal(key)
         until = None if seconds is None else self._clock() + seconds - SPARE
         self._waiters[name] += 1
         try:
             while key := self._coming(reference):
-                if self._over:
-                    raise ShuttingDown("the server is about to stop")
-                if until is None or self._clock() + self._left(key) > until:
-                    raise self._loading(key)
+                if self._over or until is None or self._clock() + self._left(key) > until:
+                    raise self._refusal(key)
                 await self._news(until)
         finally:
             self._waiters -= Counter((name,))  # which keeps no zeros
 
     def close(self) -> None:
-        """Let nobody wait any more."""
+        """Let nobody wait any more: the server stops, and what is being loaded by then never comes."""
         self._over = True
         self._wake()
 
@@ -99,7 +100,9 @@ class Arrivals:
         """Seconds that a load is expected to take still."""
         return max(LEAST, self._begun[key] + self._took.get(key[0], USUAL) - self._clock())
 
-    def _loading(self, key: Key) -> ModelLoading:
+    def _refusal(self, key: Key) -> ModelLoading | ShuttingDown:
+        if self._over:
+            return ShuttingDown("the server is about to stop")
         name, version = key
         return ModelLoading(
             f"{name}@{version} is being loaded", {"model": name, "version": str(version)}, round(self._left(key), 3)

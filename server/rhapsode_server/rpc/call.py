@@ -46,6 +46,11 @@ class Call:
         """Whether anything was sent: what is sent next comes after it, and may have to wait for its reader."""
         return self._begun
 
+    @property
+    def peer(self) -> str:
+        """The client's end of the connection, "ipv4:192.0.2.7:4711"; "unix:" for every one on a socket."""
+        return str(self._context.peer())
+
     def says(self, key: str, value: str) -> bool:
         """Whether the client's metadata have this value under a key."""
         return (key, value) in tuple(self._context.invocation_metadata() or ())

@@ -66,8 +66,9 @@ class Catalog:
             self._take(loaded)
             self._current[_key(loaded)] = loaded
         self._named: Set[str] = self.names.keys()
-        metrics.count_models(lambda: len(self._current), lambda: len(self._driven) - len(self._current))
-        metrics.aliases_waiting.set_function(lambda: self.residents.awaited.count)
+        self._tell_loads()
+        metrics.versions.count(lambda: len(self._current), lambda: len(self._driven) - len(self._current))
+        metrics.versions.aliases_waiting.set_function(lambda: self.residents.awaited.count)
 
     @property
     def models(self) -> Sequence[Served]:
@@ -112,12 +113,19 @@ class Catalog:
 
     def label(self, request: object) -> str:
         """The name under which metrics count a request: its model's, or one for all models that there are not."""
-        name = _name(reference_of(request))
+        return self.label_of(_name(reference_of(request)))
+
+    def label_of(self, name: str) -> str:
+        """The same for the name of a model."""
         return name if name in self._named else UNKNOWN
 
     def listen(self, listener: Listener, *, switches: bool = False) -> None:
         """Have somebody told of each change of `residents`; or only where another is served, or none, as a version."""
         (self._switched if switches else self._listeners).append(listener)
+
+    def expect_no_more(self) -> None:
+        """Tell all that ask for what is still being loaded that the server stops: it will not come any more."""
+        self._arrivals.close()
 
     def start(self) -> None:
         """Start to drive all models, in the running event loop."""
@@ -125,10 +133,17 @@ class Catalog:
             driver.start()
 
     def add(self, loaded: LoadedModel) -> Served:
-        """Drive one more model, in the running event loop; it can be asked for when `residents` says so."""
-        served = self._take(loaded)
-        for driver in served.drivers:
-            driver.start()
+        """Drive one more model, in the running event loop; it can be asked for when `residents` says so.
+
+        Where that cannot be, nothing of it is kept: a machine may have no room for its threads.
+        """
+        try:
+            served = self._take(loaded)
+            for driver in served.drivers:
+                driver.start()
+        except Exception:
+            self._take_back(loaded)
+            raise
         return served
 
     async def retire(self, loaded: LoadedModel) -> None:
@@ -150,7 +165,7 @@ class Catalog:
 
     async def stop(self) -> None:
         """End what is under way, and every driver's thread: all at once, since one that hangs is waited for."""
-        self._arrivals.close()
+        self.expect_no_more()
         await asyncio.gather(*(driver.stop() for driver in self.drivers()))
 
     def drivers(self) -> Sequence[AnyDriver]:
@@ -160,6 +175,17 @@ class Catalog:
     def _take(self, loaded: LoadedModel) -> Served:
         driven = self._driven[id(loaded)] = _Driven(self._serve(loaded, feel=partial(self._hear, loaded)))
         return driven.served
+
+    def _take_back(self, loaded: LoadedModel) -> None:
+        """Be as before a model was taken that could not be driven."""
+        taken, key = self._driven.pop(id(loaded), None), _key(loaded)
+        for driver in taken.served.drivers if taken else ():
+            driver.call_off()
+        if (current := self._current.get(key)) is not None:
+            for driver in self._driven[id(current)].served.drivers:
+                driver.own_gauges(True)
+        elif not self._of(key):
+            self._metrics.unloaded(*key)
 
     def _of(self, key: Key) -> Sequence[Served]:
         """All in memory that are one version: what is served, and what that has replaced."""
@@ -174,6 +200,7 @@ class Catalog:
         self._arrivals.changed(key)
         switched = self._switch(key)
         self._count(key[0])
+        self._tell_loads()
         for listener in [*self._listeners, *(self._switched if switched else ())]:
             listener(key)
 
@@ -188,6 +215,11 @@ class Catalog:
                 for driver in served.drivers:
                     driver.own_gauges(served.loaded is now)
         return now is not before
+
+    def _tell_loads(self) -> None:
+        """Say in the metrics of all that is in memory, and of what failed, whether its last load did."""
+        told = [each for each in self.residents.statuses if each.state is not State.UNLOADED]
+        self._metrics.versions.loads({(each.name, each.version): each.failed for each in told})
 
     def _count(self, name: str) -> None:
         """Count requests by the names of models that are there, or on their way; of one that has gone nothing stays."""

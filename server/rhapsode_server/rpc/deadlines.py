@@ -11,6 +11,12 @@ def deadline(call: Call, config: Config) -> float:
     return time.monotonic() + allowance(call.time_remaining(), config.default_deadline, config.maximum_deadline)
 
 
+def deadline_on_stream(call: Call, config: Config, wish: float | None) -> float:
+    """The same for one request of a stream: by its own wish, and no later than the stream must be done."""
+    own, left = allowance(wish, config.default_deadline, config.maximum_deadline), call.time_remaining()
+    return time.monotonic() + (own if left is None else min(own, left))
+
+
 def allowance(wish: float | None, default: float, maximum: float) -> float:
     """Seconds that a request gets: what it asks for, or the default, and never more than the maximum."""
     return min(default if wish is None else wish, maximum)

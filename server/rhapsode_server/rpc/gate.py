@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import grpc
@@ -138,11 +139,32 @@ class Gate:
             if place:
                 place.leave()
 
-    def stream_share(self, context: "Context[Any, Any]") -> StreamShare | None:
-        """What the requests of an admitted stream count as; None where they are not counted."""
+    def stream_share(self, path: str, context: "Context[Any, Any]") -> StreamShare | None:
+        """What the requests of an admitted stream count as, asked anew for each; None where nothing hangs on it."""
         caller = self._stranger(context) if self.rules is None else CALLER.get()
-        share = _share(caller) if caller else Share()
-        return StreamShare(caller.name, share, self.quotas, self._clock) if caller and share.limited else None
+        if caller is None:
+            return None
+        share = _share(caller)
+        again = (lambda: share) if self.rules is None else partial(self._again, path, context, caller.name)
+        return StreamShare(caller.name, again, self.quotas, self._clock, counted=share.limited)
+
+    def _again(self, path: str, context: "Context[Any, Any]", name: str) -> Share:
+        """What the client of an open stream may have now. Raises AccessError where it is not that client any more."""
+        rules = self.rules
+        if rules is None:
+            return Share()
+        metadata = tuple(context.invocation_metadata() or ())
+        try:
+            caller = rules.by_token([value for key, value in metadata if key == AUTHORIZATION], self._now())
+        except NotRecognised as error:
+            raise _unauthenticated(error) from None
+        if caller is None:
+            caller = self._by_certificate(rules, path, context)
+        else:
+            _enter(caller, path)
+        if caller.name != name:
+            raise Unauthenticated(REFUSAL)
+        return _share(caller)
 
     def _place_of(self, path: str, context: "Context[Any, Any]") -> _Place | None:
         """The place of an rpc whose request is there. Raises AccessError or QuotaError."""

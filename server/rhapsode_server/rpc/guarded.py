@@ -9,9 +9,10 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError
 
-from rhapsode_server.errors import MalformedRequest
+from rhapsode_server.errors import InvalidField, MalformedRequest, RequestError
 from rhapsode_server.observe.rpcs import OTHER, Method, MethodMetrics, RpcMetrics
 from rhapsode_server.rpc.methods import INFERENCE, NAMED_ALONE, PROBES
+from rhapsode_server.rpc.parts import check_parts
 from rhapsode_server.rpc.routes import Behaviour, metric_label
 
 OURS = ("rhapsode.", f"{INFERENCE}/")
@@ -41,7 +42,11 @@ class Rpc:
 
 
 class Malformed:
-    """Stands for a request that is not a message of its type; reading it must not fail before the guard is there."""
+    """Stands for a request that is of no use; reading it must not fail before the guard is there."""
+
+    def __init__(self, error: RequestError, request_id: str = "") -> None:
+        self.error = error
+        self.id = request_id
 
 
 Read = Callable[[Any], object]
@@ -51,9 +56,9 @@ Guarding = Callable[[Rpc, Read, Behaviour, object, "grpc.aio.ServicerContext[Any
 
 
 def refuse_malformed(request: object) -> None:
-    """Raise MalformedRequest for what only stands for a request."""
+    """Raise what is wrong with what only stands for a request: MalformedRequest, or InvalidField."""
     if isinstance(request, Malformed):
-        raise MalformedRequest("the bytes are not a message of the expected type, or a string in it is not UTF-8")
+        raise request.error
 
 
 def rpc_unknown(metrics: RpcMetrics) -> Rpc:
@@ -80,7 +85,7 @@ def rpc_of(service: str, method: MethodDescriptor, metrics: RpcMetrics) -> Rpc:
 def guarded(handler: "grpc.RpcMethodHandler[Any, Any]", rpc: Rpc, guard: Guarding) -> "grpc.RpcMethodHandler[Any, Any]":
     """Give a handler of the same kind that has the guard called instead."""
     make, behaviour = _shape(handler)
-    parse = _tolerant(handler.request_deserializer)
+    parse = _tolerant(handler.request_deserializer, counts=not rpc.bounded)
     # A single request is left unread until it is known who sends it.
     read, at_once = (as_it_is, parse) if handler.request_streaming else (parse, as_it_is)
     run = partial(guard, rpc, read, behaviour)
@@ -119,14 +124,21 @@ def _received(parse: Read, rpc: Rpc) -> Callable[[bytes], Any]:
     return received
 
 
-def _tolerant(parse: Callable[[bytes], Any] | None) -> Read:
-    """Parse a request, or give what stands for one that cannot be parsed."""
+def _tolerant(parse: Callable[[bytes], Any] | None, *, counts: bool) -> Read:
+    """Parse a request, or give what stands for one that cannot be parsed, or that has too many parts to be kept."""
 
     def tolerant(data: bytes) -> object:
         try:
-            return parse(data) if parse else data
+            message = parse(data) if parse else data
         except DecodeError:
-            return Malformed()
+            text = "the bytes are not a message of the expected type, or a string in it is not UTF-8"
+            return Malformed(MalformedRequest(text))
+        try:
+            if counts:
+                check_parts(message, len(data))
+        except InvalidField as error:
+            return Malformed(InvalidField(error.field, error.rule, error.metadata), getattr(message, "id", ""))
+        return message
 
     return tolerant
 

@@ -64,6 +64,11 @@ class Health:
         return self._withdrawn
 
     @property
+    def idle(self) -> bool:
+        """Whether no model is served."""
+        return self._idle
+
+    @property
     def leaving(self) -> bool:
         """Whether the server is about to stop."""
         return self._leaving

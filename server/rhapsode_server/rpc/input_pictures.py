@@ -48,10 +48,15 @@ def take(picture: image_pb2.InputImage, spec: ImageSpec, field: str) -> Taken:
     return Taken(_from_bytes(pixels.reshape(_shape(spec)), spec), converted)
 
 
+def reach(spec: ImageSpec) -> tuple[float, float]:
+    """The least and the most that values of a picture may be which are no bytes."""
+    span = spec.high - spec.low  # as much again on either side: models overshoot, but nothing sound lies further out
+    return spec.low - span, spec.high + span
+
+
 def _floats(data: bytes, spec: ImageSpec, field: str) -> Pixels:
     values = np.frombuffer(_sized(data, 4, spec, field), dtype="<f4").astype(np.float32)
-    span = spec.high - spec.low  # as much again on either side: models overshoot, but nothing sound lies further out
-    low, high = spec.low - span, spec.high + span
+    low, high = reach(spec)
     if not ((values >= low) & (values <= high)).all():
         raise InvalidField(
             field, f"must have finite values in [{low:g}, {high:g}] only", {"min": str(low), "max": str(high)}

@@ -17,6 +17,7 @@ from rhapsode_server.errors import (
     ModelLoading,
     QuotaError,
     RequestError,
+    RhapsodeError,
     ShuttingDown,
     TooManyWatches,
     UnknownMethod,
@@ -28,7 +29,7 @@ from rhapsode_server.observe.trace_context import CURRENT
 from rhapsode_server.observe.traces import NO_TRACES, RpcSpan, Traces
 from rhapsode_server.rpc.bounds import BoundsChecker
 from rhapsode_server.rpc.call import REQUEST_ID, Call, ClientGone
-from rhapsode_server.rpc.catalog import Catalog
+from rhapsode_server.rpc.catalog import UNKNOWN, Catalog
 from rhapsode_server.rpc.gate import Gate, Refused
 from rhapsode_server.rpc.guarded import CODES, Read, Rpc, guarded, refuse_malformed, rpc_of, rpc_unknown, unread
 from rhapsode_server.rpc.leases import leases
@@ -78,6 +79,7 @@ class Guard(grpc.aio.ServerInterceptor):
             for handlers in (each.handlers(),)
             for path in (f"/{each.name}/{method.name}" for method in each.methods)
         }
+        self._on_streams = {code: metrics.stream_requests.labels(name) for code, name in CODES.items()}
         self._unknown = rpc_unknown(rpc_metrics) if self._gate.controls else None
 
     def refuse(self) -> None:
@@ -136,8 +138,7 @@ class Guard(grpc.aio.ServerInterceptor):
             request = read(request)
             self._admit(rpc, request)
             if rpc.many:
-                admit = partial(self._admit, rpc)
-                call.turns = Turns(self._gate.stream_share(context), admit, partial(self._arrived, call), self._report)
+                call.turns = self._turns(rpc, call, context)
             with leases():
                 if rpc.waits:
                     await self._arrived(call, request)
@@ -161,14 +162,19 @@ class Guard(grpc.aio.ServerInterceptor):
             span.end(code.name, notes())
             self._end(rpc, CODES[code], time.perf_counter() - began, context.peer())
 
+    def _turns(self, rpc: Rpc, call: Call, context: "grpc.aio.ServicerContext[Any, Any]") -> Turns:
+        share = self._gate.stream_share(rpc.path, context)
+        admit, arrived = partial(self._admit, rpc), partial(self._arrived, call)
+        return Turns(share, admit, arrived, self._report, self._count_on_stream)
+
     def _report(self, error: Exception, request: object) -> None:
         """Count and log why an rpc failed."""
         seen = mask(error)
         note(reason=seen.reason)
         if isinstance(error, RequestError | AccessError | QuotaError | TooManyWatches | ModelLoading):
-            self._count_refusal(request, error.reason)
+            self._count_refusal(request, error)
         elif isinstance(error, ClientTooSlow):
-            self._metrics.given_up.labels(self._catalog.label(request)).inc()
+            self._metrics.given_up.labels(self._label(request)).inc()
         elif code_of(seen) is grpc.StatusCode.INTERNAL:
             self._log.error("failed", exc_info=error)
 
@@ -187,8 +193,9 @@ class Guard(grpc.aio.ServerInterceptor):
         refuse_malformed(request)
         if rpc.ours and isinstance(request, Message):
             if self._stopping:
-                self._count_refusal(request, ShuttingDown.reason)
-                raise ShuttingDown("the server is about to stop")
+                stopping = ShuttingDown("the server is about to stop")
+                self._count_refusal(request, stopping)
+                raise stopping
             if rpc.bounded:
                 self._bounds.check(request)
 
@@ -197,9 +204,19 @@ class Guard(grpc.aio.ServerInterceptor):
         if self._catalog.awaits and (reference := reference_of(request)):
             await self._catalog.arrived(reference, call.time_remaining())
 
-    def _count_refusal(self, request: object, reason: str) -> None:
+    def _count_refusal(self, request: object, error: RhapsodeError) -> None:
         """Count what never reached a model; a model's driver counts what it refuses itself."""
-        self._metrics.rejected.labels(self._catalog.label(request), reason.lower()).inc()
+        model = UNKNOWN if isinstance(error, AccessError) else self._label(request)
+        self._metrics.rejected.labels(model, error.reason.lower()).inc()
+
+    def _label(self, request: object) -> str:
+        """The model that metrics count a request under: of a stream, the one that its end was noted for."""
+        if isinstance(request, Message):
+            return self._catalog.label(request)
+        return self._catalog.label_of(str(notes().get("model", "")))
+
+    def _count_on_stream(self, code: grpc.StatusCode) -> None:
+        self._on_streams[code].inc()
 
     def _end(self, rpc: Rpc, code: str, seconds: float, peer: str) -> None:
         rpc.metrics.ended(code, seconds)

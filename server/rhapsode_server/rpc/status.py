@@ -35,12 +35,14 @@ _CODES: tuple[tuple[type[errors.RhapsodeError], grpc.StatusCode], ...] = (
     (errors.PermissionDenied, grpc.StatusCode.PERMISSION_DENIED),
     (errors.QuotaError, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (errors.DeadlineExpired, grpc.StatusCode.DEADLINE_EXCEEDED),
+    (errors.StreamTooOld, grpc.StatusCode.ABORTED),  # gRPC's word for: begin again, one level up
     (errors.Refusal, grpc.StatusCode.UNAVAILABLE),
 )
 _PUSHBACK_MS: tuple[tuple[type[errors.RhapsodeError], int], ...] = (
     (errors.QueueFull, 300),
     (errors.DeadlineTooShort, 300),
     (errors.ClientTooSlow, 100),
+    (errors.TensorsUntried, 100),
     (errors.TooManyWatches, 1000),
     (errors.DeviceLost, 1000),
     (errors.ModelUnhealthy, 1000),

@@ -74,7 +74,7 @@ class Runtime:
 
     def session(self, graph: bytes) -> Session:
         """Load a serialised ONNX model; RunFailed where ONNX Runtime refuses it, or runs it in another place."""
-        return self._open(graph, self.placement.provider, _ERRORS_ONLY)
+        return self._open(graph, self.placement.provider)
 
     def __repr__(self) -> str:
         """Name the provider and the version."""
@@ -103,16 +103,16 @@ class Runtime:
         with _quiet():
             missing = "" if provider == CPU else _preload()
             try:
-                probe.check(self._open(probe.graph(), provider, _FATAL_ONLY))
+                probe.check(self._open(probe.graph(), provider))
             except (RunFailed, DeviceLost) as error:
                 return missing or error.message
         return ""
 
-    def _open(self, graph: bytes, provider: str, severity: int) -> Session:
+    def _open(self, graph: bytes, provider: str) -> Session:
         try:
             inner = ort.InferenceSession(
                 graph,
-                _session_options(self._options.threads, severity),
+                _session_options(self._options.threads),
                 providers=provider_entries(self._options, provider),
                 enable_fallback=0,
             )
@@ -143,9 +143,10 @@ def provider_entries(options: RuntimeOptions, provider: str) -> Sequence[Provide
     return (*entries[provider], (CPU, {}))
 
 
-def _session_options(threads: int, severity: int) -> "ort.SessionOptions":
+def _session_options(threads: int) -> "ort.SessionOptions":
     options: Any = ort.SessionOptions()
-    options.log_severity_level = severity
+    # What it calls an error it raises as well; on stderr it would quote the numbers of whoever asked.
+    options.log_severity_level = _FATAL_ONLY
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL

@@ -61,8 +61,9 @@ def view_of(models: Path) -> View:
         raise StartupError(f"the folder {str(models)!r} cannot be read: {error.strerror}") from error
 
 
-def alias_problems(view: View) -> Sequence[str]:
-    """What is wrong with aliases: with their files, or that they name what is not there."""
+def name_problems(view: View) -> Sequence[str]:
+    """What is wrong with names: links that lead nowhere, files of aliases, aliases of what is not there."""
+    links = [f"{name}: is a link that leads nowhere" for name in view.astray]
     unread = [named.problem for named in view.names.values() if named.problem]
     astray = [
         f"{name}/aliases.toml: {alias}: there is no version {version}"
@@ -70,7 +71,7 @@ def alias_problems(view: View) -> Sequence[str]:
         for alias, version in named.aliases
         if (name, version) not in view.versions
     ]
-    return [*unread, *astray]
+    return [*links, *unread, *astray]
 
 
 def all_wanted(config: Config, load: Callable[[Sequence[Path]], Sequence[LoadedModel]]) -> Registry:
@@ -79,7 +80,7 @@ def all_wanted(config: Config, load: Callable[[Sequence[Path]], Sequence[LoadedM
     view = view_of(config.models)
     problems = [
         *(f"the folder {str(config.models / name)!r} cannot be read: {why}" for name, why in view.unread.items()),
-        *alias_problems(view),
+        *name_problems(view),
     ]
     aliases = _aliases(view)
     keys = frozenset(wanted(view.versions, aliases, config.versions))
@@ -125,7 +126,8 @@ def all_that_can_be(config: Config, loads: Loads, heard: Heard) -> Registry:
     if later := [*sorted(slow), *due]:
         heard.later(later)
     kept, awaited = _sorted_out(aliases, _keys(residents))
-    return Registry(residents, kept, failures, awaited)
+    unread = frozenset(name for name, named in view.names.items() if named.problem)
+    return Registry(residents, kept, failures, awaited, unread)
 
 
 def _load(loads: Loads, key: Key, heard: Heard) -> LoadedModel:
@@ -154,8 +156,7 @@ def tell(registry: Registry, residents: Residents[LoadedModel]) -> None:
     for name, aliases in registry.aliases.items():
         for alias, version in aliases.items():
             residents.set_alias(name, alias, version)
-    for name, aliases in registry.awaited.items():
-        residents.awaited.say(name, aliases)
+    residents.awaited.begin(registry.awaited, registry.unread)
     for key, failure in registry.failures.items():
         residents.failed(key, told(failure.error).message)
 

@@ -151,7 +151,8 @@ class Server:
         """Log that it serves, and where."""
         tls = bool(self._config.tls_certificate)
         admin = {"admin_address": self.admin_address} if self.admin_address else {}
-        self._log.info("ready", address=self.address, metrics_address=self.metrics_address, tls=tls, **admin)
+        told = {"metrics_address": self.metrics_address, "tls": tls, "models": len(self.catalog.models), **admin}
+        self._log.info("ready", address=self.address, **told)
 
     async def stop(self) -> None:
         """Go without losing a request that can still be finished.
@@ -162,6 +163,7 @@ class Server:
         self._log.info("draining", seconds=self._config.drain_delay)
         self._health.leave()
         await self._folder.close()
+        self.catalog.expect_no_more()
         await self.control.stop()
         await asyncio.sleep(self._config.drain_delay)
         self._guard.refuse()
@@ -256,7 +258,7 @@ class Server:
             model = served.loaded
             if (model.name, model.version) == key:
                 made = (model.digest, model.fingerprint, self._ground.provider, model.load_seconds)
-                self._metrics.loaded(model.name, model.version, *made)
+                self._metrics.versions.loaded(model.name, model.version, *made)
 
 
 def _say_ready(server: Server, _: asyncio.Event) -> None:

@@ -7,7 +7,8 @@ from rhapsode_server.config import Config
 from rhapsode_server.errors import RepositoryFull
 from rhapsode_server.observe.logs import Log
 from rhapsode_server.repository.registry import Registry
-from rhapsode_server.repository.residents import Key, Resident, Residents
+from rhapsode_server.repository.resident import Resident
+from rhapsode_server.repository.residents import Key, Residents
 from rhapsode_server.repository.sights import Sight
 from rhapsode_server.serve.model_watch import Control, ModelWatch
 from rhapsode_server.serve.notices import Notices

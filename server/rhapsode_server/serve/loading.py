@@ -15,7 +15,7 @@ from rhapsode_server.repository.registry import Batching, LoadedModel, Registry
 from rhapsode_server.repository.residents import Key
 from rhapsode_server.repository.schema import VERSION
 from rhapsode_server.runtime.providers import CPU, Runtime, RuntimeOptions
-from rhapsode_server.serve.first_load import alias_problems, all_that_can_be, all_wanted, view_of
+from rhapsode_server.serve.first_load import all_that_can_be, all_wanted, name_problems, view_of
 from rhapsode_server.serve.load_failures import kind_of, told
 from rhapsode_server.serve.memory import loaded_apart
 from rhapsode_server.serve.model_loader import FirstLoader, Loader
@@ -49,7 +49,7 @@ def check(config: Config, log: Log) -> int:
     batching = _batching(config, _runtime(config, log))
     heard = Heard(log)
     folders = bundle_folders(config.models)
-    problems = list(alias_problems(view_of(config.models)))
+    problems = list(name_problems(view_of(config.models)))
     for folder in folders:
         heard.begins(label(folder))
         try:

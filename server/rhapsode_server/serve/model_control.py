@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 from rhapsode_server.errors import ModelNotFound, RepositoryFull, RhapsodeError, ShuttingDown
 from rhapsode_server.observe.loads import Failure
 from rhapsode_server.observe.logs import Log
+from rhapsode_server.repository import schema
 from rhapsode_server.repository.bundle import Announced
 from rhapsode_server.repository.in_child import Leash
 from rhapsode_server.repository.loading import LoadedModel
@@ -52,7 +53,8 @@ class ModelControl:
     """Loads, unloads and names versions. Lives in the event loop.
 
     One load at a time, in the order in which they were asked for; of one that is asked for again while its bundle.json
-    is still the same there is only one. What was begun goes on when nobody waits for it any more, until `stop`.
+    is still the same there is only one. What was begun goes on when nobody waits for it any more, until `stop`; what
+    that ends is loading for as long as anybody asks, who is told that the server stops.
     """
 
     def __init__(
@@ -70,44 +72,39 @@ class ModelControl:
         self._count = failed
         self._feel = feel
         self._turn = asyncio.Lock()
+        self._loading: dict[asyncio.Task[Status], tuple[str, int | None]] = {}
+        self._unloading: set[asyncio.Task[Sequence[Status]]] = set()
         self._coming: dict[tuple[Key, str], asyncio.Task[Status]] = {}
         self._going: dict[asyncio.Task[None], Key] = {}
         self._stopped = False
         self.put_away: Callable[[Key, str], object] = lambda *_: None
         """Told of each version that an operator has unloaded, and its digest; not of what its folder had unloaded."""
 
-    async def load(self, name: str, version: int | None = None) -> Status:
-        """Load a version, or the newest in the folder, and serve it: how it stands then.
+    async def load(self, name: str, version: int | None = None, graph: str = "") -> Status:
+        """Load a version, or the newest in the folder, and serve it: how it stands then; nothing if it lacks a graph.
 
         What it replaces ends what it has begun in the background. Raises ModelNotFound, RepositoryFull, LoadFailed or
         ShuttingDown; what was served is served on then.
         """
         self._check_open()
-        found = await beside("find", self._loads.find, name, version)
-        self._check_open()
-        which = (found.key, found.digest)
-        if which not in self._coming:
-            self._coming[which] = _begin(self._load(found), lambda _: self._coming.pop(which))
-        return await _outcome(self._coming[which])
+        task = _begin(self._found_and_loaded(name, version, graph), lambda task: self._loading.pop(task))
+        self._loading[task] = (name, version)
+        return await _outcome(task)
 
-    async def unload(self, name: str, version: int | None = None, *, by_folder: bool = False) -> Sequence[Status]:
-        """Serve a version no more, or all of a name; how they stand once they are out of memory.
+    async def unload(
+        self, name: str, version: int | None = None, graph: str = "", *, by_folder: bool = False
+    ) -> Sequence[Status]:
+        """Serve a version no more, or all of a name that have a graph; how they stand once they are out of memory.
 
         Comes after loads of them that were asked for before. `by_folder`: nobody asks but the folder.
         Raises ModelNotFound, ModelInUse or ShuttingDown.
         """
         self._check_open()
-        if coming := [task for (key, _), task in self._coming.items() if _means(name, version, key)]:
-            await asyncio.wait(coming)
-        self._check_open()
-        here = [_key(each) for each in self._residents if _means(name, version, _key(each))]
-        self._let_go(here, tell=not by_folder)
-        going = {task: key for task, key in self._going.items() if _means(name, version, key)}
-        if not going:
-            raise ModelNotFound("no such version is served")
-        for task in going:
-            await _outcome(task)
-        return [self._residents.status(key) for key in sorted({*going.values()})]
+        before = [task for task, asked in self._loading.items() if _may_mean(asked, name, version)]
+        work = self._unloaded(name, version, graph, before, tell=not by_folder)
+        task = _begin(work, self._unloading.discard)
+        self._unloading.add(task)
+        return await _outcome(task)
 
     def set_alias(self, name: str, alias: str, version: int | None) -> None:
         """Have an alias name a version that is served; None removes it. Raises ModelNotFound or ShuttingDown."""
@@ -121,7 +118,7 @@ class ModelControl:
     async def stop(self) -> None:
         """Begin nothing more, and end what is under way: its waiters are told. A load in a thread is left behind."""
         self._stopped = True
-        tasks = [*self._coming.values(), *self._going]
+        tasks = [*self._loading, *self._unloading, *self._coming.values(), *self._going]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -130,20 +127,38 @@ class ModelControl:
         if self._stopped:
             raise ShuttingDown(_STOPPED)
 
+    async def _found_and_loaded(self, name: str, version: int | None, graph: str) -> Status:
+        found = await beside("find", self._loads.find, name, version)
+        if found.digest and not {graph} <= {"", *found.graphs}:  # without one it is told what is wrong with it
+            raise ModelNotFound("that version has no such graph")
+        which = (found.key, found.digest)
+        if which not in self._coming:
+            self._residents.expect(found.key)
+            self._coming[which] = _begin(self._load(found), lambda _: self._coming.pop(which))
+        return await _outcome(self._coming[which])
+
+    async def _unloaded(
+        self, name: str, version: int | None, graph: str, before: Sequence["asyncio.Task[Status]"], *, tell: bool
+    ) -> Sequence[Status]:
+        if before:
+            await asyncio.wait(before)
+        meant = [each for each in self._residents if _means(name, version, _key(each))]
+        here = [_key(each) for each in meant if not graph or graph in schema.graphs(each.bundle)]
+        self._let_go(here, tell=tell)
+        going = {task: key for task, key in self._going.items() if _means(name, version, key)}
+        if not going:
+            raise ModelNotFound("no such version is served")
+        for task in going:
+            await _outcome(task)
+        return [self._residents.status(key) for key in sorted({*going.values()})]
+
     async def _load(self, found: Found) -> Status:
         async with self._turn:
             Heard(self._log).begins("{}/{}".format(*found.key))
             try:
-                model = await self._loaded(found)
-            except asyncio.CancelledError:
-                self._residents.failed(found.key, _STOPPED)
-                raise
+                self._switch(await self._loaded(found))
             except Exception as error:  # whatever it is, the models that are served are none the worse for it
-                seen = self._fail(found.key, error)
-                if seen is error:  # an error that were its own cause would be a chain without an end
-                    raise
-                raise seen from error
-            self._switch(model)
+                raise self._fail(found.key, error)  # noqa: B904 - which has set its cause
             return self._residents.status(found.key)
 
     async def _loaded(self, found: Found) -> LoadedModel:
@@ -158,8 +173,10 @@ class ModelControl:
     def _fail(self, key: Key, error: Exception) -> RhapsodeError:
         """Tell everybody of a failure: what those who wait are told."""
         seen = told(error)
-        if not isinstance(seen, RepositoryFull) or self._residents.status(key).state is not State.READY:
-            self._residents.failed(key, seen.message)  # that there is no room is no fault of what is served
+        if seen is not error:  # an error that were its own cause would be a chain without an end
+            seen.__cause__ = error
+        blameless = isinstance(seen, RepositoryFull) and self._residents.status(key).state is State.READY
+        self._residents.failed(key, "" if blameless else seen.message)  # no room is no fault of what is served
         self._count(kind_of(error))
         Heard(self._log).failed(key, error)
         if lost := device_lost(error):
@@ -217,11 +234,19 @@ async def _outcome(task: "asyncio.Task[T]") -> T:
     await asyncio.wait([task])
     if task.cancelled():
         raise ShuttingDown(_STOPPED)
-    return task.result()
+    try:
+        return task.result()
+    finally:
+        del task  # or its error had it, and it its error: the model of a load that failed would stay with them
 
 
 def _key(model: LoadedModel) -> Key:
     return model.name, model.version
+
+
+def _may_mean(asked: tuple[str, int | None], name: str, version: int | None) -> bool:
+    """Whether a load that was asked for may be of what is meant: of the newest it is known late which that is."""
+    return asked[0] == name and (None in (asked[1], version) or asked[1] == version)
 
 
 def _means(name: str, version: int | None, key: Key) -> bool:

@@ -34,6 +34,8 @@ class Found:
     folder: Path
     digest: str
     """Of its bundle.json; empty where that cannot be read."""
+    graphs: frozenset[str] = frozenset()
+    """The roles of its graphs, as that says."""
 
 
 class Loader:
@@ -63,10 +65,10 @@ class Loader:
         if number is None or number not in there:
             raise ModelNotFound(_absent(there))
         try:
-            digest = bundle.announced(there[number]).digest
+            said = bundle.announced(there[number])
         except BundleError:  # which is told when its turn comes
-            digest = ""
-        return Found((name, number), there[number], digest)
+            return Found((name, number), there[number], "")
+        return Found((name, number), there[number], said.digest, said.graphs)
 
     def announced(self, found: Found) -> Announced:
         """What its bundle.json says now. Raises BundleError."""

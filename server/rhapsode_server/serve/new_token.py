@@ -17,5 +17,10 @@ def entry(token: str) -> str:
     return f"""[[clients]]
 name = "a-name-for-the-client"
 tokens = [{{ sha256 = "{sha256(token.encode()).hexdigest()}" }}]
-methods = ["rhapsode.v1.TextService", "rhapsode.v1.ImageService", "rhapsode.v1.ModelService"]
+methods = [
+  "rhapsode.v1.TextService",
+  "rhapsode.v1.ImageService",
+  "rhapsode.v1.ModelService",
+  "inference.GRPCInferenceService",
+]
 models = []"""

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
 from rhapsode_server.observe.logs import Log
-from rhapsode_server.repository.residents import Key, Resident, Residents
+from rhapsode_server.repository.resident import Resident
+from rhapsode_server.repository.residents import Key, Residents
 from rhapsode_server.repository.settling import Settling
 from rhapsode_server.repository.sights import NOTHING, Named, Sight, View
 from rhapsode_server.repository.wanted import Aliases, wanted
@@ -194,7 +195,7 @@ class Steward:
         if self._put_away.get(key) == sight.digest:
             return False
         served = self._served.get(key)
-        if served is not None and served.digest == sight.digest and not self._residents.status(key).problem:
+        if served is not None and served.digest == sight.digest and not self._residents.status(key).failed:
             return False
         return not sight.missing or self._folders.rest(key) >= PATIENCE
 
@@ -236,7 +237,7 @@ class Steward:
         self._ours &= served.keys()
         for key, model in served.items():
             sight = self._settled.get(key)
-            if sight is not None and sight.digest == model.digest and not self._residents.status(key).problem:
+            if sight is not None and sight.digest == model.digest and not self._residents.status(key).failed:
                 self._tried[key] = sight
         for key in self._put_away.keys() & (served.keys() | self._settled.keys()):
             digest, sight = self._put_away.pop(key), self._settled.get(key)
@@ -254,7 +255,7 @@ class Steward:
         self._put_away = {key: digest for key, digest in self._put_away.items() if key in known}
         self._failed &= known
         for status in self._residents.statuses:  # whoever had it loaded
-            if status.problem and (status.name, status.version) not in known and status.name not in self._view.unread:
+            if status.failed and (status.name, status.version) not in known and status.name not in self._view.unread:
                 self._residents.forgive((status.name, status.version))
 
     def _wait(self) -> None:
@@ -274,6 +275,8 @@ class Steward:
     def _say_oddities(self) -> None:
         for name in self._view.strange:
             self._remarks.once(name, "no name of a model or version", folder=name)
+        for name in self._view.astray:
+            self._remarks.once(name, "link leads nowhere", folder=name)
         for name, reason in self._view.unread.items():
             self._remarks.once(name, "model folder unread", model=name, reason=reason)
         for name, named in self._named.items():

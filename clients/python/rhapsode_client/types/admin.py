@@ -6,12 +6,13 @@ from enum import StrEnum
 
 
 class Readiness(StrEnum):
-    """Whether load balancers should send requests; LEAVING is a server that is about to stop."""
+    """Whether load balancers should send requests: not to one that is about to stop, LEAVING, or has no model, IDLE."""
 
     UNKNOWN = "unknown"
     READY = "ready"
     WITHDRAWN = "withdrawn"
     LEAVING = "leaving"
+    IDLE = "idle"
 
 
 class LogLevel(StrEnum):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
 from rhapsode.oip.inference_pb2 import ModelInferRequest, ModelInferResponse
@@ -10,7 +11,7 @@ from rhapsode_server.errors import InvalidField
 from rhapsode_server.models.tensors import TensorRow, Tensors
 from rhapsode_server.observe.logs import note
 from rhapsode_server.rpc.call import Call
-from rhapsode_server.rpc.deadlines import deadline
+from rhapsode_server.rpc.deadlines import deadline, deadline_on_stream
 from rhapsode_server.rpc.gathering import GATHERING
 from rhapsode_server.rpc.inference.graphs import TensorSpec
 from rhapsode_server.rpc.inference.models import Found, Models
@@ -20,6 +21,8 @@ from rhapsode_server.rpc.inference.request import read_rows
 from rhapsode_server.rpc.inference.statistics import Spent, Statistics
 
 LONGEST_ID = 1024  # bytes
+Place = AbstractAsyncContextManager[None]
+"""What a request needs to have before it goes to its lane."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +61,21 @@ class Inferring:
             self._statistics.failed(found, time.perf_counter() - began)
             raise
 
-    async def run(self, plan: Plan, message: ModelInferResponse) -> None:
+    async def run(self, plan: Plan, message: ModelInferResponse, place: Place | None = None) -> None:
         """Have a request run, and write what comes of it into its reply."""
-        submitted = time.perf_counter()
-        made: list[Tensors] = []
+        came = submitted = time.perf_counter()
         try:
-            async with plan.found.driver.submit(plan.rows, plan.until, GATHERING) as outbox:
-                async for news in outbox:
-                    made += (event for delivery in news for event in delivery.events)
-                queue = outbox.timings().queue_seconds or 0.0
+            async with place or nullcontext():
+                submitted = time.perf_counter()
+                made, queue = await _run(plan)
         except BaseException:  # cancelled ones too
             self._statistics.failed(plan.found, time.perf_counter() - plan.began)
             raise
         ran = time.perf_counter()
         message.id = plan.id
         fill(message, plan.found, plan.outputs, made, raw=plan.raw)
-        spent = Spent(plan.read - plan.began, queue, ran - submitted - queue, time.perf_counter() - ran)
+        waited = submitted - came + queue
+        spent = Spent(plan.read - plan.began, waited, ran - came - waited, time.perf_counter() - ran)
         self._statistics.succeeded(plan.found, spent)
         note(items=len(made))
 
@@ -82,11 +84,25 @@ class Inferring:
         if id_bytes > LONGEST_ID:
             raise InvalidField("id", f"must have at most {LONGEST_ID} bytes", {"max_length": str(LONGEST_ID)})
         wished = wishes(asked)
-        until = deadline(call, self._config)
-        if wished.timeout is not None:
-            until = min(until, time.monotonic() + wished.timeout)
+        until = _until(call, self._config, wished.timeout)
         rows = read_rows(asked, found.graph, self._config.max_batch)
         outputs, raw = wanted_outputs(asked, found.graph), len(asked.raw_input_contents) > 0
         size = reply_bytes(outputs, len(rows), raw=raw, id_bytes=id_bytes)
         check_fits(size, self._config.message_bytes)
         return Plan(found, asked.id, rows, outputs, raw, size, until, began, time.perf_counter())
+
+
+def _until(call: Call, config: Config, wish: float | None) -> float:
+    if call.turns is not None:
+        return deadline_on_stream(call, config, wish)
+    until = deadline(call, config)
+    return until if wish is None else min(until, time.monotonic() + wish)
+
+
+async def _run(plan: Plan) -> tuple[list[Tensors], float]:
+    """What came of each row, and the seconds in the lane's queue."""
+    made: list[Tensors] = []
+    async with plan.found.driver.submit(plan.rows, plan.until, GATHERING) as outbox:
+        async for news in outbox:
+            made += (event for delivery in news for event in delivery.events)
+        return made, outbox.timings().queue_seconds or 0.0

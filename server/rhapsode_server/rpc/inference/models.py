@@ -48,11 +48,23 @@ class Models:
         _check(VERSION, version, version_field)
         bundle, _, role = name.rpartition(".")
         try:
-            served = self._catalog.find(f"{bundle}@{version}" if version else bundle)
+            served = self._catalog.find(_reference(bundle, version))
             return self._found(served, next(each for each in served.graphs if each == role))
         except (ModelNotFound, StopIteration):
-            text = "no model of that name and version; RepositoryIndex names those that are there"
+            text = (
+                "no model of that name and version; names are <bundle>.<role>, and RepositoryIndex has those there are"
+            )
             raise ModelNotFound(text) from None
+
+    def holder(self, name: str, version: str) -> Served:
+        """The bundle that a model is of; what RepositoryModelLoad takes, the bundle's own name, is good here too.
+
+        Raises as `find`.
+        """
+        try:
+            return self.find(name, version).served
+        except ModelNotFound:
+            return self._catalog.find(_reference(name, version))
 
     def all(self) -> Iterator[Found]:
         """Every graph of every version, by name, then version."""
@@ -69,6 +81,10 @@ class Models:
         if spec is None:
             spec = self._specs[driver] = graph_spec(served.loaded.bundle, _NUMBERS[role])
         return Found(f"{served.loaded.name}.{role}", served, driver, spec)
+
+
+def _reference(bundle: str, version: str) -> str:
+    return f"{bundle}@{version}" if version else bundle
 
 
 def check_name(name: str, field: str) -> None:

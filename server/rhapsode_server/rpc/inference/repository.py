@@ -10,7 +10,7 @@ from rhapsode_server.repository.residents import State, Status
 from rhapsode_server.rpc.caller import may_use
 from rhapsode_server.rpc.catalog import UNKNOWN, Catalog
 from rhapsode_server.rpc.inference.models import VERSION, check_name
-from rhapsode_server.rpc.served import ROLES
+from rhapsode_server.rpc.references import bundle_of
 
 Index = inference_pb2.RepositoryIndexResponse.ModelIndex
 Parameters = Mapping[str, inference_pb2.ModelRepositoryParameter]
@@ -30,12 +30,12 @@ _VERSION = "version"
 class ModelControl(Protocol):
     """Loads bundles of the server's folder and lets them go."""
 
-    async def load(self, name: str, version: int | None) -> object:
-        """Load a version, or the newest, anew where it is loaded. Raises RequestError."""
+    async def load(self, name: str, version: int | None, graph: str) -> object:
+        """Load a version, or the newest, anew where it is loaded, if it has the graph. Raises RequestError."""
         ...
 
-    async def unload(self, name: str, version: int | None) -> object:
-        """Let a version go, or all, once its requests are done. Raises RequestError."""
+    async def unload(self, name: str, version: int | None, graph: str) -> object:
+        """Let a version go, or all, that have the graph, once its requests are done. Raises RequestError."""
         ...
 
 
@@ -59,13 +59,13 @@ class Repository:
 
     async def load(self, asked: inference_pb2.RepositoryModelLoadRequest) -> None:
         """Load what a request names. Raises RequestError."""
-        bundle, version = _read(asked.repository_name, asked.model_name, asked.parameters)
-        await self._controlled().load(bundle, version)
+        means = _read(asked.repository_name, asked.model_name, asked.parameters)
+        await self._controlled().load(*means)
 
     async def unload(self, asked: inference_pb2.RepositoryModelUnloadRequest) -> None:
         """Let go what a request names. Raises RequestError."""
-        bundle, version = _read(asked.repository_name, asked.model_name, asked.parameters)
-        await self._controlled().unload(bundle, version)
+        means = _read(asked.repository_name, asked.model_name, asked.parameters)
+        await self._controlled().unload(*means)
 
     def _controlled(self) -> ModelControl:
         if self._control is None:
@@ -80,17 +80,17 @@ def check_repository(name: str) -> None:
         raise InvalidField("repository_name", "must be empty: there is one repository")
 
 
-def _read(repository: str, name: str, parameters: Parameters) -> tuple[str, int | None]:
-    """The bundle and version that a request means."""
+def _read(repository: str, name: str, parameters: Parameters) -> tuple[str, int | None, str]:
+    """The bundle and version that a request means, and the graph that it must have, empty where it names none."""
     check_repository(repository)
     check_name(name, "model_name")
     for key in parameters:
         if key not in _HARMLESS and key != _VERSION:
             raise InvalidField("parameters", "may have version only: nothing is loaded from a request")
-    bundle, _, role = name.rpartition(".")
-    whole = bundle if bundle and role in ROLES.values() else name
+    bundle, role = bundle_of(name)
+    version = _version(parameters[_VERSION]) if _VERSION in parameters else None
     # To this client a model that it may not use is one that there is not.
-    return whole if may_use(whole) else UNKNOWN, _version(parameters[_VERSION]) if _VERSION in parameters else None
+    return bundle if may_use(bundle) else UNKNOWN, version, role
 
 
 def _version(given: inference_pb2.ModelRepositoryParameter) -> int:

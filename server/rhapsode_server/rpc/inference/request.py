@@ -100,6 +100,6 @@ def _check_values(values: NDArray[Any], spec: TensorSpec, path: str) -> None:
         raise InvalidField(path, "must hold finite numbers")
     if kind == "b" and values.view(np.uint8).max() > 1:
         raise InvalidField(path, "must hold bytes that are 0 or 1")
-    if allowed is not None and not (values.min() >= allowed.least and values.max() < allowed.end):
-        least, most = str(allowed.least), str(allowed.end - 1)
+    if allowed is not None and not (values.min() >= allowed.least and values.max() <= allowed.most):
+        least, most = f"{allowed.least:.15g}", f"{allowed.most:.15g}"
         raise InvalidField(path, f"must hold numbers in [{least}, {most}]", {"min": least, "max": most})

@@ -50,7 +50,7 @@ class InferenceService:
         self._statistics = Statistics()
         self._inferring = Inferring(self._models, config, self._statistics)
         self._repository = Repository(catalog, control)
-        self._conversations = Conversations(self._inferring)
+        self._conversations = Conversations(self._inferring, config)
 
     def close(self) -> None:
         """Have streams end once their requests are done."""
@@ -75,12 +75,12 @@ class InferenceService:
     async def ModelReady(
         self, request: inference_pb2.ModelReadyRequest, _call: Call
     ) -> inference_pb2.ModelReadyResponse:
-        """Say whether a model can be asked."""
+        """Say whether a model can be asked, or all those of a bundle; one whose name is none cannot."""
         try:
-            found = self._models.find(request.name, request.version)
-        except (ModelNotFound, ModelLoading):
+            served = self._models.holder(request.name, request.version)
+        except (InvalidField, ModelNotFound, ModelLoading):
             return inference_pb2.ModelReadyResponse(ready=False)
-        return inference_pb2.ModelReadyResponse(ready=self._vitality().serves(found.served.loaded.name))
+        return inference_pb2.ModelReadyResponse(ready=self._vitality().serves(served.loaded.name))
 
     async def ServerMetadata(
         self, _request: inference_pb2.ServerMetadataRequest, _call: Call
