@@ -3,20 +3,24 @@
 import io
 import json
 import os
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from rhapsode_server.config import Config
-from rhapsode_server.errors import BundleError, ModelLoading, StartupError
+from rhapsode_server.errors import BundleError, LoadTooLong, ModelLoading, StartupError
 from rhapsode_server.observe.logs import open_log
 from rhapsode_server.repository.bundle import Announced
 from rhapsode_server.repository.in_child import Leash, Rehearsed
 from rhapsode_server.repository.registry import LoadedModel, Registry
 from rhapsode_server.repository.residents import Key, Residents, State
+from rhapsode_server.repository.stepping import Batching
+from rhapsode_server.runtime.providers import Runtime, RuntimeOptions
 from rhapsode_server.serve import first_load, loading
 from rhapsode_server.serve.living_folder import begun
-from rhapsode_server.serve.model_loader import Found
+from rhapsode_server.serve.model_loader import FIRST_SECONDS, FirstLoader, Found
 from rhapsode_server.serve.preflight import check_models
 from support.bundles import grey_generator, stepper
 
@@ -111,6 +115,9 @@ class Loads:
     def __init__(self, registry: Registry) -> None:
         self.asked: list[str] = []
         self.left_out: list[str] = []
+        self.left_over: list[Key] = []
+        self.hangs: set[Key] = set()
+        self.most = 99
         self._registry = registry
 
     def find(self, name: str, version: int | None) -> Found:
@@ -124,7 +131,16 @@ class Loads:
             raise BundleError("bundle broken/1: it is")
         if found.key[0] == "faulty":
             raise ZeroDivisionError("a fault of ours")
+        if found.key in self.hangs:
+            raise LoadTooLong("it takes for ever")
         return self._registry.find("{}@{}".format(*found.key))
+
+    @property
+    def late(self) -> bool:
+        return len(self.asked) >= self.most
+
+    def later(self, keys: Sequence[Key]) -> None:
+        self.left_over += keys
 
     def begins(self, bundle: str) -> None:
         self.asked.append(bundle)
@@ -144,8 +160,8 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Registry:
     return begin(folder)[0]
 
 
-def watched(models: Path, sound: Registry, **settings: object) -> tuple[Registry, Loads]:
-    loads = Loads(sound)
+def watched(models: Path, sound: Registry, loads: Loads | None = None, **settings: object) -> tuple[Registry, Loads]:
+    loads = loads or Loads(sound)
     config = Config.model_validate({"models": models, "watch": True, **settings})
     return first_load.all_that_can_be(config, loads, loads), loads
 
@@ -174,6 +190,34 @@ def test_what_is_not_whole_is_left_to_the_watch(three: Path, sound: Registry) ->
     assert loads.asked == ["broken/1", "tiny-text/1"]
     assert loads.left_out == ["broken@1 bundle broken/1: it is"]
     assert list(registry.failures) == [("broken", 1)]
+
+
+def test_what_takes_too_long_for_a_start_is_left_to_the_watch(three: Path, sound: Registry) -> None:
+    loads = Loads(sound)
+    loads.hangs = {("tiny-text", 2)}
+    registry, _ = watched(three, sound, loads, versions=1)
+    assert loads.asked == ["broken/1", "tiny-text/2", "tiny-text/1"]
+    assert (repr(registry), loads.left_over) == ("Registry(tiny-text@1)", [("tiny-text", 2)])
+    assert list(registry.failures) == [("broken", 1)]
+
+
+def test_what_a_start_has_no_time_for_is_left_to_the_watch(three: Path, sound: Registry) -> None:
+    loads = Loads(sound)
+    loads.most = 2
+    registry, _ = watched(three, sound, loads)
+    assert (repr(registry), loads.left_over) == ("Registry(tiny-text@2)", [("tiny-text", 1)])
+    assert list(registry.failures) == [("broken", 1)]
+
+
+def test_a_start_is_over_before_probes_take_it_for_dead(tmp_path: Path) -> None:
+    now = [5.0]
+    with closing(
+        FirstLoader(tmp_path, Runtime(RuntimeOptions(provider="cpu")), Batching(max_batch=4), lambda: now[0])
+    ) as first:
+        while not first.late:  # whatever is loaded hangs
+            now[0] += first.bounds.seconds
+            longest = first.bounds.seconds
+        assert 30 < longest * 8 < now[0] < 5 + FIRST_SECONDS < 180
 
 
 def test_a_fault_of_ours_leaves_out_one_model(three: Path, sound: Registry) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rhapsode_server.errors import LoadCrashed, LoadTooLong, StartupError
+from rhapsode_server.repository.in_child import Bounds
 from rhapsode_server.repository.rehearsals import Rehearsals
 from rhapsode_server.repository.stepping import Batching
 from rhapsode_server.runtime.providers import RuntimeOptions
@@ -35,10 +36,8 @@ rehearsals.main()
 """
 
 
-def rehearsals(**settings: float) -> Rehearsals:
-    return Rehearsals(
-        RuntimeOptions(provider="cpu"), Batching(max_batch=4, buckets=(4,)), program=("-c", HURT), **settings
-    )
+def rehearsals() -> Rehearsals:
+    return Rehearsals(RuntimeOptions(provider="cpu"), Batching(max_batch=4, buckets=(4,)), program=("-c", HURT))
 
 
 @pytest.fixture
@@ -64,12 +63,9 @@ def test_one_is_not_blamed_for_what_another_did(tmp_path: Path, some: Rehearsals
     assert some.rehearse(stepper().write(tmp_path)).name == "tiny-text"
 
 
-def test_one_that_takes_too_long_is_cut_off(tmp_path: Path) -> None:
-    with (
-        closing(rehearsals(seconds=0.5)) as hasty,
-        pytest.raises(LoadTooLong, match=r"hang/1: the model: takes longer than 0.5 s .*V4"),
-    ):
-        hasty.rehearse(tmp_path / "hang" / "1")
+def test_one_that_takes_too_long_is_cut_off(tmp_path: Path, some: Rehearsals) -> None:
+    with pytest.raises(LoadTooLong, match=r"hang/1: the model: takes longer than 0.5 s .*V4"):
+        some.rehearse(tmp_path / "hang" / "1", Bounds(0.5))
 
 
 def test_none_is_left_behind(tmp_path: Path) -> None:

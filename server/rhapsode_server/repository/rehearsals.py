@@ -31,34 +31,26 @@ PROGRAM = ("-m", "rhapsode_server.repository.rehearsals")
 class Rehearsals:
     """Loads bundles elsewhere, as they would be served: a process for each would take two seconds more for each."""
 
-    def __init__(
-        self,
-        options: RuntimeOptions,
-        batching: Batching,
-        seconds: float = Bounds().seconds,
-        program: Sequence[str] = PROGRAM,
-    ) -> None:
-        """A bundle may take so many `seconds`."""
+    def __init__(self, options: RuntimeOptions, batching: Batching, program: Sequence[str] = PROGRAM) -> None:
         self._settings = json.dumps([asdict(options), asdict(batching)])
-        self._bounds = Bounds(seconds)
         self._program = program
         self._child: subprocess.Popen[str] | None = None
 
-    def rehearse(self, folder: Path) -> Rehearsed:
-        """Load models/<name>/<version>/.
+    def rehearse(self, folder: Path, bounds: Bounds = Bounds()) -> Rehearsed:  # noqa: B008 - frozen
+        """Load models/<name>/<version>/, which may take so long.
 
         Raises StartupError with the words of the refusal, LoadTooLong where the load was cut off, LoadCrashed where it
         ended its process.
         """
         fresh = self._child is None
         try:
-            return self._rehearse(folder)
+            return self._rehearse(folder, bounds)
         except LoadCrashed:
             if fresh:
                 raise
-        return self._rehearse(folder)  # by itself: a bundle before it may have been what hurt the child
+        return self._rehearse(folder, bounds)  # by itself: a bundle before it may have been what hurt the child
 
-    def _rehearse(self, folder: Path) -> Rehearsed:
+    def _rehearse(self, folder: Path, bounds: Bounds) -> Rehearsed:
         child = self._child = self._child or self._begin()
         cut = Event()
 
@@ -66,12 +58,12 @@ class Rehearsals:
             cut.set()
             child.kill()
 
-        with _after(self._bounds.seconds, cut_short):
+        with _after(bounds.seconds, cut_short):
             said = _ask(child, str(folder))
         if not said:
             self.close()
             where = files.label(folder)
-            raise cut_off(where, self._bounds) if cut.is_set() else crashed(where, child.returncode)
+            raise cut_off(where, bounds) if cut.is_set() else crashed(where, child.returncode)
         refused, told = json.loads(said)
         if refused:
             raise StartupError(refused)

@@ -1,11 +1,11 @@
 """Which models a server begins with: all that should be served, or as many of them as can be."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import Protocol
 
 from rhapsode_server.config import Config
-from rhapsode_server.errors import BundleError, StartupError
+from rhapsode_server.errors import BundleError, LoadTooLong, StartupError
 from rhapsode_server.repository.bundle import Announced
 from rhapsode_server.repository.folders import bundle_folders
 from rhapsode_server.repository.in_child import Leash, Rehearsed
@@ -32,6 +32,10 @@ class Loads(Protocol):
     def load(self, found: Found, announced: Announced, leash: Leash) -> LoadedModel:
         """Load it. Raises StartupError."""
 
+    @property
+    def late(self) -> bool:
+        """Whether it is time to serve what there is."""
+
 
 class Heard(Protocol):
     """Who is told how far it is."""
@@ -44,6 +48,9 @@ class Heard(Protocol):
 
     def failed(self, key: Key, error: Exception) -> None:
         """It is left out."""
+
+    def later(self, keys: Sequence[Key]) -> None:
+        """They are left to the watch, for want of time."""
 
 
 def view_of(models: Path) -> View:
@@ -92,23 +99,32 @@ def all_wanted(config: Config, load: Callable[[Sequence[Path]], Sequence[LoadedM
 def all_that_can_be(config: Config, loads: Loads, heard: Heard) -> Registry:
     """Load what should be served, and leave out what cannot be, for older versions of it.
 
-    What is not whole yet is left to the watch, as is an alias of what is not served. Raises StartupError where the
-    folder cannot be looked into, DeviceLost.
+    What is not whole yet is left to the watch, as is what there is no time for, and an alias of what is not served.
+    Raises StartupError where the folder cannot be looked into, DeviceLost.
     """
     view = view_of(config.models)
     aliases = _aliases(view)
     residents = Residents[LoadedModel](bounds=_bounds(config))
     failures: dict[Key, Failure] = {}
-    while key := _next(view, aliases, config.versions, residents, failures):
+    slow: set[Key] = set()
+    while due := _due(view, aliases, config.versions, residents, failures.keys() | slow):
+        if loads.late:
+            break
+        key = due[0]
         try:
             residents.begin(key, view.versions[key].size)
             residents.ready(_load(loads, key, heard))
+        except LoadTooLong:  # for a start, though the watch has more time
+            residents.failed(key, "")
+            slow.add(key)
         except Exception as error:  # of whatever kind: others are none the worse for it
             if device_lost(error):
                 raise
             heard.failed(key, error)
             residents.failed(key, told(error).message)
             failures[key] = Failure(error, view.versions[key])
+    if later := [*sorted(slow), *due]:
+        heard.later(later)
     kept, awaited = _sorted_out(aliases, _keys(residents))
     unread = frozenset(name for name, named in view.names.items() if named.problem)
     return Registry(residents, kept, failures, awaited, unread)
@@ -145,13 +161,13 @@ def tell(registry: Registry, residents: Residents[LoadedModel]) -> None:
         residents.failed(key, told(failure.error).message)
 
 
-def _next(
-    view: View, aliases: Aliases, newest: int, residents: Residents[LoadedModel], failures: Mapping[Key, Failure]
-) -> Key | None:
-    """The most important version that has not been tried; one that failed leaves its place to an older one."""
+def _due(
+    view: View, aliases: Aliases, newest: int, residents: Residents[LoadedModel], tried: Set[Key]
+) -> Sequence[Key]:
+    """What has not been tried, the most important first; what failed leaves its place to an older one."""
     loaded = _keys(residents)
-    sound = [key for key, sight in view.versions.items() if not sight.missing and key not in failures]
-    return next((key for key in wanted(sound, aliases, newest) if key not in loaded), None)
+    sound = [key for key, sight in view.versions.items() if not sight.missing and key not in tried]
+    return [key for key in wanted(sound, aliases, newest) if key not in loaded]
 
 
 def _aliases(view: View) -> Aliases:

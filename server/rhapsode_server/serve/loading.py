@@ -1,5 +1,6 @@
 """What a server needs before it can serve: where to run, and every model, checked."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
 
@@ -20,6 +21,8 @@ from rhapsode_server.serve.memory import loaded_apart
 from rhapsode_server.serve.model_loader import FirstLoader, Loader
 from rhapsode_server.serve.preflight import check_sizes
 from rhapsode_server.serve.processors import share
+
+_SOME = 20  # bundles that a log line names
 
 
 def load(config: Config, log: Log) -> tuple[Runtime, Registry]:
@@ -81,6 +84,11 @@ class Heard:
         kind = kind_of(error)
         where = {"model": key[0], "model_version": key[1], "reason": kind, "problem": told(error).message}
         self._log.error("model load failed", **where, **({"exc_info": error} if kind == "failed" else {}))
+
+    def later(self, keys: Sequence[Key]) -> None:
+        """Say that they are not served yet, and why."""
+        some = " ".join(f"{name}/{version}" for name, version in keys[:_SOME])
+        self._log.warning("models left to the watch", count=len(keys), bundles=some)
 
     def loaded(self, model: LoadedModel | Rehearsed) -> None:
         """Say what it is, and what is not as it was meant."""

@@ -3,7 +3,8 @@
 Everything here takes its time: it is not for the event loop.
 """
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,10 @@ from rhapsode_server.runtime.providers import Runtime
 from rhapsode_server.serve.memory import loaded_apart
 
 _MOST_NAMED = 10
+
+FIRST_SECONDS = 120.0
+"""For which a start loads models before it serves: less than probes give it (180 s in deploy/kubernetes)."""
+_LAST_SECONDS = 20.0  # of these, in which none is begun any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +90,40 @@ class Loader:
 
 
 class FirstLoader(Loader):
-    """Loads many, one after another, before anything is served: rehearsed by one child for as long as it lives."""
+    """Loads many, one after another, before anything is served: rehearsed by one child for as long as it lives.
 
-    def __init__(self, models: Path, runtime: Runtime, batching: Batching) -> None:
+    One that takes for ever must not keep all others from being served: each may take half of the time that is left,
+    since it is loaded here after its rehearsal.
+    """
+
+    def __init__(
+        self, models: Path, runtime: Runtime, batching: Batching, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         super().__init__(models, runtime, batching)
         self._rehearsals = Rehearsals(runtime.options, batching)
+        self._clock = clock
+        self._end = clock() + FIRST_SECONDS
+
+    @property
+    def late(self) -> bool:
+        """Whether it is time to serve what there is."""
+        return self._left < _LAST_SECONDS
+
+    @property
+    def bounds(self) -> Bounds:
+        """What the next one may take."""
+        return Bounds(self._left / 2)
 
     def close(self) -> None:
         """No more is to be loaded."""
         self._rehearsals.close()
 
+    @property
+    def _left(self) -> float:
+        return self._end - self._clock()
+
     def _rehearse(self, folder: Path, _leash: Leash) -> Rehearsed:
-        return self._rehearsals.rehearse(folder)
+        return self._rehearsals.rehearse(folder, self.bounds)
 
 
 def _absent(there: Iterable[int]) -> str:
