@@ -82,10 +82,10 @@ def check(bundle: Bundle, name: str, version: str) -> Iterator[Problem]:
 
 
 def _address_problems(field: str, said: str | int, folder: str, pattern: re.Pattern[str]) -> Iterator[Problem]:
-    if str(said) != folder:
-        yield Problem("M2", field, f"is {said!r} in bundle.json, the folder is named {folder!r}: they must be equal")
     if not pattern.fullmatch(folder):
         yield Problem("M2", field, f"the folder's name {folder!r} does not match {pattern.pattern}")
+    elif str(said) != folder:
+        yield Problem("M2", field, f"is {said!r} in bundle.json, the folder is named {folder!r}: they must be equal")
 
 
 def _role_problems(bundle: Bundle) -> Iterator[Problem]:
