@@ -48,8 +48,9 @@ class Scale:
     """Seeds that a kind is asked for, each with an answer that is known."""
     still: float = 0.05
     """The share of requests that are very long streams whose readers stand still for a moment."""
-    turns: int = 3
-    """Changes of each kind to each model under load before anything is measured: what that costs once has been paid.
+    turns: int = 7
+    """Changes to each model under load before anything is measured, so that there were as many as are judged: each new
+    session of ONNX Runtime keeps the memory of its largest run, and each load leaves a little the first time.
 
     0 for none; what is said of memory then says little.
     """
