@@ -38,11 +38,16 @@ class Changes:
         self._operator.fail(name, self._operator.newest(name))
 
     def rest(self) -> None:
-        """Leave as much as `prepare` did: two versions of each model."""
+        """Leave as much as `prepare` did, two versions of each model, with the server having just given memory back.
+
+        It does so where a model goes; what requests have used since is kept for those that come.
+        """
         for name in self._models:
-            for alias, version in zip(ALIASES, (1, self._operator.newest(name)), strict=True):
+            newest = self._operator.newest(name)
+            for alias, version in zip(ALIASES, (1, newest), strict=True):
                 self._operator.switch(name, alias, version)
             self._operator.tidy(name)
+            self._operator.load(name, newest, self._operator.letter(name, newest))
 
     def _load(self, name: str, turn: int) -> None:
         """By turns: a new version, the first one anew with other weights, the newest one anew as it is."""

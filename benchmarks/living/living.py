@@ -48,11 +48,9 @@ class Scale:
     """Seeds that a kind is asked for, each with an answer that is known."""
     still: float = 0.05
     """The share of requests that are very long streams whose readers stand still for a moment."""
-    turns: int = 7
-    """Changes to each model under load before anything is measured, so that there were as many as are judged: each new
-    session of ONNX Runtime keeps the memory of its largest run, and each load leaves a little the first time.
-
-    0 for none; what is said of memory then says little.
+    warm: bool = True
+    """Whether all of it is done once before anything is measured: each new session of ONNX Runtime keeps the memory of
+    its largest run, and each load leaves a little the first time. Without, what is said of memory says little.
     """
     rest: float = 30.0
     """Seconds in which a server without clients has to come to rest."""
@@ -78,11 +76,12 @@ def live(target: Target, shelf: Shelf, scale: Scale) -> Findings:
         changes.prepare()
         truth = _learn(target, operator, scale)
         fresh = _rested(patient, scale.rest)
-        if scale.turns:
+        if scale.warm:
             with _asking(target, scale):
-                _warm_up(changes, scale.turns * len(target.models))
+                time.sleep(scale.quiet)
+                _change(changes, scale, lag)
             changes.rest()
-        before, done = _rested(patient, scale.rest), len(operator.deeds)
+        before, done, lag = _rested(patient, scale.rest), len(operator.deeds), _Lag(channel)
         with _asking(target, scale) as asked:
             time.sleep(scale.quiet)
             lag_before, changed_at = lag.most(), time.monotonic()
@@ -119,13 +118,6 @@ def _learn(target: Target, operator: Operator, scale: Scale) -> Truth:
             truth |= {(question, origin.fingerprint): answer for question, answer in known.references.items()}
         operator.unload(name, len(LETTERS))
     return truth
-
-
-def _warm_up(changes: Changes, beats: int) -> None:
-    for number in range(beats):
-        for step in changes.beat(number):
-            step()
-    changes.fail(0)
 
 
 def _change(changes: Changes, scale: Scale, lag: "_Lag") -> None:

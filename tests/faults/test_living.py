@@ -21,7 +21,7 @@ from support.bundles import stepper
 from support.living import come, leave, load_one
 from support.server import load, process, running
 
-BRIEF = Scale(seconds=1.5, quiet=0.2, loads=2, rate=40.0, seeds=1, still=0.2, turns=0)
+BRIEF = Scale(seconds=1.5, quiet=0.2, loads=2, rate=40.0, seeds=1, still=0.2, warm=False)
 
 
 @pytest.fixture(scope="module")
