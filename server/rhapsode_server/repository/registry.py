@@ -1,4 +1,4 @@
-"""The models that are served: every bundle below one folder, found by name."""
+"""The models that a server begins with: every bundle below one folder that should be served."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass

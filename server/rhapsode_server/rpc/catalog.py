@@ -16,16 +16,9 @@ from rhapsode_server.rpc.arrivals import Arrivals
 from rhapsode_server.rpc.caller import may_use
 from rhapsode_server.rpc.leases import Holders, hold
 from rhapsode_server.rpc.references import reference_of
-from rhapsode_server.rpc.served import (
-    AnyDriver,
-    Feel,
-    Served,
-    serve,
-)
+from rhapsode_server.rpc.served import AnyDriver, Feel, Served, serve
 
 UNKNOWN = "_unknown"  # no model can bear this name
-
-
 Listener = Callable[[Key], object]
 """Told the key of a version, in the event loop."""
 

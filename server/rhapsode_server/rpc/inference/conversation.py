@@ -170,7 +170,7 @@ class Conversation:
         fatal = self._strict or isinstance(error, AccessError)
         if not fatal or self._end is not None:
             self._turns.report(error, request)
-        elif fatal:
+        else:
             self._summary.blamed = reply.model
         if fatal:
             self.end(error)
